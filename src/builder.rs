@@ -1,0 +1,279 @@
+//! The builder: what a ring is made of, checked as a whole before anything starts.
+
+use std::fmt;
+
+use crate::{
+    circuit::{Circuit, Plan},
+    consumer::Manner,
+    dispatcher::{Dispatcher, Entrant},
+    error::BuildError,
+    producer::{MultiProducer, Producer},
+    ring::{Reset, Ring},
+    sequence::Capacity,
+    station::{Declared, Stage},
+    sync::{Arc, thread},
+    topology::{self, Follows, Sketch},
+    wait::Wait,
+};
+
+/// The largest default of [`Station::max_batch`](crate::Station::max_batch).
+const DEFAULT_MAX_BATCH: usize = 1_024;
+/// The largest first sequence: half of what can be counted stays.
+const LARGEST_FIRST: u64 = 1 << 62;
+
+/// Describes a ring and starts it.
+///
+/// Stations are placed with [`then`](Self::then), [`after`](Self::after) and
+/// [`branch`](Self::branch). Nothing is checked until [`start`](Self::start) or
+/// [`start_multi`](Self::start_multi), which return the first thing that is wrong.
+///
+/// # Examples
+/// A diamond:
+/// ```
+/// use slipring::{Builder, read, update};
+///
+/// #[derive(Default)]
+/// struct Order { quantity: u32, total: u32 }
+///
+/// let (mut producer, dispatcher) = Builder::new(1024, Order::default)
+///     .then(update("price", |order: &mut Order, _| order.total = order.quantity * 5))
+///     .then((
+///         read("risk", |order: &Order, _| assert!(order.total < 1_000)),
+///         read("ledger", |order: &Order, _| assert_eq!(order.total, 10)),
+///     ))
+///     .then(update("ship", |order: &mut Order, _| order.quantity = 0))
+///     .start()?;
+/// producer.publish(|order| order.quantity = 2)?;
+/// drop(producer);
+/// assert!(dispatcher.join()?.is_complete());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+/// Any acyclic graph, as long as a station that changes events is before or after every other:
+/// ```
+/// use slipring::{BuildError, Builder, read, update};
+///
+/// let error = Builder::new(8, || 0_u64)
+///     .then(read("audit", |_: &u64, _| ()))
+///     .branch(update("fix", |event: &mut u64, _| *event += 1))
+///     .start()
+///     .unwrap_err();
+/// assert!(matches!(error, BuildError::Unordered { .. }));
+///
+/// let ring = Builder::new(8, || 0_u64)
+///     .then(update("first", |event: &mut u64, _| *event += 1))
+///     .then(read("short", |_: &u64, _| ()))
+///     .after(["first"], read("long", |_: &u64, _| ()))
+///     .then(read("longer", |_: &u64, _| ()))
+///     .after(["short", "longer"], update("last", |event: &mut u64, _| *event = 0));
+/// assert!(ring.start().is_ok());
+/// ```
+#[must_use = "a ring does nothing until it is started"]
+pub struct Builder<E> {
+    capacity: usize,
+    factory: Box<dyn FnMut() -> E>,
+    reset: Option<Reset<E>>,
+    wait: Wait,
+    producer_wait: Option<Wait>,
+    first: u64,
+    stations: Vec<(Declared<E>, Follows)>,
+    /// The stage added last; none at the beginning.
+    latest: Vec<usize>,
+    has_empty_stage: bool,
+}
+
+impl<E> fmt::Debug for Builder<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.stations.iter().map(|(station, _)| &*station.name).collect();
+        f.debug_struct("Builder")
+            .field("capacity", &self.capacity)
+            .field("stations", &names)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Send + 'static> Builder<E> {
+    /// A ring of `capacity` slots, a power of two; `factory` makes what is in each of them before
+    /// its first event. All of it is allocated by `start`, and nothing after.
+    pub fn new(capacity: usize, factory: impl FnMut() -> E + 'static) -> Self {
+        Self {
+            capacity,
+            factory: Box::new(factory),
+            reset: None,
+            wait: Wait::default(),
+            producer_wait: None,
+            first: 0,
+            stations: Vec::new(),
+            latest: Vec::new(),
+            has_empty_stage: false,
+        }
+    }
+
+    /// A ring of `capacity` slots that start out as the event's default.
+    pub fn with_defaults(capacity: usize) -> Self
+    where
+        E: Default,
+    {
+        Self::new(capacity, E::default)
+    }
+
+    /// How stations wait for events, and producers for room; [`Wait::Adaptive`] if not given.
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// How producers wait for room, if not like the stations.
+    pub fn producer_wait(mut self, wait: Wait) -> Self {
+        self.producer_wait = Some(wait);
+        self
+    }
+
+    /// A hook that is called for each slot after the last stations have passed it and before it is
+    /// used again: the place to let go of what an event holds. It runs on the thread of the
+    /// station that comes last (or of a producer, when all of these are pollers that have left),
+    /// at the end of its batch. A panic in it halts the ring.
+    ///
+    /// ```
+    /// use slipring::{Builder, read};
+    ///
+    /// let ring = Builder::new(8, || None::<Vec<u8>>)
+    ///     .reset(|slot| *slot = None)
+    ///     .then(read("count", |_: &Option<Vec<u8>>, _| ()));
+    /// # let _ = ring;
+    /// ```
+    pub fn reset(mut self, hook: impl FnMut(&mut E) + Send + 'static) -> Self {
+        self.reset = Some(Box::new(hook));
+        self
+    }
+
+    /// The sequence of the first event, 0 if not given, at most 2^62: to go on counting where
+    /// another ring has stopped.
+    pub fn first_sequence(mut self, first: u64) -> Self {
+        self.first = first;
+        self
+    }
+
+    /// Adds a stage behind the stage added last; the first one follows the producers.
+    ///
+    /// A stage is one station, or several reading ones side by side.
+    pub fn then(self, stage: impl Stage<E>) -> Self {
+        let follows = match &*self.latest {
+            [] => Follows::Producers,
+            latest => Follows::Stations(latest.to_vec()),
+        };
+        self.add(&follows, stage)
+    }
+
+    /// Adds a stage behind the named stations, which may be declared before or after it. No names
+    /// at all is [`branch`](Self::branch).
+    pub fn after<N: AsRef<str>>(
+        self,
+        names: impl IntoIterator<Item = N>,
+        stage: impl Stage<E>,
+    ) -> Self {
+        let names = names.into_iter().map(|name| name.as_ref().to_owned()).collect();
+        self.add(&Follows::Named(names), stage)
+    }
+
+    /// Adds a stage that follows the producers themselves, out of band.
+    pub fn branch(self, stage: impl Stage<E>) -> Self {
+        self.add(&Follows::Producers, stage)
+    }
+
+    fn add(mut self, follows: &Follows, stage: impl Stage<E>) -> Self {
+        let mut declared = Vec::new();
+        stage.declare(&mut declared);
+        self.has_empty_stage |= declared.is_empty();
+        let first = self.stations.len();
+        self.stations.extend(declared.into_iter().map(|station| (station, follows.clone())));
+        self.latest = (first..self.stations.len()).collect();
+        self
+    }
+
+    /// Starts the ring with one producer.
+    ///
+    /// Returns when every thread is pinned, has made its state and has run its start hook.
+    ///
+    /// # Errors
+    /// What is wrong with the ring, see [`BuildError`]. No thread is left behind.
+    ///
+    /// # Panics
+    /// If the factory does, or if the slots do not fit into the address space.
+    pub fn start(self) -> Result<(Producer<E>, Dispatcher<E>), BuildError> {
+        let (ring, entrants) = self.build(false)?;
+        let producer = Producer::single(Arc::clone(&ring));
+        Ok((producer, Dispatcher::start(ring, entrants)?))
+    }
+
+    /// Starts the ring with a producer that can be cloned.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    ///
+    /// # Panics
+    /// As [`start`](Self::start).
+    pub fn start_multi(self) -> Result<(MultiProducer<E>, Dispatcher<E>), BuildError> {
+        let (ring, entrants) = self.build(true)?;
+        let producer = MultiProducer::multi(Arc::clone(&ring));
+        Ok((producer, Dispatcher::start(ring, entrants)?))
+    }
+
+    #[allow(clippy::type_complexity)] // A pair for the two methods above.
+    fn build(self, many_producers: bool) -> Result<(Arc<Ring<E>>, Vec<Entrant<E>>), BuildError> {
+        let capacity = Capacity::new(self.capacity)?;
+        if self.has_empty_stage {
+            return Err(BuildError::EmptyStage);
+        }
+        if self.first > LARGEST_FIRST {
+            return Err(BuildError::FirstSequence(self.first));
+        }
+        let sketch = |(station, follows): &(Declared<E>, Follows)| Sketch {
+            name: station.name.clone(),
+            mutates: station.mutates,
+            follows: follows.clone(),
+        };
+        let sketches: Vec<Sketch> = self.stations.iter().map(sketch).collect();
+        let nodes = topology::resolve(&sketches)?;
+        let entrants = self
+            .stations
+            .into_iter()
+            .map(|(station, _)| entrant(station, self.wait, capacity))
+            .collect::<Result<_, _>>()?;
+        let circuit = Circuit::new(Plan {
+            capacity,
+            many_producers,
+            first: self.first,
+            producer_wait: self.producer_wait.unwrap_or(self.wait),
+            resets: self.reset.is_some(),
+            nodes,
+        });
+        Ok((Arc::new(Ring::new(circuit, self.factory, self.reset)), entrants))
+    }
+}
+
+/// Settles a station's options.
+fn entrant<E>(
+    station: Declared<E>,
+    wait: Wait,
+    capacity: Capacity,
+) -> Result<Entrant<E>, BuildError> {
+    let Declared { name, options, engine, mutates } = station;
+    let default_batch = (capacity.slots() / 4).clamp(1, DEFAULT_MAX_BATCH);
+    let max_batch = options.max_batch.unwrap_or(default_batch).min(capacity.slots());
+    if max_batch == 0 {
+        return Err(BuildError::NoBatch { station: name });
+    }
+    if let Some(core) = options.core {
+        let available = thread::cores();
+        if !available.contains(&core) {
+            return Err(BuildError::NoSuchCore { station: name, core, available });
+        }
+    }
+    let manner = Manner {
+        wait: options.wait.unwrap_or(wait),
+        policy: options.policy,
+        max_batch: max_batch as u64,
+        idle_after: options.idle_after,
+    };
+    Ok(Entrant { manner, core: options.core, mutates, engine })
+}

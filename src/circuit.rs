@@ -1,0 +1,429 @@
+//! The circuit: the producers and the stations around the ring, each with its cursor and its bell,
+//! and who follows whom. It knows everything but the events.
+//!
+//! A station's barrier is [`Circuit::ahead`], the producers' is [`Circuit::gate`]. Both are the
+//! same thing: the smallest cursor among those that are followed. A station that has left is
+//! looked through: whoever followed it follows what it followed.
+
+use crossbeam_utils::CachePadded;
+
+use crate::{
+    bell::Bell,
+    current,
+    cursor::{Cursor, DETACHED},
+    error::{Fault, PublishError},
+    lifecycle::Lifecycle,
+    sequence::Capacity,
+    sequencer::Sequencer,
+    skips::Skips,
+    sync::{
+        Arc, Instant,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+        fence::Fences,
+        thread,
+    },
+    topology::Node,
+    wait::{Wait, Waiter},
+};
+
+/// One station's place on the ring.
+#[derive(Debug)]
+pub struct Post {
+    pub(crate) name: Arc<str>,
+    /// The stations that it follows, as few as say it all; none means the producers.
+    follows: Box<[usize]>,
+    cursor: Cursor,
+    bell: Bell,
+    pub(crate) figures: CachePadded<Figures>,
+}
+
+impl Post {
+    /// Moves the cursor and wakes whoever sleeps until it moves.
+    #[inline]
+    pub(crate) fn advance(&self, sequence: u64) {
+        self.cursor.publish(sequence);
+        self.bell.ring_if_awaited();
+    }
+
+    /// The cursor, also after the station has left.
+    pub(crate) fn position(&self) -> u64 {
+        match self.cursor.glance() {
+            DETACHED => self.figures.left_at.get(),
+            cursor => cursor,
+        }
+    }
+}
+
+/// Counters that one thread writes and anybody may read.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) batches: Figure,
+    /// Events that the handler failed on and the policy skipped.
+    pub(crate) skipped: Figure,
+    /// Calls repeated by the policy.
+    pub(crate) retried: Figure,
+    /// Abandoned sequences that the station passed over.
+    pub(crate) passed_over: Figure,
+    /// The cursor when the station left.
+    left_at: Figure,
+}
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Figure(AtomicU64);
+
+impl Figure {
+    #[inline]
+    pub(crate) fn add(&self, more: u64) {
+        self.set(self.get() + more);
+    }
+
+    #[inline]
+    fn set(&self, value: u64) {
+        // ORDERING(FIGURE): Relaxed: a figure orders nothing, and only its owner writes it.
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> u64 {
+        // ORDERING(FIGURE): Relaxed: as above.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How long a producer is willing to wait for room.
+#[derive(Clone, Copy, Debug)]
+pub enum Patience {
+    None,
+    Until(Instant),
+    Forever,
+}
+
+/// The cursor of the reset hook, when there is one: it follows the last stations, and the
+/// producers follow it.
+#[derive(Debug)]
+struct Cleared {
+    cursor: Cursor,
+    bell: Bell,
+}
+
+#[derive(Debug)]
+pub struct Circuit {
+    pub(crate) capacity: Capacity,
+    pub(crate) fences: Fences,
+    pub(crate) sequencer: Sequencer,
+    pub(crate) lifecycle: Lifecycle,
+    pub(crate) skips: Skips,
+    pub(crate) posts: Box<[Post]>,
+    /// Rings when something is published.
+    pub(crate) published: Bell,
+    /// The sequence that the ring started with.
+    pub(crate) first: u64,
+    /// The stations that nobody follows but the producers.
+    last: Box<[usize]>,
+    cleared: Option<Cleared>,
+    producer_wait: Wait,
+    /// Producer handles alive; the last one to go closes the ring.
+    producers: AtomicUsize,
+    /// Threads of stations, taken pollers and producers: all that may want a core at once.
+    threads: AtomicUsize,
+    cores: usize,
+}
+
+/// What a circuit is made of.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) capacity: Capacity,
+    pub(crate) many_producers: bool,
+    pub(crate) first: u64,
+    pub(crate) producer_wait: Wait,
+    pub(crate) resets: bool,
+    pub(crate) nodes: Vec<Node>,
+}
+
+impl Circuit {
+    pub(crate) fn new(plan: Plan) -> Self {
+        let Plan { capacity, many_producers, first, producer_wait, resets, nodes } = plan;
+        let fences = Fences::detect();
+        let followed = |index| nodes.iter().any(|node| node.follows.contains(&index));
+        let last = (0..nodes.len()).filter(|index| !followed(*index)).collect();
+        let post = |node: Node| Post {
+            name: node.name,
+            follows: node.follows.into(),
+            cursor: Cursor::new(first),
+            bell: Bell::new(fences),
+            figures: CachePadded::default(),
+        };
+        Self {
+            capacity,
+            fences,
+            sequencer: Sequencer::new(many_producers, capacity, first),
+            lifecycle: Lifecycle::default(),
+            skips: Skips::default(),
+            published: Bell::new(fences),
+            first,
+            last,
+            cleared: resets
+                .then(|| Cleared { cursor: Cursor::new(first), bell: Bell::new(fences) }),
+            producer_wait,
+            producers: AtomicUsize::new(0),
+            threads: AtomicUsize::new(0),
+            cores: thread::parallelism(),
+            posts: nodes.into_iter().map(post).collect(),
+        }
+    }
+
+    // ---- barriers ----
+
+    /// The first sequence that station `index`, which stands at `from`, may not touch yet, looked
+    /// for no further than `limit` where looking costs something.
+    #[inline]
+    pub(crate) fn ahead(&self, index: usize, from: u64, limit: u64) -> u64 {
+        self.smallest(&self.posts[index].follows, || self.sequencer.available(from, limit))
+    }
+
+    /// The first sequence that the last stations have not passed.
+    #[inline]
+    pub(crate) fn last_passed(&self) -> u64 {
+        self.smallest(&self.last, || self.sequencer.ungated())
+    }
+
+    /// What producers follow by one lap.
+    #[inline]
+    pub(crate) fn gate(&self) -> u64 {
+        match &self.cleared {
+            Some(cleared) => cleared.cursor.passed(),
+            None => self.last_passed(),
+        }
+    }
+
+    /// The smallest cursor of the stations `followed`; `origin` is what the producers published.
+    #[inline]
+    fn smallest(&self, followed: &[usize], origin: impl Fn() -> u64 + Copy) -> u64 {
+        let Some((first, others)) = followed.split_first() else {
+            return origin();
+        };
+        let mut smallest = self.passed(*first, origin);
+        for index in others {
+            smallest = smallest.min(self.passed(*index, origin));
+        }
+        smallest
+    }
+
+    #[inline]
+    fn passed(&self, index: usize, origin: impl Fn() -> u64 + Copy) -> u64 {
+        match self.posts[index].cursor.passed() {
+            DETACHED => self.looked_through(index, &origin),
+            cursor => cursor,
+        }
+    }
+
+    #[cold]
+    fn looked_through(&self, index: usize, origin: &dyn Fn() -> u64) -> u64 {
+        self.smallest(&self.posts[index].follows, origin)
+    }
+
+    /// Whether sequence `from` is published, though perhaps not yet passed by others.
+    pub(crate) fn is_published(&self, from: u64) -> bool {
+        self.sequencer.available(from, from + 1) > from
+    }
+
+    /// The end of the stream, once it is known.
+    #[inline]
+    pub(crate) fn end(&self) -> Option<u64> {
+        self.sequencer.end(&self.lifecycle)
+    }
+
+    // ---- waiting ----
+
+    /// The bell of whoever keeps station `index` from touching `from`; `None` if nobody does.
+    fn bell_before(&self, followed: &[usize], from: u64) -> Option<&Bell> {
+        if followed.is_empty() {
+            return Some(&self.published);
+        }
+        followed.iter().find_map(|index| {
+            let post = &self.posts[*index];
+            match post.cursor.passed() {
+                DETACHED => self.bell_before(&post.follows, from),
+                cursor => (cursor <= from).then_some(&post.bell),
+            }
+        })
+    }
+
+    /// Lets station `index`, which stands at `from`, wait a little for `from` to become available
+    /// or the stream to end. Returns `true` when the deadline has passed.
+    pub(crate) fn pause_station(
+        &self,
+        waiter: &mut Waiter,
+        index: usize,
+        from: u64,
+        deadline: Option<Instant>,
+    ) -> bool {
+        let must_wait = || {
+            self.ahead(index, from, from + 1) <= from
+                && self.end() != Some(from)
+                && !self.lifecycle.is_halted()
+        };
+        let bell = || self.bell_before(&self.posts[index].follows, from).unwrap_or(&self.published);
+        waiter.pause(self.is_crowded(), deadline, bell, must_wait)
+    }
+
+    /// Waits until station `index` has passed everything before `end`, has left, the ring is
+    /// halted, or the deadline has passed. For the owner of the ring, not for stations.
+    pub(crate) fn await_station(&self, index: usize, end: u64, deadline: Option<Instant>) -> bool {
+        let post = &self.posts[index];
+        let must_wait = || post.cursor.passed() < end && !self.lifecycle.is_halted();
+        while must_wait() {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return false;
+            }
+            post.bell.sleep(deadline, must_wait);
+        }
+        true
+    }
+
+    /// Waits until the gate has reached `need`, with patience, and returns the gate. `help` may
+    /// move the gate.
+    ///
+    /// # Errors
+    /// `Full` or `TimedOut` when patience ends, `Closed` or `Halted` when the ring does,
+    /// `WouldDeadlock` when it would be this thread's own station that is waited for.
+    #[cold]
+    pub(crate) fn await_gate(
+        &self,
+        need: u64,
+        patience: Patience,
+        help: impl Fn(),
+    ) -> Result<u64, PublishError> {
+        let mut waiter = Waiter::new(self.producer_wait);
+        let deadline = match patience {
+            Patience::Until(deadline) => Some(deadline),
+            Patience::None | Patience::Forever => None,
+        };
+        let mut late = false;
+        loop {
+            if self.lifecycle.is_closing() {
+                return Err(self.lifecycle.refusal());
+            }
+            if self.cleared.is_some() {
+                help();
+            }
+            let gate = self.gate();
+            if gate >= need {
+                return Ok(gate);
+            }
+            if matches!(patience, Patience::None) {
+                return Err(PublishError::Full);
+            }
+            if late {
+                return Err(PublishError::TimedOut);
+            }
+            if let Some(station) = self.own_station_in_the_way(need) {
+                return Err(PublishError::WouldDeadlock { station });
+            }
+            let must_wait = || self.gate() < need && !self.lifecycle.is_closing();
+            let bell = || match &self.cleared {
+                Some(cleared) => &cleared.bell,
+                None => self.bell_before(&self.last, need - 1).unwrap_or(&self.published),
+            };
+            late = waiter.pause(self.is_crowded(), deadline, bell, must_wait);
+        }
+    }
+
+    /// The station that this thread is running, if the gate cannot reach `need` before it returns.
+    fn own_station_in_the_way(&self, need: u64) -> Option<Arc<str>> {
+        let index = current::station_on(self)?;
+        let post = &self.posts[index];
+        (post.cursor.glance() < need).then(|| Arc::clone(&post.name))
+    }
+
+    pub(crate) fn wake_all(&self) {
+        self.published.ring();
+        for post in &self.posts {
+            post.bell.ring();
+        }
+        if let Some(cleared) = &self.cleared {
+            cleared.bell.ring();
+        }
+    }
+
+    // ---- life ----
+
+    /// Refuses claims from now on; stations drain what was published and end.
+    pub(crate) fn close(&self) {
+        self.sequencer.close(&self.lifecycle, self.fences);
+        self.wake_all();
+    }
+
+    /// Stops everybody where they are.
+    pub(crate) fn halt(&self, fault: Option<Fault>) {
+        self.lifecycle.halt(fault);
+        self.close();
+    }
+
+    /// Station `index`, which stands at `cursor`, leaves: it holds nobody back any more.
+    pub(crate) fn detach(&self, index: usize, cursor: u64) {
+        let post = &self.posts[index];
+        self.sequencer.keep_prefix(cursor);
+        post.figures.left_at.set(cursor);
+        post.cursor.publish(DETACHED);
+        // Whoever sleeps for this cursor now follows another one.
+        post.bell.ring();
+    }
+
+    /// The reset hook has cleared everything before `sequence`.
+    pub(crate) fn cleared_to(&self, sequence: u64) {
+        if let Some(cleared) = &self.cleared {
+            cleared.cursor.publish(sequence);
+            cleared.bell.ring_if_awaited();
+        }
+    }
+
+    /// The first sequence that the reset hook has not cleared.
+    pub(crate) fn cleared(&self) -> u64 {
+        self.cleared.as_ref().map_or(self.first, |cleared| cleared.cursor.glance())
+    }
+
+    pub(crate) fn is_last(&self, index: usize) -> bool {
+        self.last.contains(&index)
+    }
+
+    // ---- head count ----
+
+    pub(crate) fn add_producer(&self) {
+        // ORDERING(COUNT): Relaxed: a new handle is made from one that is counted already.
+        self.producers.fetch_add(1, Ordering::Relaxed);
+        self.add_thread();
+    }
+
+    /// Closes the ring with the last producer.
+    pub(crate) fn remove_producer(&self) {
+        self.remove_thread();
+        // ORDERING(COUNT): Relaxed: read-modify-writes see the newest count, and closing finds the
+        // newest claim by itself.
+        if self.producers.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.close();
+        }
+    }
+
+    pub(crate) fn add_thread(&self) {
+        // ORDERING(COUNT): Relaxed: advice to waiters.
+        self.threads.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove_thread(&self) {
+        // ORDERING(COUNT): Relaxed: advice to waiters.
+        self.threads.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether more threads work on the ring than there are cores.
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        // ORDERING(COUNT): Relaxed: advice to waiters.
+        self.threads.load(Ordering::Relaxed) > self.cores
+    }
+
+    pub(crate) fn cores(&self) -> usize {
+        self.cores
+    }
+}

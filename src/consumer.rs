@@ -1,0 +1,322 @@
+//! A station at work: look how far it may go, handle the events up to there, move the cursor.
+//!
+//! The same [`Seat`] is driven by a thread of its own ([`drive`]) or by a poller.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use crate::{
+    circuit::Post,
+    current::Running,
+    error::{Failure, Fault},
+    policy::{Policy, Verdict},
+    ring::Ring,
+    skips::SkipView,
+    sync::{Arc, Instant},
+    wait::{Wait, Waiter},
+    work::{Access, Run, Work},
+};
+
+/// How a station works; what its options say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) wait: Wait,
+    pub(crate) policy: Policy,
+    /// The most events between two moves of the cursor.
+    pub(crate) max_batch: u64,
+    pub(crate) idle_after: Option<Duration>,
+}
+
+/// What one step came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The cursor has moved over this many sequences.
+    Moved(u64),
+    /// There is nothing to do yet.
+    Idle,
+    /// The stream has ended and everything is handled.
+    Ended,
+    /// The ring is halted.
+    Halted,
+}
+
+/// A station's exclusive right to move its cursor.
+#[derive(Debug)]
+pub(crate) struct Seat<E> {
+    pub(crate) ring: Arc<Ring<E>>,
+    pub(crate) index: usize,
+    pub(crate) manner: Manner,
+    /// The next sequence; the shared cursor is never ahead of it.
+    pub(crate) cursor: u64,
+    skips: SkipView,
+    is_last: bool,
+}
+
+impl<E> Seat<E> {
+    pub(crate) fn new(ring: Arc<Ring<E>>, index: usize, manner: Manner) -> Self {
+        let (cursor, is_last) = (ring.circuit.first, ring.circuit.is_last(index));
+        Self { ring, index, manner, cursor, skips: SkipView::default(), is_last }
+    }
+
+    pub(crate) fn post(&self) -> &Post {
+        &self.ring.circuit.posts[self.index]
+    }
+
+    /// The end of the batch that can be handled now, at most `limit` events: the cursor itself if
+    /// there are none.
+    #[inline]
+    pub(crate) fn available(&self, limit: u64) -> u64 {
+        let furthest = self.cursor + limit.min(self.manner.max_batch);
+        self.ring.circuit.ahead(self.index, self.cursor, furthest).min(furthest)
+    }
+
+    /// What it means that nothing is available.
+    #[inline]
+    pub(crate) fn nothing_available(&self) -> Step {
+        if self.ring.circuit.end() == Some(self.cursor) { Step::Ended } else { Step::Idle }
+    }
+
+    /// Handles one batch of at most `limit` events, if there is one.
+    #[inline]
+    pub(crate) fn step<A: Access, W: Work<E, A>>(&mut self, work: &mut W, limit: u64) -> Step {
+        if self.ring.circuit.lifecycle.is_halted() {
+            return Step::Halted;
+        }
+        let (from, to) = (self.cursor, self.available(limit));
+        if to <= from {
+            return self.nothing_available();
+        }
+        match self.handle(work, from, to) {
+            Ok(()) => {
+                self.move_to(to);
+                Step::Moved(to - from)
+            }
+            Err(fault) => {
+                self.ring.circuit.halt(Some(fault));
+                Step::Halted
+            }
+        }
+    }
+
+    /// Everything before `to` is handled: the followers may have it.
+    #[inline]
+    pub(crate) fn move_to(&mut self, to: u64) {
+        self.cursor = to;
+        let post = self.post();
+        post.figures.batches.add(1);
+        post.advance(to);
+        if self.is_last {
+            self.ring.clear_passed();
+        }
+    }
+
+    /// Whether `sequence` was abandoned; counts it if so. `to` is the end of what is available.
+    pub(crate) fn pass_over(&mut self, sequence: u64, to: u64) -> bool {
+        let abandoned =
+            self.skips.first_in(&self.ring.circuit.skips, sequence, to) == Some(sequence);
+        if abandoned {
+            self.post().figures.passed_over.add(1);
+        }
+        abandoned
+    }
+
+    #[inline]
+    fn handle<A: Access, W: Work<E, A>>(
+        &mut self,
+        work: &mut W,
+        from: u64,
+        to: u64,
+    ) -> Result<(), Fault> {
+        if W::WANTS_BACKLOG {
+            let backlog = self.ring.circuit.sequencer.claimed().max(to) - from;
+            self.hook(|| work.batch_start((to - from) as usize, backlog))?;
+        }
+        let Some(skipped) = self.skips.first_in(&self.ring.circuit.skips, from, to) else {
+            return self.deliver(work, from, to, to);
+        };
+        self.handle_around(work, from, to, skipped)
+    }
+
+    /// Handles a batch with abandoned sequences in it, of which `skipped` is the first.
+    #[cold]
+    fn handle_around<A: Access, W: Work<E, A>>(
+        &mut self,
+        work: &mut W,
+        from: u64,
+        to: u64,
+        mut skipped: u64,
+    ) -> Result<(), Fault> {
+        let batch_end = self.skips.last_kept(from, to);
+        let mut at = from;
+        while at < to {
+            if at < skipped {
+                self.deliver(work, at, skipped, batch_end)?;
+            }
+            at = skipped;
+            if at < to {
+                self.post().figures.passed_over.add(1);
+                at += 1;
+            }
+            skipped = self.skips.first_in(&self.ring.circuit.skips, at, to).unwrap_or(to);
+        }
+        Ok(())
+    }
+
+    /// Hands `from..to` to the work, in slices that do not wrap.
+    #[inline]
+    fn deliver<A: Access, W: Work<E, A>>(
+        &mut self,
+        work: &mut W,
+        from: u64,
+        to: u64,
+        batch_end: u64,
+    ) -> Result<(), Fault> {
+        let mut at = from;
+        while at < to {
+            let end = at + self.ring.circuit.capacity.straight(at, to) as u64;
+            self.deliver_slice(work, at, end, end == batch_end)?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// Hands a slice to the work; failures are dealt with by the policy.
+    #[inline]
+    fn deliver_slice<A: Access, W: Work<E, A>>(
+        &mut self,
+        work: &mut W,
+        mut from: u64,
+        to: u64,
+        ends_batch: bool,
+    ) -> Result<(), Fault> {
+        let mut failures = 0;
+        loop {
+            let post = &self.ring.circuit.posts[self.index];
+            // SAFETY: the slice lies inside a lap and between this station's cursor and the
+            // cursors that it follows, which `available` has acquired; this thread owns the seat,
+            // and the seat was given to work of the access that the station was declared with.
+            let events = unsafe { A::lend(&self.ring, from, (to - from) as usize) };
+            let run = Run { events, first: from, ends_batch, post };
+            let mut done = 0;
+            let failure = match catch_unwind(AssertUnwindSafe(|| work.run(run, &mut done))) {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(failure)) => failure,
+                Err(payload) => Failure::panic(payload),
+            };
+            if done > 0 {
+                failures = 0;
+            }
+            failures += 1;
+            let failed_at = from + done as u64;
+            let unit = if W::WHOLE_SLICES { to - failed_at } else { 1 };
+            match self.judge(failed_at, unit, failures, failure)? {
+                Verdict::Skip => {
+                    failures = 0;
+                    from = failed_at + unit;
+                    if from == to {
+                        return Ok(());
+                    }
+                }
+                Verdict::Again | Verdict::Halt => from = failed_at,
+            }
+        }
+    }
+
+    #[cold]
+    fn judge(
+        &mut self,
+        at: u64,
+        unit: u64,
+        failures: u32,
+        failure: Failure,
+    ) -> Result<Verdict, Fault> {
+        let post = self.post();
+        let verdict = self.manner.policy.verdict(failures);
+        match verdict {
+            Verdict::Again => post.figures.retried.add(1),
+            Verdict::Skip => post.figures.skipped.add(unit),
+            Verdict::Halt => {
+                let fault = Fault::new(Arc::clone(&post.name), at, failure);
+                // What was handled before the failure counts as handled.
+                post.advance(at);
+                self.cursor = at;
+                return Err(fault);
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// Calls one of the handler's hooks; a panic there is a fault whatever the policy says,
+    /// because there is no event to skip.
+    fn hook(&self, call: impl FnOnce()) -> Result<(), Fault> {
+        catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
+            Fault::new(Arc::clone(&self.post().name), self.cursor, Failure::panic(payload))
+        })
+    }
+
+    /// As `hook`, for hooks outside a batch: the fault halts the ring.
+    fn hook_or_halt(&self, call: impl FnOnce()) {
+        if let Err(fault) = self.hook(call) {
+            self.ring.circuit.halt(Some(fault));
+        }
+    }
+}
+
+/// Runs a station until the stream ends or the ring is halted.
+pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut W) {
+    let ring = Arc::clone(&seat.ring);
+    let _running = Running::enter(&ring.circuit, seat.index);
+    let mut waiter = Waiter::new(seat.manner.wait);
+    let mut dry = Dry::default();
+    loop {
+        match seat.step(work, u64::MAX) {
+            Step::Moved(_) => {
+                waiter.reset();
+                dry.over();
+            }
+            Step::Idle => {
+                if dry.is_time_for_the_hook(seat.manner.idle_after) {
+                    seat.hook_or_halt(|| work.idle());
+                }
+                let late =
+                    ring.circuit.pause_station(&mut waiter, seat.index, seat.cursor, dry.deadline);
+                dry.waited(late);
+            }
+            Step::Ended | Step::Halted => break,
+        }
+    }
+    seat.hook_or_halt(|| work.stop());
+}
+
+/// A dry spell: when to call the idle hook.
+#[derive(Debug, Default)]
+struct Dry {
+    is_dry: bool,
+    deadline: Option<Instant>,
+}
+
+impl Dry {
+    #[inline]
+    fn over(&mut self) {
+        self.is_dry = false;
+    }
+
+    /// Once when the spell begins, and again whenever `idle_after` has passed.
+    #[inline]
+    fn is_time_for_the_hook(&mut self, idle_after: Option<Duration>) -> bool {
+        if self.is_dry {
+            return false;
+        }
+        self.is_dry = true;
+        self.deadline = idle_after.map(|time| Instant::now() + time);
+        true
+    }
+
+    fn waited(&mut self, late: bool) {
+        if late {
+            self.is_dry = false;
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! A cursor: the next sequence that its owner will touch. One writer, any number of readers.
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::atomic::{AtomicU64, Ordering};
+
+/// The value of a cursor whose owner has left: it holds nobody back any more, and whoever
+/// followed it follows what it followed.
+pub(crate) const DETACHED: u64 = u64::MAX;
+
+/// A sequence counter on cache lines of its own.
+#[derive(Debug)]
+pub(crate) struct Cursor(CachePadded<AtomicU64>);
+
+impl Cursor {
+    pub(crate) fn new(sequence: u64) -> Self {
+        Self(CachePadded::new(AtomicU64::new(sequence)))
+    }
+
+    /// The owner moves on: all that it did to the slots before `sequence` becomes visible to
+    /// whoever sees the new value.
+    #[inline]
+    pub(crate) fn publish(&self, sequence: u64) {
+        // ORDERING(CURSOR): Release, pairs with the Acquire in `passed`.
+        self.0.store(sequence, Ordering::Release);
+    }
+
+    /// How far the owner has come, as seen by those who follow it.
+    #[inline]
+    pub(crate) fn passed(&self) -> u64 {
+        // ORDERING(CURSOR): Acquire, pairs with the Release in `publish`: the follower sees what
+        // the owner did to the slots, and its own accesses stay behind the look.
+        self.0.load(Ordering::Acquire)
+    }
+
+    /// How far the owner has come, for a figure or for the owner itself; orders nothing.
+    #[inline]
+    pub(crate) fn glance(&self) -> u64 {
+        // ORDERING(GLANCE): Relaxed: no slot is touched on the strength of this value.
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,431 @@
+//! The dispatcher: the owner of the threads, from their start to their end.
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
+
+use crate::{
+    consumer::{Manner, Seat},
+    current,
+    error::{BuildError, Failure, Fault, PollerError},
+    poller::{Poller, PollerMut},
+    report::{Report, ShutdownCause, ShutdownError},
+    ring::Ring,
+    station::Engine,
+    sync::{
+        Arc, Instant,
+        lock::{Condvar, Mutex},
+        thread,
+    },
+};
+
+/// How long a dropped dispatcher lets the stations drain.
+pub(crate) const DROP_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a halt waits for handlers to return before their threads are left alone.
+pub(crate) const HALT_GRACE: Duration = Duration::from_secs(1);
+
+/// Something about a started ring that its owner should know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// Threads that spin while they wait, on a ring with more threads than cores: they will take
+    /// the cores from those they wait for, until they notice and yield. Use
+    /// [`Wait::Adaptive`](crate::Wait::Adaptive) or [`Wait::Yield`](crate::Wait::Yield).
+    Oversubscribed {
+        /// Stations that spin while they wait.
+        spinning: usize,
+        /// Threads of the ring: its stations and at least one producer.
+        threads: usize,
+        /// Cores that this process may use.
+        cores: usize,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::Oversubscribed { spinning, threads, cores } = self;
+        write!(
+            f,
+            "{spinning} stations spin while they wait, but {threads} threads share {cores} cores: \
+             use the adaptive or the yielding wait"
+        )
+    }
+}
+
+/// A station that is about to be started.
+pub(crate) struct Entrant<E> {
+    pub(crate) manner: Manner,
+    pub(crate) core: Option<usize>,
+    pub(crate) mutates: bool,
+    /// `None`: it is polled.
+    pub(crate) engine: Option<Engine<E>>,
+}
+
+/// A poller that waits for its owner.
+enum Untaken<E> {
+    Reading(Poller<E>),
+    Mutating(PollerMut<E>),
+}
+
+impl<E> Untaken<E> {
+    fn name(&self) -> &str {
+        match self {
+            Self::Reading(poller) => poller.name(),
+            Self::Mutating(poller) => poller.name(),
+        }
+    }
+}
+
+/// The stations' threads wait for each other here, at the start and at the end.
+#[derive(Debug, Default)]
+struct Muster {
+    state: Mutex<Roll>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Roll {
+    /// Threads that have not said whether they are ready.
+    starting: usize,
+    /// Threads that have not ended, by station.
+    running: Vec<usize>,
+    /// The first station that could not start.
+    failed: Option<(usize, Failure)>,
+}
+
+impl Muster {
+    fn enter(&self, index: usize) {
+        let mut roll = self.state.lock();
+        roll.starting += 1;
+        roll.running.push(index);
+    }
+
+    fn ready(&self, index: usize, outcome: Result<(), Failure>) {
+        let mut roll = self.state.lock();
+        roll.starting -= 1;
+        if let (Err(failure), None) = (outcome, &roll.failed) {
+            roll.failed = Some((index, failure));
+        }
+        self.changed.notify_all();
+    }
+
+    fn leave(&self, index: usize) {
+        self.state.lock().running.retain(|running| *running != index);
+        self.changed.notify_all();
+    }
+
+    /// Waits until every thread has said whether it is ready.
+    fn await_ready(&self) -> Option<(usize, Failure)> {
+        let mut roll = self.state.lock();
+        while roll.starting > 0 {
+            self.changed.wait(&mut roll, None);
+        }
+        roll.failed.take()
+    }
+
+    /// Waits until every thread has ended or the deadline has passed; returns those that run.
+    fn await_end(&self, deadline: Option<Instant>) -> Vec<usize> {
+        let mut roll = self.state.lock();
+        while !roll.running.is_empty() {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                break;
+            }
+            self.changed.wait(&mut roll, deadline);
+        }
+        roll.running.clone()
+    }
+}
+
+/// The owner of a running ring: it ends it, and tells how it went.
+///
+/// Dropping it closes the ring, waits up to 10 seconds until everything published is handled, then
+/// halts what is left and waits one more second for handlers to return. Use
+/// [`shutdown`](Self::shutdown) to choose the time and to see the report.
+#[must_use = "dropping the dispatcher closes the ring"]
+pub struct Dispatcher<E> {
+    ring: Arc<Ring<E>>,
+    muster: Arc<Muster>,
+    threads: Vec<(usize, thread::JoinHandle<()>)>,
+    /// Pollers that nobody has taken.
+    pollers: Vec<Untaken<E>>,
+    warnings: Vec<Warning>,
+    is_over: bool,
+}
+
+impl<E> fmt::Debug for Dispatcher<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher")
+            .field("capacity", &self.capacity())
+            .field("warnings", &self.warnings)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Send + 'static> Dispatcher<E> {
+    /// Starts a thread for each station that has an engine. On failure every thread has ended.
+    pub(crate) fn start(ring: Arc<Ring<E>>, entrants: Vec<Entrant<E>>) -> Result<Self, BuildError> {
+        let warnings = oversubscription(&ring, &entrants).into_iter().collect();
+        let mut dispatcher = Self {
+            ring,
+            muster: Arc::default(),
+            threads: Vec::new(),
+            pollers: Vec::new(),
+            warnings,
+            is_over: false,
+        };
+        let mut failed = None;
+        for (index, entrant) in entrants.into_iter().enumerate() {
+            if let Err(failure) = dispatcher.enter(index, entrant) {
+                failed = Some((index, failure));
+                break;
+            }
+        }
+        let Some((index, failure)) = dispatcher.muster.await_ready().or(failed) else {
+            return Ok(dispatcher);
+        };
+        dispatcher.ring.circuit.halt(None);
+        let _ = dispatcher.end(true, None);
+        let station = dispatcher.ring.circuit.posts[index].name.to_string();
+        Err(BuildError::NotStarted { station, cause: failure.message })
+    }
+
+    fn enter(&mut self, index: usize, entrant: Entrant<E>) -> Result<(), Failure> {
+        let Entrant { manner, core, mutates, engine } = entrant;
+        let mut seat = Seat::new(Arc::clone(&self.ring), index, manner);
+        let Some(engine) = engine else {
+            self.pollers.push(if mutates {
+                Untaken::Mutating(Poller::new(seat))
+            } else {
+                Untaken::Reading(Poller::new(seat))
+            });
+            return Ok(());
+        };
+        let name = Arc::clone(&seat.post().name);
+        let muster = Arc::clone(&self.muster);
+        let body = move || {
+            let ready = |outcome| muster.ready(index, outcome);
+            if core.is_some_and(|core| !thread::pin(core)) {
+                let core = core.unwrap_or_default();
+                ready(Err(Failure::error(format!("the system refused to pin it to core {core}"))));
+            } else {
+                run_engine(&mut seat, engine, &ready);
+            }
+            seat.ring.circuit.remove_thread();
+            drop(seat);
+            muster.leave(index);
+        };
+        self.muster.enter(index);
+        self.ring.circuit.add_thread();
+        match thread::spawn(&name, body) {
+            Ok(handle) => {
+                self.threads.push((index, handle));
+                Ok(())
+            }
+            Err(error) => {
+                self.ring.circuit.remove_thread();
+                self.muster.ready(index, Ok(()));
+                self.muster.leave(index);
+                Err(Failure::error(format!("no thread could be started: {error}")))
+            }
+        }
+    }
+}
+
+/// Runs a station on its thread. Whatever panics past the policies (a handler's destructor, the
+/// destructor of a panic's payload) halts the ring instead of leaving a cursor behind.
+fn run_engine<E>(seat: &mut Seat<E>, engine: Engine<E>, ready: &dyn Fn(Result<(), Failure>)) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| engine(seat, ready))) {
+        let fault = Fault::new(Arc::clone(&seat.post().name), seat.cursor, Failure::panic(payload));
+        seat.ring.circuit.halt(Some(fault));
+    }
+}
+
+fn oversubscription<E>(ring: &Ring<E>, entrants: &[Entrant<E>]) -> Option<Warning> {
+    let working = || entrants.iter().filter(|entrant| entrant.engine.is_some());
+    let spinning = working().filter(|entrant| entrant.manner.wait.occupies_a_core()).count();
+    let (threads, cores) = (working().count() + 1, ring.circuit.cores());
+    (spinning > 0 && threads > cores).then_some(Warning::Oversubscribed {
+        spinning,
+        threads,
+        cores,
+    })
+}
+
+impl<E> Dispatcher<E> {
+    /// What the owner should know about this ring.
+    ///
+    /// ```
+    /// use slipring::{Builder, Wait, read};
+    ///
+    /// let stations: Vec<_> = (0..64).map(|n| read(format!("s{n}"), |_: &u8, _| ())).collect();
+    /// let (_producer, dispatcher) =
+    ///     Builder::new(8, || 0_u8).wait(Wait::Spin).then(stations).start()?;
+    /// for warning in dispatcher.warnings() {
+    ///     eprintln!("{warning}");
+    /// }
+    /// # Ok::<(), slipring::BuildError>(())
+    /// ```
+    pub fn warnings(&self) -> &[Warning] {
+        &self.warnings
+    }
+
+    /// The number of slots.
+    pub fn capacity(&self) -> usize {
+        self.ring.circuit.capacity.slots()
+    }
+
+    /// The fault that halted the ring, if one did.
+    pub fn fault(&self) -> Option<Fault> {
+        self.ring.circuit.lifecycle.fault()
+    }
+
+    /// Takes the poller of a station declared with [`poller`](crate::poller). It can be taken
+    /// once; one that is never taken holds the producers back until the dispatcher goes.
+    ///
+    /// # Errors
+    /// `UnknownName` if there is no such station, it has a thread, or its poller was taken;
+    /// `Mutates` if it was declared with [`poller_mut`](crate::poller_mut).
+    pub fn poller(&mut self, name: &str) -> Result<Poller<E>, PollerError> {
+        let index = self.find_poller(name)?;
+        match self.pollers.swap_remove(index) {
+            Untaken::Reading(poller) => Ok(poller),
+            other @ Untaken::Mutating(_) => {
+                self.pollers.push(other);
+                Err(PollerError::Mutates(name.to_owned()))
+            }
+        }
+    }
+
+    /// Takes the poller of a station declared with [`poller_mut`](crate::poller_mut).
+    ///
+    /// # Errors
+    /// As [`poller`](Self::poller), but `Reads` if it was declared with
+    /// [`poller`](crate::poller).
+    pub fn poller_mut(&mut self, name: &str) -> Result<PollerMut<E>, PollerError> {
+        let index = self.find_poller(name)?;
+        match self.pollers.swap_remove(index) {
+            Untaken::Mutating(poller) => Ok(poller),
+            other @ Untaken::Reading(_) => {
+                self.pollers.push(other);
+                Err(PollerError::Reads(name.to_owned()))
+            }
+        }
+    }
+
+    fn find_poller(&self, name: &str) -> Result<usize, PollerError> {
+        self.pollers.iter().position(|poller| poller.name() == name).ok_or_else(|| {
+            let available = self.pollers.iter().map(|poller| poller.name().to_owned()).collect();
+            PollerError::UnknownName { name: name.to_owned(), available }
+        })
+    }
+
+    /// Refuses new events: producers get [`Closed`](crate::PublishError::Closed), also those that
+    /// wait for room now. Every event whose publish call succeeds is handled. Returns at once;
+    /// the stations end when they have handled what was published.
+    pub fn close(&self) {
+        self.ring.circuit.close();
+    }
+
+    /// Stops every station after the batch that it is in, and refuses new events. Events not
+    /// handled are left; the report counts them. Returns at once.
+    pub fn halt(&self) {
+        self.ring.circuit.halt(None);
+    }
+
+    /// Closes the ring, waits until every station has handled everything that was published, and
+    /// ends the threads; all within `timeout`. Producers may still exist; they are refused.
+    ///
+    /// When the time is up the ring is halted: stations end after the batch they are in. A handler
+    /// that does not return within another second is left alone on its thread.
+    ///
+    /// # Errors
+    /// `Fault` if a station failed and halted the ring, `TimedOut` if the time was up. Both come
+    /// with the report.
+    pub fn shutdown(mut self, timeout: Duration) -> Result<Report, ShutdownError> {
+        self.ring.circuit.close();
+        // A timeout beyond the clock's range is none.
+        self.finish(Instant::now().checked_add(timeout))
+    }
+
+    /// Waits until the ring is closed, by the last producer's drop or by a halt, and every station
+    /// has handled everything; then ends the threads.
+    ///
+    /// # Errors
+    /// As [`shutdown`](Self::shutdown).
+    pub fn join(mut self) -> Result<Report, ShutdownError> {
+        self.finish(None)
+    }
+
+    fn finish(&mut self, deadline: Option<Instant>) -> Result<Report, ShutdownError> {
+        // Nobody can take these pollers any more: they leave.
+        self.pollers.clear();
+        let is_drained = self.drain(deadline);
+        if !is_drained {
+            self.ring.circuit.halt(None);
+        }
+        self.end(is_drained, deadline)
+    }
+
+    /// Waits until everything is handled or the ring is halted; `false` if the time was up.
+    fn drain(&self, deadline: Option<Instant>) -> bool {
+        let circuit = &self.ring.circuit;
+        let must_wait = || circuit.end().is_none() && !circuit.lifecycle.is_halted();
+        while must_wait() {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return false;
+            }
+            circuit.published.sleep(deadline, must_wait);
+        }
+        let Some(end) = circuit.end() else { return true };
+        (0..circuit.posts.len()).all(|index| circuit.await_station(index, end, deadline))
+    }
+
+    /// Waits for the threads, which have been told to end, and reports.
+    fn end(
+        &mut self,
+        is_drained: bool,
+        deadline: Option<Instant>,
+    ) -> Result<Report, ShutdownError> {
+        self.is_over = true;
+        let grace = Instant::now() + HALT_GRACE;
+        let circuit = &self.ring.circuit;
+        let deadline = match deadline {
+            Some(deadline) => Some(deadline.max(grace)),
+            None if circuit.lifecycle.is_halted() => Some(grace),
+            None => None,
+        };
+        let running = self.muster.await_end(deadline);
+        for (index, handle) in self.threads.drain(..) {
+            // A thread that is left alone keeps the ring alive for as long as it needs it.
+            if !running.contains(&index) {
+                // Its panics were caught and reported; this one can only be a destructor's.
+                let _ = handle.join();
+            }
+        }
+        let report = Report::of(circuit);
+        if let Some(fault) = circuit.lifecycle.fault() {
+            return Err(ShutdownError { cause: ShutdownCause::Fault(fault), report });
+        }
+        if !is_drained || !running.is_empty() {
+            let name = |index: usize| circuit.posts[index].name.to_string();
+            let running = running.into_iter().map(name).collect();
+            return Err(ShutdownError { cause: ShutdownCause::TimedOut { running }, report });
+        }
+        Ok(report)
+    }
+}
+
+impl<E> Drop for Dispatcher<E> {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        self.ring.circuit.close();
+        // A handler that owns its own dispatcher would wait for itself.
+        if current::station_on(&self.ring.circuit).is_none() {
+            let _ = self.finish(Some(Instant::now() + DROP_PATIENCE));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Handlers: what a station calls for each event or each slice of events.
+
+use std::{error::Error, fmt};
+
+use crate::{circuit::Post, error::Failure};
+
+/// Where a handler is in the stream. Handed to it with each event or slice.
+#[derive(Clone, Copy)]
+pub struct At<'a> {
+    pub(crate) sequence: u64,
+    pub(crate) end_of_batch: bool,
+    pub(crate) post: &'a Post,
+}
+
+impl fmt::Debug for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("At")
+            .field("sequence", &self.sequence)
+            .field("end_of_batch", &self.end_of_batch)
+            .finish_non_exhaustive()
+    }
+}
+
+impl At<'_> {
+    /// The sequence of the event; for a slice that of its first event.
+    #[inline]
+    pub fn sequence(&self) -> u64 {
+        self.sequence
+    }
+
+    /// Whether this is the last event (or slice) of the batch: the events that the station found
+    /// published when it last looked, at most `max_batch` of them. The moment to flush.
+    ///
+    /// A batch has nothing to do with how the events were published.
+    #[inline]
+    pub fn end_of_batch(&self) -> bool {
+        self.end_of_batch
+    }
+
+    /// Early release: lets the stations that follow, and the producers, have everything before
+    /// this event (or slice) now rather than at the end of the batch.
+    ///
+    /// Costs what the end of a batch costs. Worth it when one event takes long and the ones before
+    /// it should not wait.
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring::{At, read};
+    ///
+    /// let slow = read("slow", |event: &u64, at: At<'_>| {
+    ///     if *event % 100 == 0 {
+    ///         at.release(); // What follows takes a while: the others need not wait for it.
+    ///     }
+    /// });
+    /// # let _ = slow;
+    /// ```
+    #[inline]
+    pub fn release(&self) {
+        self.post.advance(self.sequence);
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for () {}
+    impl<X> Sealed for Result<(), X> {}
+}
+
+/// What a handler closure may return: nothing, or a result whose error can be shown.
+///
+/// An error is handled by the station's [`Policy`](crate::Policy).
+pub trait Outcome: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_text(self) -> Result<(), String>;
+}
+
+impl Outcome for () {
+    #[inline]
+    fn into_text(self) -> Result<(), String> {
+        Ok(())
+    }
+}
+
+impl<X: fmt::Display> Outcome for Result<(), X> {
+    #[inline]
+    fn into_text(self) -> Result<(), String> {
+        self.map_err(|error| error.to_string())
+    }
+}
+
+/// The failure of a closure's outcome, if it is one.
+#[inline]
+pub(crate) fn checked(outcome: impl Outcome) -> Result<(), Failure> {
+    outcome.into_text().map_err(Failure::error)
+}
+
+/// The error of a [`Handler`]: anything that `?` turns into it.
+pub type HandlerError = Box<dyn Error + Send + Sync>;
+
+/// A handler that reads events and wants to know about its life. Closures are enough for most
+/// stations; see [`read`](crate::read).
+///
+/// All methods are called on the station's thread (or on the poller's), one at a time. A panic in
+/// `on_event` is treated like an error, by the station's policy; a panic in another method halts
+/// the ring.
+///
+/// # Examples
+/// ```
+/// use slipring::{At, Builder, Handler, HandlerError, read_handler};
+///
+/// struct Journal {
+///     lines: Vec<u64>,
+/// }
+///
+/// impl Handler<u64> for Journal {
+///     fn on_event(&mut self, event: &u64, at: At<'_>) -> Result<(), HandlerError> {
+///         self.lines.push(*event);
+///         if at.end_of_batch() {
+///             println!("flush {} lines", self.lines.len());
+///         }
+///         Ok(())
+///     }
+///
+///     fn on_stop(&mut self) {
+///         assert_eq!(self.lines, [7]);
+///     }
+/// }
+///
+/// let (mut producer, dispatcher) = Builder::new(8, || 0)
+///     .then(read_handler("journal", || Journal { lines: Vec::new() }))
+///     .start()?;
+/// producer.publish(|event| *event = 7)?;
+/// drop(producer);
+/// dispatcher.join()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait Handler<E> {
+    /// Before the first event; `start` returns after it has.
+    fn on_start(&mut self) {}
+
+    /// Before each batch: `size` events will be handled before the station looks again, of
+    /// `backlog` that are published and not yet handled here (with many producers the events
+    /// still being written count as well).
+    fn on_batch_start(&mut self, size: usize, backlog: u64) {
+        let _ = (size, backlog);
+    }
+
+    /// For each event, in sequence order.
+    ///
+    /// # Errors
+    /// An error is handled by the station's [`Policy`](crate::Policy).
+    fn on_event(&mut self, event: &E, at: At<'_>) -> Result<(), HandlerError>;
+
+    /// When the station has run out of events, before it waits; and again each time that
+    /// [`idle_after`](crate::Station::idle_after) has passed without one.
+    fn on_idle(&mut self) {}
+
+    /// After the last event, if `on_start` has returned. Not called by a poller.
+    fn on_stop(&mut self) {}
+}
+
+/// As [`Handler`], for a station that has each event to itself and may change it.
+pub trait HandlerMut<E> {
+    /// See [`Handler::on_start`].
+    fn on_start(&mut self) {}
+
+    /// See [`Handler::on_batch_start`].
+    fn on_batch_start(&mut self, size: usize, backlog: u64) {
+        let _ = (size, backlog);
+    }
+
+    /// For each event, in sequence order. What it writes is what the next stage sees.
+    ///
+    /// # Errors
+    /// An error is handled by the station's [`Policy`](crate::Policy).
+    fn on_event(&mut self, event: &mut E, at: At<'_>) -> Result<(), HandlerError>;
+
+    /// See [`Handler::on_idle`].
+    fn on_idle(&mut self) {}
+
+    /// See [`Handler::on_stop`].
+    fn on_stop(&mut self) {}
+}

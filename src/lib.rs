@@ -1,0 +1,88 @@
+//! A lock-free event dispatcher: a preallocated ring with sequence barriers.
+//!
+//! Producers claim slots without locks; stations, each on a thread of its own, process every event
+//! in dependency order; a slot is used again when the last station has passed it. Nothing is
+//! allocated after the start, nothing is copied between stages, and nothing is lost.
+//!
+//! One idea carries the design: **every station on the ring has a cursor, and stays behind the
+//! cursors it follows; a producer follows the last stations by one lap.**
+//!
+//! ```
+//! use slipring::{Builder, read, update};
+//!
+//! #[derive(Default)]
+//! struct Order { quantity: u64, total: u64 }
+//!
+//! let (mut producer, dispatcher) = Builder::new(1024, Order::default)
+//!     .then(update("price", |order: &mut Order, _| order.total = order.quantity * 5))
+//!     .then((
+//!         read("risk", |order: &Order, _| assert!(order.total < 10_000)),
+//!         read("ledger", |order: &Order, at| println!("{}: {}", at.sequence(), order.total)),
+//!     ))
+//!     .start()?;
+//! producer.publish(|order| order.quantity = 3)?;
+//! drop(producer); // The last producer closes the ring.
+//! let report = dispatcher.join()?;
+//! assert_eq!(report.published, 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Map
+//!
+//! | to | see |
+//! |---|---|
+//! | describe a ring | [`Builder`], [`Station`], [`read`], [`update`] and their kin |
+//! | publish | [`Producer`], [`MultiProducer`], [`PublishError`] |
+//! | handle events on a thread | closures with [`At`], [`Handler`], [`HandlerMut`], [`Policy`] |
+//! | handle events yourself | [`poller`], [`Poller`] |
+//! | choose how threads wait | [`Wait`] |
+//! | end it | [`Dispatcher`], [`Report`], [`ShutdownError`] |
+//!
+//! # Guarantees
+//!
+//! * Publishing an event happens before every station's handling of it, and a station's handling
+//!   happens before that of every station that follows it: plain writes to the event are enough.
+//! * Every station sees every event once, in sequence order; failures are subject to its
+//!   [`Policy`], and counted.
+//! * An event whose publish call returned `Ok` is handled by every station, unless the ring is
+//!   halted.
+//! * No reference to an event outlives the call that lent it.
+
+mod bell;
+mod builder;
+mod circuit;
+mod consumer;
+mod current;
+mod cursor;
+mod dispatcher;
+mod error;
+mod handler;
+mod lifecycle;
+mod policy;
+mod poller;
+mod producer;
+mod report;
+mod ring;
+mod sequence;
+mod sequencer;
+mod skips;
+mod station;
+mod sync;
+mod topology;
+mod wait;
+mod work;
+
+pub use builder::Builder;
+pub use dispatcher::{Dispatcher, Warning};
+pub use error::{BuildError, Fault, FaultKind, PollerError, PublishError};
+pub use handler::{At, Handler, HandlerError, HandlerMut, Outcome};
+pub use policy::{GiveUp, Policy};
+pub use poller::{Batch, Poll, Poller, PollerMut};
+pub use producer::{Claim, Multi, MultiProducer, Producer, Single};
+pub use report::{Report, ShutdownCause, ShutdownError, StationReport};
+pub use station::{
+    Stage, Station, poller, poller_mut, read, read_batch, read_handler, read_with, update,
+    update_batch, update_handler, update_with,
+};
+pub use wait::{ParseWaitError, Wait};
+pub use work::{Access, Exclusive, Shared};

@@ -1,0 +1,318 @@
+//! Pollers: stations that run on the caller's own thread, when the caller says so.
+
+use std::{fmt, time::Duration};
+
+use crate::{
+    consumer::{Seat, Step},
+    current::Running,
+    error::Fault,
+    handler::{At, Handler, HandlerMut, Outcome},
+    sync::{Arc, Instant, thread},
+    wait::Waiter,
+    work::{Access, Each, Exclusive, Hooked, Shared, Slices, Work},
+};
+
+/// What a poll came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Poll {
+    /// So many events were handled, skipped by policy or passed over as abandoned.
+    Events(u64),
+    /// Nothing new is published.
+    Idle,
+    /// Something is published, but the stations that this one follows have not passed it.
+    Gated,
+    /// The ring is closed and every event was handled; or it was halted by its owner.
+    Closed,
+}
+
+/// A station without a thread: it handles events when it is polled.
+///
+/// It gates like any other station, from the first event on. When it is dropped it leaves the
+/// ring: it holds nobody back any more, and whoever followed it follows what it followed.
+///
+/// Errors and panics of the handler are dealt with by the station's
+/// [`Policy`](crate::Policy), as in a thread: under `Halt` the ring is halted and the poll
+/// returns the fault.
+///
+/// # Examples
+/// ```
+/// use slipring::{Builder, Poll, poller};
+///
+/// let (mut producer, mut dispatcher) =
+///     Builder::new(8, || 0_u64).then(poller("mine")).start()?;
+/// let mut poller = dispatcher.poller("mine")?;
+/// assert_eq!(poller.poll(|_, _| ())?, Poll::Idle);
+/// producer.publish(|event| *event = 5)?;
+/// assert_eq!(poller.poll(|event, _| assert_eq!(*event, 5))?, Poll::Events(1));
+/// drop(producer);
+/// assert_eq!(poller.poll(|_, _| ())?, Poll::Closed);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Poller<E, A: Access = Shared> {
+    seat: Seat<E>,
+    access: std::marker::PhantomData<fn() -> A>,
+}
+
+/// A poller that may change events. See [`Poller`].
+pub type PollerMut<E> = Poller<E, Exclusive>;
+
+impl<E, A: Access> fmt::Debug for Poller<E, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poller")
+            .field("station", &self.seat.post().name)
+            .field("sequence", &self.seat.cursor)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E, A: Access> Poller<E, A> {
+    pub(crate) fn new(seat: Seat<E>) -> Self {
+        seat.ring.circuit.add_thread();
+        Self { seat, access: std::marker::PhantomData }
+    }
+
+    /// The station's name.
+    pub fn name(&self) -> &str {
+        &self.seat.post().name
+    }
+
+    /// The sequence of the next event.
+    pub fn sequence(&self) -> u64 {
+        self.seat.cursor
+    }
+
+    /// Waits until there is something to poll, the stream has ended or the ring is halted, but no
+    /// longer than `timeout`; as the station's [`Wait`](crate::Wait) says. Returns whether there
+    /// is something to do.
+    pub fn wait(&mut self, timeout: Duration) -> bool {
+        let circuit = &self.seat.ring.circuit;
+        // A timeout beyond the clock's range is none.
+        let deadline = Instant::now().checked_add(timeout);
+        let mut waiter = Waiter::new(self.seat.manner.wait);
+        let mut late = false;
+        loop {
+            let is_over =
+                circuit.lifecycle.is_halted() || self.seat.nothing_available() == Step::Ended;
+            if is_over || self.seat.available(1) > self.seat.cursor {
+                return true;
+            }
+            if late {
+                return false;
+            }
+            let (index, cursor) = (self.seat.index, self.seat.cursor);
+            late = circuit.pause_station(&mut waiter, index, cursor, deadline);
+        }
+    }
+
+    fn step<W: Work<E, A>>(&mut self, work: &mut W, limit: usize) -> Result<Poll, Fault> {
+        let ring = Arc::clone(&self.seat.ring);
+        let _running = Running::enter(&ring.circuit, self.seat.index);
+        match self.seat.step(work, limit as u64) {
+            Step::Moved(events) => Ok(Poll::Events(events)),
+            Step::Idle if ring.circuit.is_published(self.seat.cursor) => Ok(Poll::Gated),
+            Step::Idle => Ok(Poll::Idle),
+            Step::Ended => Ok(Poll::Closed),
+            Step::Halted => ring.circuit.lifecycle.fault().map_or(Ok(Poll::Closed), Err),
+        }
+    }
+}
+
+impl<E, A: Access> Drop for Poller<E, A> {
+    fn drop(&mut self) {
+        self.seat.ring.circuit.remove_thread();
+        self.seat.ring.circuit.detach(self.seat.index, self.seat.cursor);
+        self.seat.ring.clear_passed();
+    }
+}
+
+impl<E> Poller<E, Shared> {
+    /// Handles the events that are available, at most the station's `max_batch`.
+    ///
+    /// # Errors
+    /// The fault that halted the ring, be it this handler's or another station's.
+    pub fn poll<R: Outcome>(&mut self, handle: impl FnMut(&E, At<'_>) -> R) -> Result<Poll, Fault> {
+        self.poll_at_most(usize::MAX, handle)
+    }
+
+    /// As [`poll`](Self::poll), with at most `limit` events.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn poll_at_most<R: Outcome>(
+        &mut self,
+        limit: usize,
+        mut handle: impl FnMut(&E, At<'_>) -> R,
+    ) -> Result<Poll, Fault> {
+        self.step(&mut Each::new((), |(): &mut (), event: &E, at: At<'_>| handle(event, at)), limit)
+    }
+
+    /// Handles the events that are available as slices, at most two.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn poll_batch<R: Outcome>(
+        &mut self,
+        handle: impl FnMut(&[E], At<'_>) -> R,
+    ) -> Result<Poll, Fault> {
+        self.step(&mut Slices::new(handle), usize::MAX)
+    }
+
+    /// As [`poll`](Self::poll), with the handler that a thread could run. `on_start` and
+    /// `on_stop` are the caller's business.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn poll_handler<H: Handler<E>>(&mut self, handler: &mut H) -> Result<Poll, Fault> {
+        self.step(&mut Hooked(Lent(handler)), usize::MAX)
+    }
+
+    /// Takes the events that are available to read them one by one; `None` if there are none.
+    ///
+    /// What was not read when the batch is dropped (by `break` or `?`, say) is read again the next
+    /// time, after a panic also the event in hand: nothing is lost.
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring::{Builder, poller};
+    ///
+    /// let (mut producer, mut dispatcher) =
+    ///     Builder::new(8, || 0_u64).then(poller("mine")).start()?;
+    /// let mut poller = dispatcher.poller("mine")?;
+    /// producer.publish_batch(3, |index, event| *event = index as u64)?;
+    /// if let Some(mut batch) = poller.read() {
+    ///     assert_eq!(batch.next(), Some(&0)); // The other two stay.
+    /// }
+    /// let mut batch = poller.read().expect("two are left");
+    /// assert_eq!(batch.next(), Some(&1));
+    /// assert_eq!((batch.sequence(), batch.remaining()), (2, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn read(&mut self) -> Option<Batch<'_, E>> {
+        if self.seat.ring.circuit.lifecycle.is_halted() {
+            return None;
+        }
+        let (at, to) = (self.seat.cursor, self.seat.available(u64::MAX));
+        (at < to).then(|| Batch { in_hand: at, at, to, seat: &mut self.seat })
+    }
+}
+
+impl<E> Poller<E, Exclusive> {
+    /// Handles the events that are available, at most the station's `max_batch`.
+    ///
+    /// # Errors
+    /// The fault that halted the ring, be it this handler's or another station's.
+    pub fn poll<R: Outcome>(
+        &mut self,
+        handle: impl FnMut(&mut E, At<'_>) -> R,
+    ) -> Result<Poll, Fault> {
+        self.poll_at_most(usize::MAX, handle)
+    }
+
+    /// As [`poll`](Self::poll), with at most `limit` events.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn poll_at_most<R: Outcome>(
+        &mut self,
+        limit: usize,
+        mut handle: impl FnMut(&mut E, At<'_>) -> R,
+    ) -> Result<Poll, Fault> {
+        let each = |(): &mut (), event: &mut E, at: At<'_>| handle(event, at);
+        self.step(&mut Each::new((), each), limit)
+    }
+
+    /// Handles the events that are available as slices, at most two.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn poll_batch<R: Outcome>(
+        &mut self,
+        handle: impl FnMut(&mut [E], At<'_>) -> R,
+    ) -> Result<Poll, Fault> {
+        self.step(&mut Slices::new(handle), usize::MAX)
+    }
+
+    /// As [`poll`](Self::poll), with the handler that a thread could run. `on_start` and
+    /// `on_stop` are the caller's business.
+    ///
+    /// # Errors
+    /// As [`poll`](Self::poll).
+    pub fn poll_handler<H: HandlerMut<E>>(&mut self, handler: &mut H) -> Result<Poll, Fault> {
+        self.step(&mut Hooked(Lent(handler)), usize::MAX)
+    }
+}
+
+/// A handler that somebody else owns.
+struct Lent<'a, H>(&'a mut H);
+
+impl<E, H: Handler<E>> Handler<E> for Lent<'_, H> {
+    fn on_batch_start(&mut self, size: usize, backlog: u64) {
+        self.0.on_batch_start(size, backlog);
+    }
+
+    fn on_event(&mut self, event: &E, at: At<'_>) -> Result<(), crate::HandlerError> {
+        self.0.on_event(event, at)
+    }
+}
+
+impl<E, H: HandlerMut<E>> HandlerMut<E> for Lent<'_, H> {
+    fn on_batch_start(&mut self, size: usize, backlog: u64) {
+        self.0.on_batch_start(size, backlog);
+    }
+
+    fn on_event(&mut self, event: &mut E, at: At<'_>) -> Result<(), crate::HandlerError> {
+        self.0.on_event(event, at)
+    }
+}
+
+/// Events taken by [`Poller::read`], released as far as they were read when this is dropped.
+#[derive(Debug)]
+#[must_use = "events that are not read stay on the ring"]
+pub struct Batch<'a, E> {
+    seat: &'a mut Seat<E>,
+    /// The sequence of the event that was lent last: not done with until the next one is asked for.
+    in_hand: u64,
+    /// The next sequence to be read.
+    at: u64,
+    to: u64,
+}
+
+impl<E> Batch<'_, E> {
+    /// The next event. The reference lives until the next call.
+    ///
+    /// Not `Iterator::next`: an iterator's items could outlive the batch, and the slots with it.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> Option<&E> {
+        while self.at < self.to {
+            let sequence = self.at;
+            self.in_hand = sequence;
+            self.at += 1;
+            if !self.seat.pass_over(sequence, self.to) {
+                // SAFETY: one slot lies inside a lap; the seat's cursor stays at or before it for
+                // as long as this batch lives, so nobody writes to it while it is lent.
+                let slot = unsafe { self.seat.ring.shared(sequence, 1) };
+                return slot.first();
+            }
+        }
+        None
+    }
+
+    /// The sequence of the event that [`next`](Self::next) returns next, if there is one.
+    pub fn sequence(&self) -> u64 {
+        self.at
+    }
+
+    /// How many events are left, abandoned ones included.
+    pub fn remaining(&self) -> u64 {
+        self.to - self.at
+    }
+}
+
+impl<E> Drop for Batch<'_, E> {
+    fn drop(&mut self) {
+        let done = if thread::panicking() { self.in_hand } else { self.at };
+        if done > self.seat.cursor {
+            self.seat.move_to(done);
+        }
+    }
+}

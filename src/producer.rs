@@ -1,0 +1,489 @@
+//! Producers: claim, write, publish, with nothing in between that could be forgotten.
+
+use std::{fmt, ops::Range};
+
+use crate::{
+    circuit::{Circuit, Patience},
+    error::PublishError,
+    ring::Ring,
+    sequence::END_OF_SEQUENCES,
+    sequencer::{MultiSequencer, Sequencer, SingleSequencer},
+    sync::{Arc, Instant},
+};
+
+mod sealed {
+    use super::{Circuit, Patience, PublishError};
+
+    /// How claims are made and published. `help` moves the reset hook on, if there is one.
+    pub trait Claims {
+        /// Claims `count` sequences and returns the first. They are free, and stay the caller's
+        /// until they are published or abandoned.
+        fn claim(
+            &mut self,
+            circuit: &Circuit,
+            count: u64,
+            patience: Patience,
+            help: impl Fn(),
+        ) -> Result<u64, PublishError>;
+        fn publish(&mut self, circuit: &Circuit, first: u64, count: u64);
+        /// The write failed half-way.
+        fn abandon(&mut self, circuit: &Circuit, first: u64, count: u64);
+    }
+}
+use sealed::Claims;
+
+/// How a producer claims sequences: [`Single`] or [`Multi`].
+pub trait Claim: Claims {}
+impl Claim for Single {}
+impl Claim for Multi {}
+
+/// Claims of the only producer of a ring.
+#[derive(Debug)]
+pub struct Single {
+    /// The next sequence.
+    next: u64,
+    /// The end of what may be claimed without a look at the gate.
+    limit: u64,
+}
+
+/// Claims of one of many producers.
+#[derive(Clone, Debug)]
+pub struct Multi {
+    /// The end of what may be claimed without a look at the gate.
+    limit: u64,
+}
+
+/// The end of what may be claimed when the gate stands at `gate`.
+fn limit_at(gate: u64, circuit: &Circuit) -> u64 {
+    (gate + circuit.capacity.lap_len()).min(END_OF_SEQUENCES)
+}
+
+/// Waits until everything before `end` may be claimed; returns the new limit.
+#[cold]
+fn make_room(
+    circuit: &Circuit,
+    end: u64,
+    patience: Patience,
+    help: impl Fn(),
+) -> Result<u64, PublishError> {
+    if end > END_OF_SEQUENCES {
+        return Err(PublishError::Exhausted);
+    }
+    let need = end.saturating_sub(circuit.capacity.lap_len());
+    let gate = circuit.await_gate(need, patience, help)?;
+    Ok(limit_at(gate, circuit))
+}
+
+impl Single {
+    #[inline]
+    fn sequencer(circuit: &Circuit) -> &SingleSequencer {
+        match &circuit.sequencer {
+            Sequencer::Single(single) => single,
+            Sequencer::Multi(_) => unreachable!("a single producer belongs to a single sequencer"),
+        }
+    }
+}
+
+impl Claims for Single {
+    #[inline]
+    fn claim(
+        &mut self,
+        circuit: &Circuit,
+        count: u64,
+        patience: Patience,
+        help: impl Fn(),
+    ) -> Result<u64, PublishError> {
+        let (first, end) = (self.next, self.next + count);
+        if end > self.limit {
+            self.limit = make_room(circuit, end, patience, help)?;
+        }
+        let single = Self::sequencer(circuit);
+        if !single.claim(end, &circuit.lifecycle, circuit.fences) {
+            self.abandon(circuit, first, count);
+            return Err(circuit.lifecycle.refusal());
+        }
+        Ok(first)
+    }
+
+    #[inline]
+    fn publish(&mut self, circuit: &Circuit, first: u64, count: u64) {
+        self.next = first + count;
+        Self::sequencer(circuit).publish(self.next);
+        circuit.published.ring_if_awaited();
+    }
+
+    /// Nothing has become visible: the next publish uses the same sequence.
+    #[cold]
+    fn abandon(&mut self, circuit: &Circuit, first: u64, _count: u64) {
+        Self::sequencer(circuit).retract(first);
+        // If the ring is closing, its end may have become known just now.
+        circuit.wake_all();
+    }
+}
+
+impl Multi {
+    #[inline]
+    fn sequencer(circuit: &Circuit) -> &MultiSequencer {
+        match &circuit.sequencer {
+            Sequencer::Multi(multi) => multi,
+            Sequencer::Single(_) => unreachable!("many producers belong to a multi sequencer"),
+        }
+    }
+}
+
+impl Claims for Multi {
+    #[inline]
+    fn claim(
+        &mut self,
+        circuit: &Circuit,
+        count: u64,
+        patience: Patience,
+        help: impl Fn(),
+    ) -> Result<u64, PublishError> {
+        let multi = Self::sequencer(circuit);
+        loop {
+            let Some(first) = multi.next() else {
+                return Err(circuit.lifecycle.refusal());
+            };
+            let end = first + count;
+            if end > self.limit {
+                self.limit = make_room(circuit, end, patience, &help)?;
+            } else if multi.try_claim(first, end) {
+                return Ok(first);
+            }
+        }
+    }
+
+    #[inline]
+    fn publish(&mut self, circuit: &Circuit, first: u64, count: u64) {
+        Self::sequencer(circuit).publish(first, first + count);
+        circuit.published.ring_if_awaited();
+    }
+
+    /// The sequences exist for everybody else already: they are published as skipped.
+    #[cold]
+    fn abandon(&mut self, circuit: &Circuit, first: u64, count: u64) {
+        let passed_by_all = self.limit.saturating_sub(circuit.capacity.lap_len());
+        circuit.skips.add(first, first + count, passed_by_all);
+        self.publish(circuit, first, count);
+    }
+}
+
+/// A handle through which events are published.
+///
+/// `Producer<E>` is the only producer of its ring: it takes `&mut self` and is not `Clone`, so
+/// that two threads cannot use it at once. `MultiProducer<E>` is `Clone`; each thread has its own.
+/// Their calls are the same.
+///
+/// **Order.** Every station sees events in the order of their sequences. What the write closure
+/// wrote is visible to every station that gets the event. The events of one handle are in the
+/// order of its calls; a batch is contiguous.
+///
+/// **Closing.** Dropping the last handle closes the ring: what was published is handled, then
+/// the stations end.
+///
+/// **If a write closure panics**, the panic goes on to the caller and everything else flows: the
+/// only producer uses the same sequence for its next event; one of many gives its sequences up,
+/// and every station passes over them ([`Report::abandoned`](crate::Report::abandoned) counts
+/// them).
+///
+/// # Examples
+/// ```
+/// use slipring::{Builder, read};
+///
+/// let (mut producer, dispatcher) = Builder::new(8, || 0_u64)
+///     .then(read("print", |event: &u64, at| println!("{}: {event}", at.sequence())))
+///     .start()?;
+/// let sequence = producer.publish(|event| *event = 42)?;
+/// assert_eq!(sequence, 0);
+/// let range = producer.publish_batch(3, |index, event| *event = index as u64)?;
+/// assert_eq!(range, 1..4);
+/// drop(producer);
+/// assert_eq!(dispatcher.join()?.published, 4);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Producer<E, C: Claim = Single> {
+    ring: Arc<Ring<E>>,
+    claims: C,
+}
+
+/// One of many producers of a ring. See [`Producer`].
+pub type MultiProducer<E> = Producer<E, Multi>;
+
+impl<E> Producer<E, Single> {
+    pub(crate) fn single(ring: Arc<Ring<E>>) -> Self {
+        let (next, limit) = (ring.circuit.first, limit_at(ring.circuit.first, &ring.circuit));
+        ring.circuit.add_producer();
+        Self { ring, claims: Single { next, limit } }
+    }
+}
+
+impl<E> Producer<E, Multi> {
+    pub(crate) fn multi(ring: Arc<Ring<E>>) -> Self {
+        let limit = limit_at(ring.circuit.first, &ring.circuit);
+        ring.circuit.add_producer();
+        Self { ring, claims: Multi { limit } }
+    }
+}
+
+impl<E> Clone for Producer<E, Multi> {
+    fn clone(&self) -> Self {
+        self.ring.circuit.add_producer();
+        Self { ring: Arc::clone(&self.ring), claims: self.claims.clone() }
+    }
+}
+
+impl<E, C: Claim> Drop for Producer<E, C> {
+    fn drop(&mut self) {
+        self.ring.circuit.remove_producer();
+    }
+}
+
+impl<E, C: Claim> fmt::Debug for Producer<E, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("capacity", &self.capacity())
+            .field("closed", &self.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A claim that is being written. If the write closure panics, the claim is abandoned.
+struct Writing<'a, E, C: Claim> {
+    producer: &'a mut Producer<E, C>,
+    first: u64,
+    count: u64,
+}
+
+impl<E, C: Claim> Writing<'_, E, C> {
+    #[inline]
+    fn publish(self) -> Range<u64> {
+        let range = self.first..self.first + self.count;
+        self.producer.claims.publish(&self.producer.ring.circuit, self.first, self.count);
+        std::mem::forget(self);
+        range
+    }
+}
+
+impl<E, C: Claim> Drop for Writing<'_, E, C> {
+    fn drop(&mut self) {
+        self.producer.claims.abandon(&self.producer.ring.circuit, self.first, self.count);
+    }
+}
+
+impl<E, C: Claim> Producer<E, C> {
+    /// Publishes one event, waiting while the ring is full. Returns its sequence.
+    ///
+    /// `write` gets the slot with what was in it a lap ago, or what the factory made.
+    /// Lock-free unless the ring is full; then it waits as
+    /// [`Builder::producer_wait`](crate::Builder::producer_wait) says.
+    ///
+    /// # Errors
+    /// `Closed`, `Halted`, `WouldDeadlock` or `Exhausted`; `write` was not called then.
+    ///
+    /// # Panics
+    /// Only if `write` does; see [`Producer`].
+    #[inline]
+    pub fn publish(&mut self, write: impl FnOnce(&mut E)) -> Result<u64, PublishError> {
+        self.publish_one(Patience::Forever, write)
+    }
+
+    /// Publishes one event if there is room now. Never waits; lock-free.
+    ///
+    /// # Errors
+    /// `Full` if there is no room, and as [`publish`](Self::publish). A refusal has no effect.
+    ///
+    /// # Panics
+    /// Only if `write` does; see [`Producer`].
+    #[inline]
+    pub fn try_publish(&mut self, write: impl FnOnce(&mut E)) -> Result<u64, PublishError> {
+        self.publish_one(Patience::None, write)
+    }
+
+    /// Publishes one event, waiting while the ring is full, but no longer than until `deadline`.
+    /// If there is room at once, a deadline in the past does no harm.
+    ///
+    /// # Errors
+    /// `TimedOut` if there was no room in time, and as [`publish`](Self::publish).
+    ///
+    /// # Panics
+    /// Only if `write` does; see [`Producer`].
+    #[inline]
+    pub fn publish_deadline(
+        &mut self,
+        deadline: Instant,
+        write: impl FnOnce(&mut E),
+    ) -> Result<u64, PublishError> {
+        self.publish_one(Patience::Until(deadline), write)
+    }
+
+    /// Publishes `count` events with neighbouring sequences, waiting until there is room for all
+    /// of them. `write` is called for each with its index in the batch. Returns their sequences.
+    ///
+    /// They become visible together when the last one is written (from a single producer; stations
+    /// may see those of many producers one by one).
+    ///
+    /// # Errors
+    /// `TooLarge` if the batch is larger than the ring, and as [`publish`](Self::publish). An empty
+    /// batch succeeds unless the ring is closed.
+    ///
+    /// # Panics
+    /// Only if `write` does; the whole batch is abandoned then, see [`Producer`].
+    #[inline]
+    pub fn publish_batch(
+        &mut self,
+        count: usize,
+        write: impl FnMut(usize, &mut E),
+    ) -> Result<Range<u64>, PublishError> {
+        self.publish_many(Patience::Forever, count, write)
+    }
+
+    /// Publishes `count` events if there is room for all of them now. Never waits.
+    ///
+    /// # Errors
+    /// `Full`, `TooLarge`, and as [`publish_batch`](Self::publish_batch). A refusal has no effect.
+    ///
+    /// # Panics
+    /// As [`publish_batch`](Self::publish_batch).
+    #[inline]
+    pub fn try_publish_batch(
+        &mut self,
+        count: usize,
+        write: impl FnMut(usize, &mut E),
+    ) -> Result<Range<u64>, PublishError> {
+        self.publish_many(Patience::None, count, write)
+    }
+
+    /// Publishes `count` events, waiting for room no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// `TimedOut`, `TooLarge`, and as [`publish_batch`](Self::publish_batch).
+    ///
+    /// # Panics
+    /// As [`publish_batch`](Self::publish_batch).
+    #[inline]
+    pub fn publish_batch_deadline(
+        &mut self,
+        deadline: Instant,
+        count: usize,
+        write: impl FnMut(usize, &mut E),
+    ) -> Result<Range<u64>, PublishError> {
+        self.publish_many(Patience::Until(deadline), count, write)
+    }
+
+    /// Publishes copies of `events` as one batch, waiting until there is room for all of them.
+    ///
+    /// # Errors
+    /// As [`publish_batch`](Self::publish_batch).
+    #[inline]
+    pub fn publish_slice(&mut self, events: &[E]) -> Result<Range<u64>, PublishError>
+    where
+        E: Copy,
+    {
+        self.copy_slice(Patience::Forever, events)
+    }
+
+    /// Publishes copies of `events` as one batch if there is room for all of them now.
+    ///
+    /// # Errors
+    /// As [`try_publish_batch`](Self::try_publish_batch).
+    #[inline]
+    pub fn try_publish_slice(&mut self, events: &[E]) -> Result<Range<u64>, PublishError>
+    where
+        E: Copy,
+    {
+        self.copy_slice(Patience::None, events)
+    }
+
+    /// The number of slots.
+    pub fn capacity(&self) -> usize {
+        self.ring.circuit.capacity.slots()
+    }
+
+    /// How many events could be published now; another producer may be faster, and stations make
+    /// room at any time. Never more than the capacity.
+    pub fn room(&self) -> usize {
+        let circuit = &self.ring.circuit;
+        let claimed = circuit.sequencer.claimed();
+        let taken = claimed.saturating_sub(circuit.gate());
+        circuit.capacity.lap_len().saturating_sub(taken) as usize
+    }
+
+    /// Whether the ring takes no more events. It may close at any time, and never opens again.
+    pub fn is_closed(&self) -> bool {
+        self.ring.circuit.lifecycle.is_closing()
+    }
+
+    #[inline]
+    fn begin(&mut self, count: u64, patience: Patience) -> Result<Writing<'_, E, C>, PublishError> {
+        let ring = &self.ring;
+        let first = self.claims.claim(&ring.circuit, count, patience, || ring.clear_passed())?;
+        Ok(Writing { producer: self, first, count })
+    }
+
+    #[inline]
+    fn publish_one(
+        &mut self,
+        patience: Patience,
+        write: impl FnOnce(&mut E),
+    ) -> Result<u64, PublishError> {
+        let writing = self.begin(1, patience)?;
+        // SAFETY: one slot lies inside a lap; it is claimed, so every station has passed it and no
+        // other producer has it, until it is published below.
+        let slot = unsafe { writing.producer.ring.exclusive(writing.first, 1) };
+        write(&mut slot[0]);
+        Ok(writing.publish().start)
+    }
+
+    #[inline]
+    fn publish_many(
+        &mut self,
+        patience: Patience,
+        count: usize,
+        mut write: impl FnMut(usize, &mut E),
+    ) -> Result<Range<u64>, PublishError> {
+        self.publish_slices(patience, count, |done, slots| {
+            for (index, slot) in slots.iter_mut().enumerate() {
+                write(done + index, slot);
+            }
+        })
+    }
+
+    #[inline]
+    fn copy_slice(&mut self, patience: Patience, events: &[E]) -> Result<Range<u64>, PublishError>
+    where
+        E: Copy,
+    {
+        self.publish_slices(patience, events.len(), |done, slots| {
+            slots.copy_from_slice(&events[done..done + slots.len()]);
+        })
+    }
+
+    /// Claims `count` slots and has them written slice by slice: `write` gets the number of slots
+    /// before the slice.
+    #[inline]
+    fn publish_slices(
+        &mut self,
+        patience: Patience,
+        count: usize,
+        mut write: impl FnMut(usize, &mut [E]),
+    ) -> Result<Range<u64>, PublishError> {
+        let capacity = self.ring.circuit.capacity;
+        // Compared as sizes, before anything becomes a sequence.
+        if count > capacity.slots() {
+            return Err(PublishError::TooLarge { asked: count, capacity: capacity.slots() });
+        }
+        let writing = self.begin(count as u64, patience)?;
+        let mut done = 0;
+        while done < count {
+            let at = writing.first + done as u64;
+            let len = capacity.straight(at, writing.first + writing.count);
+            // SAFETY: the slice stays inside a lap and inside the claim, whose slots every station
+            // has passed and no other producer has, until it is published below.
+            let slots = unsafe { writing.producer.ring.exclusive(at, len) };
+            write(done, slots);
+            done += len;
+        }
+        Ok(writing.publish())
+    }
+}

@@ -1,0 +1,148 @@
+//! What a ring has done, told when it ends.
+
+use std::fmt;
+
+use crate::{
+    circuit::{Circuit, Post},
+    error::Fault,
+};
+
+/// The account of a ring's life.
+///
+/// For every station `published = handled + skipped + left`: no event is unaccounted for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// Events published.
+    pub published: u64,
+    /// Sequences claimed by one of many producers and abandoned by a panic; not counted above.
+    pub abandoned: u64,
+    /// One account for each station, in the order of declaration.
+    pub stations: Vec<StationReport>,
+}
+
+/// The account of one station.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StationReport {
+    /// The station's name.
+    pub name: String,
+    /// Events that the handler finished.
+    pub handled: u64,
+    /// Events that the handler failed on and the policy skipped.
+    pub skipped: u64,
+    /// Further calls that the policy made after failures.
+    pub retried: u64,
+    /// Events published and not reached: because of a halt, a deadline, or a poller that left.
+    pub left: u64,
+    /// Moves of the cursor, early releases not counted.
+    pub batches: u64,
+}
+
+impl Report {
+    /// The account of the station of this name.
+    pub fn station(&self, name: &str) -> Option<&StationReport> {
+        self.stations.iter().find(|station| station.name == name)
+    }
+
+    /// Whether every station has seen every event.
+    pub fn is_complete(&self) -> bool {
+        self.stations.iter().all(|station| station.left == 0)
+    }
+
+    pub(crate) fn of(circuit: &Circuit) -> Self {
+        let end = circuit.end().unwrap_or_else(|| circuit.sequencer.claimed());
+        let abandoned = circuit.skips.count();
+        let published = end - circuit.first - abandoned;
+        let station = |post: &Post| {
+            let figures = &post.figures;
+            let skipped = figures.skipped.get();
+            let passed = post.position() - circuit.first;
+            let handled = passed - skipped - figures.passed_over.get();
+            StationReport {
+                name: post.name.to_string(),
+                handled,
+                skipped,
+                retried: figures.retried.get(),
+                left: published.saturating_sub(handled + skipped),
+                batches: figures.batches.get(),
+            }
+        };
+        Self { published, abandoned, stations: circuit.posts.iter().map(station).collect() }
+    }
+}
+
+impl StationReport {
+    /// Events a batch, on average; 0 if there was none.
+    #[allow(clippy::cast_precision_loss)] // A figure for people.
+    pub fn average_batch(&self) -> f64 {
+        if self.batches == 0 {
+            0.0
+        } else {
+            (self.handled + self.skipped) as f64 / self.batches as f64
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "published {}, abandoned {}", self.published, self.abandoned)?;
+        for station in &self.stations {
+            let StationReport { name, handled, skipped, retried, left, batches: _ } = station;
+            write!(
+                f,
+                "; {name}: handled {handled}, skipped {skipped}, retried {retried}, left {left}"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a shutdown did not end with everything handled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ShutdownCause {
+    /// A station failed and halted the ring.
+    Fault(Fault),
+    /// The time was up before everything was handled; the ring was halted.
+    TimedOut {
+        /// Stations whose thread is still in its handler; they end when it returns.
+        running: Vec<String>,
+    },
+}
+
+/// A shutdown that left something undone, and the account of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShutdownError {
+    /// What went wrong.
+    pub cause: ShutdownCause,
+    /// What was done and what was left.
+    pub report: Report,
+}
+
+impl ShutdownError {
+    /// The fault that halted the ring, if that is the cause.
+    pub fn fault(&self) -> Option<&Fault> {
+        match &self.cause {
+            ShutdownCause::Fault(fault) => Some(fault),
+            ShutdownCause::TimedOut { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for ShutdownError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            ShutdownCause::Fault(fault) => write!(f, "the ring was halted: {fault}"),
+            ShutdownCause::TimedOut { running } if running.is_empty() => {
+                f.write_str("the time was up before every event was handled")
+            }
+            ShutdownCause::TimedOut { running } => {
+                write!(f, "the time was up; still in their handlers: {}", running.join(", "))
+            }
+        }?;
+        write!(f, " ({})", self.report)
+    }
+}
+
+impl std::error::Error for ShutdownError {}

@@ -1,0 +1,89 @@
+//! The ring: the slots and the circuit around them, shared by every handle and station.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::{
+    circuit::Circuit,
+    error::{Failure, Fault},
+    sync::{Arc, lock::Mutex, slots::Slots},
+};
+
+/// Called for each slot after the last stations have passed it.
+pub(crate) type Reset<E> = Box<dyn FnMut(&mut E) + Send>;
+
+pub struct Ring<E> {
+    slots: Slots<E>,
+    pub(crate) circuit: Circuit,
+    reset: Option<Mutex<Reset<E>>>,
+}
+
+impl<E> std::fmt::Debug for Ring<E> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").field("circuit", &self.circuit).finish_non_exhaustive()
+    }
+}
+
+impl<E> Ring<E> {
+    pub(crate) fn new(
+        circuit: Circuit,
+        factory: impl FnMut() -> E,
+        reset: Option<Reset<E>>,
+    ) -> Self {
+        let slots = Slots::new(circuit.capacity.slots(), factory);
+        Self { slots, circuit, reset: reset.map(Mutex::new) }
+    }
+
+    /// Lends the events `first..first + len` for reading.
+    ///
+    /// # Safety
+    /// The range lies inside one lap, and until the slice is given up no thread may write to these
+    /// events: the caller holds back, by its cursor, everybody who would.
+    #[inline]
+    pub(crate) unsafe fn shared(&self, first: u64, len: usize) -> &[E] {
+        debug_assert!(len <= self.circuit.capacity.straight(first, first + len as u64));
+        // SAFETY: in range, because the first slot is masked and the range stays inside the lap;
+        // not written to, by the caller's promise.
+        unsafe { self.slots.shared(self.circuit.capacity.slot(first), len) }
+    }
+
+    /// Lends the events `first..first + len` for writing.
+    ///
+    /// # Safety
+    /// As for [`Ring::shared`], and nobody else may read them either.
+    #[inline]
+    #[allow(clippy::mut_from_ref)] // Exclusiveness is the caller's promise.
+    pub(crate) unsafe fn exclusive(&self, first: u64, len: usize) -> &mut [E] {
+        debug_assert!(len <= self.circuit.capacity.straight(first, first + len as u64));
+        // SAFETY: in range, as in `shared`; exclusive by the caller's promise.
+        unsafe { self.slots.exclusive(self.circuit.capacity.slot(first), len) }
+    }
+
+    /// Runs the reset hook, if there is one, over everything that the last stations have passed,
+    /// and lets the producers have it. Whoever of them comes last finds the cursors of all.
+    #[inline]
+    pub(crate) fn clear_passed(&self) {
+        if let Some(reset) = &self.reset {
+            self.clear_with(reset);
+        }
+    }
+
+    #[cold]
+    fn clear_with(&self, reset: &Mutex<Reset<E>>) {
+        let mut hook = reset.lock();
+        let to = self.circuit.last_passed();
+        let mut at = self.circuit.cleared();
+        while at < to {
+            let len = self.circuit.capacity.straight(at, to);
+            // SAFETY: the last stations have passed the slots, the producers wait for the reset
+            // hook's cursor, and the lock keeps other threads from running the hook.
+            let slots = unsafe { self.exclusive(at, len) };
+            let cleared = catch_unwind(AssertUnwindSafe(|| slots.iter_mut().for_each(&mut *hook)));
+            if let Err(payload) = cleared {
+                let fault = Fault::new(Arc::from("reset hook"), at, Failure::panic(payload));
+                return self.circuit.halt(Some(fault));
+            }
+            at += len as u64;
+        }
+        self.circuit.cleared_to(at);
+    }
+}

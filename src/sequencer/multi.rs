@@ -1,0 +1,181 @@
+//! Many producers.
+//!
+//! A claim moves one shared word by compare-and-swap, and only after its producer has seen that
+//! every slot of the claim is free: so a claim can be refused, can time out and can find the ring
+//! closed without leaving a hole. The closed flag is a bit of the same word, which makes closing
+//! exact: a claim is either before it or refused.
+//!
+//! Publication is one plain store for each event, of the event's lap, into the mark of its slot.
+//! No two producers write the same mark, and no consumer writes any.
+
+use crossbeam_utils::CachePadded;
+
+use crate::{
+    sequence::Capacity,
+    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+};
+
+/// Set in the claim word when the ring is closed. Sequences stay below it.
+const CLOSED: u64 = 1 << 63;
+
+#[derive(Debug)]
+pub(crate) struct MultiSequencer {
+    capacity: Capacity,
+    marks: Box<[AtomicU32]>,
+    /// The next sequence to be claimed, and the closed flag.
+    claimed: CachePadded<AtomicU64>,
+    /// The end of a contiguous published prefix; used only when every station has left and
+    /// nobody else keeps the producers from lapping one another.
+    prefix: CachePadded<AtomicU64>,
+}
+
+impl MultiSequencer {
+    pub(super) fn new(capacity: Capacity, first: u64) -> Self {
+        let lap = capacity.lap_len();
+        // The mark that a slot carries before its first event is that of the lap before.
+        let mark_before = |slot: u64| {
+            let first_in_slot = first + (slot.wrapping_sub(first) & (lap - 1));
+            AtomicU32::new(capacity.lap(first_in_slot))
+        };
+        Self {
+            capacity,
+            marks: (0..lap).map(mark_before).collect(),
+            claimed: CachePadded::new(AtomicU64::new(first)),
+            prefix: CachePadded::new(AtomicU64::new(first)),
+        }
+    }
+
+    /// The mark of a published sequence: its lap, counted from 1.
+    #[inline]
+    fn mark(&self, sequence: u64) -> u32 {
+        self.capacity.lap(sequence).wrapping_add(1)
+    }
+
+    /// The next sequence to be claimed; `None` once the ring is closed.
+    #[inline]
+    pub(crate) fn next(&self) -> Option<u64> {
+        // ORDERING(CLAIM): Relaxed: a claim gives no access to a slot. The gate does, and each
+        // producer acquires it itself.
+        let claimed = self.claimed.load(Ordering::Relaxed);
+        (claimed & CLOSED == 0).then_some(claimed)
+    }
+
+    /// Claims `first..end`, if `first` is still the next sequence.
+    #[inline]
+    pub(crate) fn try_claim(&self, first: u64, end: u64) -> bool {
+        self.claimed
+            // ORDERING(CLAIM): Relaxed in both cases, as in `next`.
+            .compare_exchange_weak(first, end, Ordering::Relaxed, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    /// Makes the events `first..end` visible.
+    #[inline]
+    pub(crate) fn publish(&self, first: u64, end: u64) {
+        for sequence in first..end {
+            let mark = &self.marks[self.capacity.slot(sequence)];
+            // ORDERING(MARK): Release, pairs with the Acquire in `available`: the event's content
+            // is visible to whoever sees its mark.
+            mark.store(self.mark(sequence), Ordering::Release);
+        }
+    }
+
+    /// The end of the published sequences from `from` on, looking no further than `limit`.
+    #[inline]
+    pub(super) fn available(&self, from: u64, limit: u64) -> u64 {
+        let mut end = from;
+        while end < limit {
+            let expected = self.mark(end);
+            let straight = self.capacity.straight(end, limit);
+            let start = self.capacity.slot(end);
+            let marks = &self.marks[start..start + straight];
+            // ORDERING(MARK): Acquire, pairs with the Release in `publish`.
+            let seen = |mark: &AtomicU32| mark.load(Ordering::Acquire) == expected;
+            let run = marks.iter().take_while(|mark| seen(mark)).count();
+            end += run as u64;
+            if run < straight {
+                break;
+            }
+        }
+        end
+    }
+
+    /// The published prefix, kept by the producers themselves when no station is left to gate
+    /// them: a slot may be written again only after its last writer is done.
+    #[cold]
+    pub(crate) fn prefix(&self) -> u64 {
+        // ORDERING(PREFIX): Acquire, pairs with the Release below: what another producer saw
+        // published happened before what this one does to those slots.
+        let known = self.prefix.load(Ordering::Acquire);
+        let end = self.available(known, known + self.capacity.lap_len());
+        // ORDERING(PREFIX): Release hands on what this producer has acquired from the marks;
+        // Acquire takes over what another one has, if it was further.
+        self.prefix.fetch_max(end, Ordering::AcqRel).max(end)
+    }
+
+    /// A station that saw everything before `sequence` published is about to leave.
+    pub(super) fn keep_prefix(&self, sequence: u64) {
+        // ORDERING(PREFIX): Release, pairs with the Acquire in `prefix`, as the other one there.
+        self.prefix.fetch_max(sequence, Ordering::Release);
+    }
+
+    #[inline]
+    pub(super) fn claimed(&self) -> u64 {
+        // ORDERING(CLAIM): Relaxed: a figure, or final once the ring is sealed.
+        self.claimed.load(Ordering::Relaxed) & !CLOSED
+    }
+
+    pub(super) fn close(&self) {
+        // ORDERING(CLAIM): Relaxed: read-modify-writes see the newest claim, and the Release of
+        // the seal follows.
+        self.claimed.fetch_or(CLOSED, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_a_gapless_prefix_is_available() {
+        let multi = MultiSequencer::new(Capacity::new(4).unwrap(), 0);
+        multi.publish(1, 3);
+        assert_eq!(multi.available(0, 4), 0);
+        multi.publish(0, 1);
+        assert_eq!(multi.available(0, 4), 3);
+        assert_eq!(multi.available(0, 2), 2, "no further than asked");
+    }
+
+    #[test]
+    fn a_closed_word_refuses_claims_and_keeps_its_end() {
+        let multi = MultiSequencer::new(Capacity::new(4).unwrap(), 0);
+        assert!(multi.try_claim(0, 3));
+        assert_eq!(multi.next(), Some(3));
+        multi.close();
+        assert_eq!(multi.next(), None);
+        assert!(!multi.try_claim(3, 4));
+        assert_eq!(multi.claimed(), 3);
+    }
+
+    proptest! {
+        /// Nothing is available before it is published, from any first sequence, also where the
+        /// 32-bit lap wraps.
+        #[test]
+        fn a_fresh_ring_is_empty_and_fills_in_order(
+            bits in 0_u32..5,
+            first in prop_oneof![0_u64..100, (u64::from(u32::MAX) - 2) << 2..(1 << 40), (1_u64 << 62)..((1 << 62) + 99)],
+            rounds in 1_u64..40,
+        ) {
+            let capacity = Capacity::new(1 << bits).unwrap();
+            let multi = MultiSequencer::new(capacity, first);
+            for sequence in first..first + rounds {
+                let limit = sequence + capacity.lap_len();
+                prop_assert_eq!(multi.available(sequence, limit), sequence);
+                multi.publish(sequence, sequence + 1);
+                prop_assert_eq!(multi.available(sequence, limit), sequence + 1);
+                prop_assert_eq!(multi.prefix(), sequence + 1);
+            }
+        }
+    }
+}

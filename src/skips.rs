@@ -1,0 +1,117 @@
+//! Abandoned sequences: claimed by one of many producers whose write closure then panicked.
+//!
+//! Their slots are published like all others, so that nobody waits for them, and every station
+//! passes over them. The list is consulted only when the count has moved, and the count lies on a
+//! line that is written for each panic and never else.
+
+use std::collections::BTreeSet;
+
+use crossbeam_utils::CachePadded;
+
+use crate::sync::{
+    atomic::{AtomicU64, Ordering},
+    lock::Mutex,
+};
+
+#[derive(Debug, Default)]
+pub(crate) struct Skips {
+    count: CachePadded<AtomicU64>,
+    sequences: Mutex<BTreeSet<u64>>,
+}
+
+impl Skips {
+    /// Adds `first..end`, before they are published, and forgets what is below `gate`: every
+    /// station has passed it.
+    pub(crate) fn add(&self, first: u64, end: u64, gate: u64) {
+        let mut sequences = self.sequences.lock();
+        *sequences = sequences.split_off(&gate);
+        sequences.extend(first..end);
+        // ORDERING(SKIP): Relaxed: the Release that publishes the sequences follows, and whoever
+        // looks has acquired it.
+        self.count.fetch_add(end - first, Ordering::Relaxed);
+    }
+
+    /// How many sequences have ever been abandoned.
+    #[inline]
+    pub(crate) fn count(&self) -> u64 {
+        // ORDERING(SKIP): Relaxed: see `add`.
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// The abandoned sequences from `from` on that are still listed.
+    fn since(&self, from: u64) -> BTreeSet<u64> {
+        self.sequences.lock().range(from..).copied().collect()
+    }
+}
+
+/// A station's view of the abandoned sequences.
+#[derive(Debug, Default)]
+pub(crate) struct SkipView {
+    seen: u64,
+    ahead: BTreeSet<u64>,
+}
+
+impl SkipView {
+    /// The first abandoned sequence in `from..to`, all of which this thread has seen published.
+    #[inline]
+    pub(crate) fn first_in(&mut self, skips: &Skips, from: u64, to: u64) -> Option<u64> {
+        let count = skips.count();
+        if count == self.seen && self.ahead.is_empty() {
+            return None;
+        }
+        self.look(skips, count, from, to)
+    }
+
+    /// The end of `from..to` without the abandoned sequences that it ends with. To be asked after
+    /// [`SkipView::first_in`] has looked.
+    pub(crate) fn last_kept(&self, from: u64, to: u64) -> u64 {
+        let mut end = to;
+        while end > from && self.ahead.contains(&(end - 1)) {
+            end -= 1;
+        }
+        end
+    }
+
+    #[cold]
+    fn look(&mut self, skips: &Skips, count: u64, from: u64, to: u64) -> Option<u64> {
+        if count != self.seen {
+            self.ahead = skips.since(from);
+            self.seen = count;
+        }
+        while self.ahead.first().is_some_and(|first| *first < from) {
+            self.ahead.pop_first();
+        }
+        self.ahead.first().copied().filter(|first| *first < to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_finds_each_abandoned_sequence_once_it_is_there() {
+        let (skips, mut view) = (Skips::default(), SkipView::default());
+        assert_eq!(view.first_in(&skips, 0, 10), None);
+        skips.add(3, 5, 0);
+        assert_eq!(view.first_in(&skips, 0, 3), None);
+        assert_eq!(view.first_in(&skips, 0, 10), Some(3));
+        assert_eq!((view.last_kept(0, 5), view.last_kept(0, 6)), (3, 6));
+        assert_eq!(view.last_kept(3, 5), 3);
+        assert_eq!(view.first_in(&skips, 4, 10), Some(4));
+        assert_eq!(view.first_in(&skips, 5, 10), None);
+        skips.add(12, 13, 5);
+        assert_eq!(view.first_in(&skips, 5, 12), None);
+        assert_eq!(view.first_in(&skips, 5, 20), Some(12));
+        assert_eq!(skips.count(), 3);
+    }
+
+    #[test]
+    fn what_everybody_has_passed_is_forgotten() {
+        let skips = Skips::default();
+        for sequence in 0..1_000 {
+            skips.add(sequence, sequence + 1, sequence.saturating_sub(8));
+        }
+        assert!(skips.sequences.lock().len() <= 9);
+    }
+}

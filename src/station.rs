@@ -1,0 +1,323 @@
+//! Stations as the user declares them: a name, a handler, and options.
+
+use std::{fmt, marker::PhantomData, time::Duration};
+
+use crate::{
+    consumer::{Seat, drive},
+    error::Failure,
+    handler::{At, Handler, HandlerMut, Outcome},
+    policy::Policy,
+    wait::Wait,
+    work::{Access, Each, Exclusive, Hooked, Shared, Slices, Work},
+};
+
+/// What a station's thread runs: it reports whether the station is ready, then drives it.
+pub(crate) type Engine<E> = Box<dyn FnOnce(&mut Seat<E>, Ready<'_>) + Send>;
+/// Told once, when the handler exists and its start hook has returned, or when that failed.
+pub(crate) type Ready<'a> = &'a dyn Fn(Result<(), Failure>);
+
+/// The options of a station.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Options {
+    pub(crate) wait: Option<Wait>,
+    pub(crate) core: Option<usize>,
+    pub(crate) policy: Policy,
+    pub(crate) max_batch: Option<usize>,
+    pub(crate) idle_after: Option<Duration>,
+}
+
+/// A station: a named consumer of every event, to be placed on a ring with
+/// [`Builder::then`](crate::Builder::then) and its kin.
+///
+/// `A` is what it may do with events: [`Shared`] stations read (`&E`) and may stand side by side;
+/// an [`Exclusive`] one changes them (`&mut E`) and has its place to itself.
+///
+/// # Examples
+/// ```
+/// use slipring::{Policy, Wait, read, update};
+///
+/// let price = update("price", |order: &mut (u64, u64), _| order.1 = order.0 * 3)
+///     .policy(Policy::Skip)
+///     .wait(Wait::Yield)
+///     .max_batch(64);
+/// let audit = read("audit", |order: &(u64, u64), at| println!("{}: {order:?}", at.sequence()));
+/// # let _ = (price, audit);
+/// ```
+#[must_use = "a station does nothing until it is placed on a ring"]
+pub struct Station<E, A: Access> {
+    pub(crate) name: String,
+    pub(crate) options: Options,
+    /// `None` for a station that is polled.
+    pub(crate) engine: Option<Engine<E>>,
+    access: PhantomData<fn() -> A>,
+}
+
+impl<E, A: Access> fmt::Debug for Station<E, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Station")
+            .field("name", &self.name)
+            .field("mutates", &A::MUTATES)
+            .field("polled", &self.engine.is_none())
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
+impl<E, A: Access> Station<E, A> {
+    fn new(name: impl Into<String>, engine: Option<Engine<E>>) -> Self {
+        Self { name: name.into(), options: Options::default(), engine, access: PhantomData }
+    }
+
+    /// A station whose work is made on its own thread.
+    fn working<W: Work<E, A>>(
+        name: impl Into<String>,
+        make: impl FnOnce() -> W + Send + 'static,
+    ) -> Self {
+        Self::new(
+            name,
+            Some(Box::new(move |seat, ready| {
+                let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    let mut work = make();
+                    work.start();
+                    work
+                }));
+                match work {
+                    Ok(mut work) => {
+                        ready(Ok(()));
+                        drive(seat, &mut work);
+                    }
+                    Err(payload) => ready(Err(Failure::panic(payload))),
+                }
+            })),
+        )
+    }
+
+    /// How this station waits; the ring's [`Builder::wait`](crate::Builder::wait) if not given.
+    /// Of no effect on a polled station except in [`Poller::wait`](crate::Poller::wait).
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.options.wait = Some(wait);
+        self
+    }
+
+    /// Pins the station's thread to a core. A core that does not exist, or that this process may
+    /// not use, makes `start` fail with an error that lists the cores that do. On a system
+    /// without pinning there are none. Of no effect on a polled station.
+    pub fn pin(mut self, core: usize) -> Self {
+        self.options.core = Some(core);
+        self
+    }
+
+    /// What happens when the handler fails or panics; [`Policy::Halt`] if not given.
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.options.policy = policy;
+        self
+    }
+
+    /// The most events between two moves of the cursor. Those that follow, and a halt, wait no
+    /// longer than it takes to handle so many; a small number costs throughput. A quarter of the
+    /// ring if not given, at most 1,024; more than the capacity counts as the capacity.
+    pub fn max_batch(mut self, events: usize) -> Self {
+        self.options.max_batch = Some(events);
+        self
+    }
+
+    /// Calls [`Handler::on_idle`] again whenever the station has waited for so long. Of no effect
+    /// on a station whose handler is a closure.
+    pub fn idle_after(mut self, time: Duration) -> Self {
+        self.options.idle_after = Some(time);
+        self
+    }
+}
+
+/// A station that reads each event. It may stand side by side with other reading stations.
+pub fn read<E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Shared>
+where
+    E: Send + Sync + 'static,
+    F: FnMut(&E, At<'_>) -> R + Send + 'static,
+    R: Outcome + 'static,
+{
+    let mut handle = handle;
+    read_with(name, || (), move |(), event: &E, at: At<'_>| handle(event, at))
+}
+
+/// A station that reads slices of neighbouring events: what it found published, at most
+/// [`max_batch`](Station::max_batch) events, in two slices where the ring wraps.
+///
+/// ```
+/// use slipring::read_batch;
+///
+/// let sum = read_batch("sum", |events: &[u64], at| {
+///     println!("{} from sequence {}", events.iter().sum::<u64>(), at.sequence());
+/// });
+/// # let _ = sum;
+/// ```
+pub fn read_batch<E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Shared>
+where
+    E: Send + Sync + 'static,
+    F: FnMut(&[E], At<'_>) -> R + Send + 'static,
+    R: Outcome + 'static,
+{
+    Station::working(name, move || Slices::new(handle))
+}
+
+/// A station that reads each event, with state that is made on its own thread and stays there:
+/// it need not be `Send`.
+///
+/// ```
+/// use std::{cell::RefCell, rc::Rc};
+/// use slipring::read_with;
+///
+/// let total = read_with(
+///     "total",
+///     || Rc::new(RefCell::new(0)),
+///     |total, event: &u64, _| *total.borrow_mut() += *event,
+/// );
+/// # let _ = total;
+/// ```
+pub fn read_with<E, S, M, F, R>(name: impl Into<String>, make: M, handle: F) -> Station<E, Shared>
+where
+    E: Send + Sync + 'static,
+    M: FnOnce() -> S + Send + 'static,
+    F: FnMut(&mut S, &E, At<'_>) -> R + Send + 'static,
+    R: Outcome + 'static,
+{
+    Station::working(name, move || Each::new(make(), handle))
+}
+
+/// A station with a [`Handler`], made on the station's thread.
+pub fn read_handler<E, H, M>(name: impl Into<String>, make: M) -> Station<E, Shared>
+where
+    E: Send + Sync + 'static,
+    H: Handler<E>,
+    M: FnOnce() -> H + Send + 'static,
+{
+    Station::working(name, move || Hooked(make()))
+}
+
+/// A station that has each event to itself and may change it.
+pub fn update<E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Exclusive>
+where
+    E: Send + 'static,
+    F: FnMut(&mut E, At<'_>) -> R + Send + 'static,
+    R: Outcome + 'static,
+{
+    let mut handle = handle;
+    update_with(name, || (), move |(), event: &mut E, at: At<'_>| handle(event, at))
+}
+
+/// As [`read_batch`], with slices to change.
+pub fn update_batch<E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Exclusive>
+where
+    E: Send + 'static,
+    F: FnMut(&mut [E], At<'_>) -> R + Send + 'static,
+    R: Outcome + 'static,
+{
+    Station::working(name, move || Slices::new(handle))
+}
+
+/// As [`read_with`], with events to change.
+pub fn update_with<E, S, M, F, R>(
+    name: impl Into<String>,
+    make: M,
+    handle: F,
+) -> Station<E, Exclusive>
+where
+    E: Send + 'static,
+    M: FnOnce() -> S + Send + 'static,
+    F: FnMut(&mut S, &mut E, At<'_>) -> R + Send + 'static,
+    R: Outcome + 'static,
+{
+    Station::working(name, move || Each::new(make(), handle))
+}
+
+/// A station with a [`HandlerMut`], made on the station's thread.
+pub fn update_handler<E, H, M>(name: impl Into<String>, make: M) -> Station<E, Exclusive>
+where
+    E: Send + 'static,
+    H: HandlerMut<E>,
+    M: FnOnce() -> H + Send + 'static,
+{
+    Station::working(name, move || Hooked(make()))
+}
+
+/// A station without a thread: a [`Poller`](crate::Poller) for it is had from the dispatcher. It
+/// gates the producers, and whoever follows it, from its first event on.
+pub fn poller<E: Send + Sync + 'static>(name: impl Into<String>) -> Station<E, Shared> {
+    Station::new(name, None)
+}
+
+/// As [`poller`], for a poller that may change events.
+pub fn poller_mut<E: Send + 'static>(name: impl Into<String>) -> Station<E, Exclusive> {
+    Station::new(name, None)
+}
+
+/// A station whose access is known only at run time.
+pub struct Declared<E> {
+    pub(crate) name: String,
+    pub(crate) options: Options,
+    pub(crate) engine: Option<Engine<E>>,
+    pub(crate) mutates: bool,
+}
+
+impl<E> fmt::Debug for Declared<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Declared").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl<E, A: Access> From<Station<E, A>> for Declared<E> {
+    fn from(station: Station<E, A>) -> Self {
+        let Station { name, options, engine, access: _ } = station;
+        Self { name, options, engine, mutates: A::MUTATES }
+    }
+}
+
+mod sealed {
+    use super::Declared;
+
+    pub trait Stations<E> {
+        fn declare(self, declared: &mut Vec<Declared<E>>);
+    }
+}
+use sealed::Stations;
+
+/// What can stand at one point of the graph: one station of either kind, or several reading ones
+/// side by side, as a tuple (up to eight), an array or a `Vec`.
+pub trait Stage<E>: Stations<E> {}
+impl<E, T: Stations<E>> Stage<E> for T {}
+
+impl<E, A: Access> Stations<E> for Station<E, A> {
+    fn declare(self, declared: &mut Vec<Declared<E>>) {
+        declared.push(self.into());
+    }
+}
+
+impl<E> Stations<E> for Vec<Station<E, Shared>> {
+    fn declare(self, declared: &mut Vec<Declared<E>>) {
+        declared.extend(self.into_iter().map(Declared::from));
+    }
+}
+
+impl<E, const N: usize> Stations<E> for [Station<E, Shared>; N] {
+    fn declare(self, declared: &mut Vec<Declared<E>>) {
+        declared.extend(self.into_iter().map(Declared::from));
+    }
+}
+
+macro_rules! tuples {
+    ($($shared:ident $station:ident),+) => {
+        impl<E> Stations<E> for ($(Station<E, $shared>,)+) {
+            fn declare(self, declared: &mut Vec<Declared<E>>) {
+                let ($($station,)+) = self;
+                declared.extend([$(Declared::from($station)),+]);
+            }
+        }
+    };
+}
+tuples!(Shared a, Shared b);
+tuples!(Shared a, Shared b, Shared c);
+tuples!(Shared a, Shared b, Shared c, Shared d);
+tuples!(Shared a, Shared b, Shared c, Shared d, Shared e);
+tuples!(Shared a, Shared b, Shared c, Shared d, Shared e, Shared f);
+tuples!(Shared a, Shared b, Shared c, Shared d, Shared e, Shared f, Shared g);
+tuples!(Shared a, Shared b, Shared c, Shared d, Shared e, Shared f, Shared g, Shared h);

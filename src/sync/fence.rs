@@ -1,0 +1,140 @@
+//! The asymmetric store-load fence.
+//!
+//! Two protocols of this crate are Dekker handshakes: *I write mine, then read yours; you write
+//! yours, then read mine; at least one of us sees the other.* Waking a sleeper is one (cursor and
+//! sleeper flag), closing a ring under a single producer is the other (claim and closing flag).
+//! Each side needs a store-load fence between its write and its read. One side runs for every
+//! event, the other before a thread goes to sleep or once in the life of a ring. So the frequent
+//! side pays nothing but a compiler fence ([`Fences::light`]), and the rare side pays for both:
+//! [`Fences::heavy`] makes every running thread of the process execute a full fence, through
+//! `membarrier(2)`.
+//!
+//! Where the kernel has no such call, both sides are ordinary sequentially consistent fences; the
+//! protocols do not change.
+
+use std::sync::atomic::{Ordering, compiler_fence, fence};
+
+/// Which fences this process uses; found out once for each ring, when it is built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fences {
+    /// The rare side reaches into the other threads.
+    Asymmetric,
+    /// Each side executes its own fence.
+    Symmetric,
+}
+
+impl Fences {
+    /// Asks the kernel for the asymmetric form and falls back to the symmetric one.
+    pub(crate) fn detect() -> Self {
+        if membarrier::register() { Self::Asymmetric } else { Self::Symmetric }
+    }
+
+    /// The frequent side of a handshake: between its store and its load.
+    #[inline]
+    pub(crate) fn light(self) {
+        match self {
+            // ORDERING(DEKKER): the compiler must keep the order; the other side's `heavy` makes
+            // the processor keep it too, at the only moment when it matters.
+            Self::Asymmetric => compiler_fence(Ordering::SeqCst),
+            // ORDERING(DEKKER): pairs with the fence in `heavy`.
+            Self::Symmetric => fence(Ordering::SeqCst),
+        }
+    }
+
+    /// The rare side of a handshake: between its store and its load.
+    pub(crate) fn heavy(self) {
+        // ORDERING(DEKKER): pairs with `light`. The call below implies it for the other threads.
+        fence(Ordering::SeqCst);
+        if self == Self::Asymmetric {
+            membarrier::execute();
+            // ORDERING(DEKKER): as above; the loads that follow stay behind the call.
+            fence(Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(all(target_os = "linux", not(miri)))]
+mod membarrier {
+    use libc::{
+        MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, SYS_membarrier,
+    };
+
+    fn call(command: libc::c_int) -> bool {
+        // SAFETY: membarrier(2) takes two integers (three since Linux 5.10), touches no memory of
+        // ours, and reports an unknown command as an error.
+        unsafe { libc::syscall(SYS_membarrier, command, 0, 0) == 0 }
+    }
+
+    pub(super) fn register() -> bool {
+        call(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+    }
+
+    pub(super) fn execute() {
+        // The call cannot fail once the process is registered, which `Fences::Asymmetric` is the
+        // proof of. Registration is lost in no way but `execve`.
+        assert!(call(MEMBARRIER_CMD_PRIVATE_EXPEDITED), "membarrier refused after registration");
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(miri))))]
+mod membarrier {
+    pub(super) fn register() -> bool {
+        false
+    }
+
+    pub(super) fn execute() {
+        unreachable!("only a registered process is asymmetric")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::AtomicU32;
+
+    /// Store buffering: without the fences both threads may read 0.
+    fn store_buffering(fences: Fences, rounds: usize) {
+        let cells: Vec<[AtomicU32; 2]> =
+            (0..rounds).map(|_| [AtomicU32::new(0), AtomicU32::new(0)]).collect();
+        let turn = AtomicU32::new(0);
+        let meet = |round: usize| {
+            turn.fetch_add(1, Ordering::SeqCst);
+            while (turn.load(Ordering::SeqCst) as usize) < 2 * (round + 1) {
+                std::thread::yield_now();
+            }
+        };
+        let (left, right): (Vec<u32>, Vec<u32>) = std::thread::scope(|scope| {
+            let frequent = scope.spawn(|| {
+                (0..rounds)
+                    .map(|round| {
+                        meet(round);
+                        cells[round][0].store(1, Ordering::Relaxed);
+                        fences.light();
+                        cells[round][1].load(Ordering::Relaxed)
+                    })
+                    .collect()
+            });
+            let rare = (0..rounds)
+                .map(|round| {
+                    meet(round);
+                    cells[round][1].store(1, Ordering::Relaxed);
+                    fences.heavy();
+                    cells[round][0].load(Ordering::Relaxed)
+                })
+                .collect();
+            (frequent.join().expect("the frequent side does not panic"), rare)
+        });
+        let both_missed = left.iter().zip(&right).filter(|(l, r)| **l == 0 && **r == 0).count();
+        assert_eq!(both_missed, 0, "{fences:?}: both sides missed each other");
+    }
+
+    #[test]
+    fn one_side_always_sees_the_other_symmetric() {
+        store_buffering(Fences::Symmetric, 2_000);
+    }
+
+    #[test]
+    fn one_side_always_sees_the_other_as_detected() {
+        store_buffering(Fences::detect(), 2_000);
+    }
+}

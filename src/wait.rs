@@ -1,0 +1,269 @@
+//! Wait strategies: what a thread does between two fruitless looks at the cursors it follows.
+//!
+//! Waiting is the slow path, so a strategy is a plain value that is matched at run time.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use crate::{
+    bell::Bell,
+    sync::{self, Instant, thread},
+};
+
+/// How a station, a poller or a producer waits.
+///
+/// | strategy | between two looks | wake-up | for |
+/// |---|---|---|---|
+/// | `Adaptive` | spins, then yields, then sleeps until woken | ns while busy, tens of µs from sleep | the default: fast under load, idle at rest |
+/// | `Spin` | nothing | lowest | a core for each thread, nothing else on it |
+/// | `Hint` | the processor's spin hint | about the same, kinder to a sibling core | as `Spin` |
+/// | `Yield` | offers the core to others | 0.3 µs and up | throughput with more threads than cores |
+/// | `Backoff` | spins, yields, then naps of 50 µs to 1 ms | up to 1 ms | an idle ring that nobody wakes |
+/// | `Sleep(d)` | sleeps for `d` | about `d` plus 50 µs | lowest cost at a steady trickle |
+/// | `Block` | spins briefly, then sleeps until woken | tens of µs | many rings, few cores |
+///
+/// No strategy collapses when threads outnumber cores: the spinning ones give up their core after
+/// a number of fruitless looks, early if the ring has more threads than the process has cores.
+///
+/// # Examples
+/// ```
+/// use slipring::Wait;
+///
+/// assert_eq!("block".parse(), Ok(Wait::Block));
+/// assert_eq!(Wait::default(), Wait::Adaptive);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Wait {
+    /// Spins while events flow, yields when they pause, sleeps when they stop.
+    #[default]
+    Adaptive,
+    /// Looks again at once.
+    Spin,
+    /// Executes the processor's spin hint.
+    Hint,
+    /// Yields the core.
+    Yield,
+    /// Spins, then yields, then takes naps of growing length. Nobody has to wake it.
+    Backoff,
+    /// Sleeps for the given time; only closing and halting cut it short.
+    Sleep(Duration),
+    /// Sleeps until somebody moves the cursor that it waits for, after a short spin.
+    Block,
+}
+
+impl Wait {
+    /// Whether the strategy occupies a core while it waits.
+    pub(crate) fn occupies_a_core(self) -> bool {
+        matches!(self, Self::Spin | Self::Hint)
+    }
+}
+
+/// The names of the strategies, as [`Wait::from_str`] takes them.
+const NAMES: &str = "adaptive, spin, hint, yield, backoff, sleep or block";
+
+/// A word that names no wait strategy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParseWaitError(String);
+
+impl fmt::Display for ParseWaitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown wait strategy `{}`: use {NAMES}", self.0)
+    }
+}
+
+impl std::error::Error for ParseWaitError {}
+
+impl FromStr for Wait {
+    type Err = ParseWaitError;
+
+    /// Reads a strategy's name in lower case. `sleep` stands for naps of 50 µs.
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Ok(match name {
+            "adaptive" => Self::Adaptive,
+            "spin" => Self::Spin,
+            "hint" => Self::Hint,
+            "yield" => Self::Yield,
+            "backoff" => Self::Backoff,
+            "sleep" => Self::Sleep(SHORT_NAP),
+            "block" => Self::Block,
+            _ => return Err(ParseWaitError(name.to_owned())),
+        })
+    }
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Adaptive => "adaptive",
+            Self::Spin => "spin",
+            Self::Hint => "hint",
+            Self::Yield => "yield",
+            Self::Backoff => "backoff",
+            Self::Sleep(_) => "sleep",
+            Self::Block => "block",
+        })
+    }
+}
+
+/// Fruitless looks before a spinning strategy offers its core, when each thread has one.
+const PATIENT_SPINS: u32 = 10_000;
+/// The same when threads outnumber cores: whoever is waited for may need this core.
+const CROWDED_SPINS: u32 = 20;
+/// Hinted looks before `Adaptive`, `Backoff` and `Block` stop spinning, when each thread has a core.
+const BRIEF_SPINS: u32 = 200;
+/// Yields before `Adaptive` and `Backoff` rest.
+const YIELDS: u32 = 100;
+/// Yields before `Block` rests.
+const BLOCK_YIELDS: u32 = 4;
+/// The first nap of `Backoff`, and the nap of `sleep` when read from a name.
+const SHORT_NAP: Duration = Duration::from_micros(50);
+/// The longest nap of `Backoff`.
+const LONG_NAP: Duration = Duration::from_millis(1);
+/// Looks at the clock are rare while spinning.
+const SPINS_BETWEEN_CLOCKS: u32 = 32;
+
+/// What a pause does; separate from doing it so that the phases can be tested without a clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pause {
+    Nothing,
+    Hint,
+    Yield,
+    Nap(Duration),
+    Rest,
+}
+
+/// One wait: counts fruitless looks and takes the pause that the strategy has for them.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    wait: Wait,
+    looks: u32,
+}
+
+impl Waiter {
+    pub(crate) fn new(wait: Wait) -> Self {
+        Self { wait, looks: 0 }
+    }
+
+    /// The look was fruitful: the next wait starts afresh.
+    #[inline]
+    pub(crate) fn reset(&mut self) {
+        self.looks = 0;
+    }
+
+    /// Pauses after a fruitless look. `crowded` says that threads outnumber cores. A sleeping
+    /// strategy sleeps on `bell`, until it rings or until `deadline`, if `must_wait` still holds.
+    ///
+    /// Returns `true` when the deadline has passed.
+    pub(crate) fn pause<'a>(
+        &mut self,
+        crowded: bool,
+        deadline: Option<Instant>,
+        bell: impl FnOnce() -> &'a Bell,
+        must_wait: impl FnOnce() -> bool,
+    ) -> bool {
+        let pause = self.next_pause(crowded);
+        match pause {
+            Pause::Nothing => {}
+            Pause::Hint => sync::spin_loop(),
+            Pause::Yield => thread::yield_now(),
+            Pause::Nap(time) => {
+                let until = Instant::now() + time;
+                bell().nap(deadline.map_or(until, |deadline| deadline.min(until)), must_wait);
+            }
+            Pause::Rest => bell().sleep(deadline, must_wait),
+        }
+        let look_at_clock = !matches!(pause, Pause::Nothing | Pause::Hint)
+            || self.looks.is_multiple_of(SPINS_BETWEEN_CLOCKS);
+        look_at_clock && deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    fn next_pause(&mut self, crowded: bool) -> Pause {
+        self.looks = self.looks.saturating_add(1);
+        let looks = self.looks;
+        let brief = if crowded { 0 } else { BRIEF_SPINS };
+        match self.wait {
+            Wait::Spin | Wait::Hint => {
+                let patience = if crowded { CROWDED_SPINS } else { PATIENT_SPINS };
+                if looks > patience {
+                    self.looks = 0;
+                    Pause::Yield
+                } else if self.wait == Wait::Spin {
+                    Pause::Nothing
+                } else {
+                    Pause::Hint
+                }
+            }
+            Wait::Yield => Pause::Yield,
+            Wait::Sleep(time) => Pause::Nap(time),
+            _ if looks <= brief => Pause::Hint,
+            Wait::Block if looks <= brief + BLOCK_YIELDS => Pause::Yield,
+            Wait::Adaptive | Wait::Backoff if looks <= brief + YIELDS => Pause::Yield,
+            Wait::Block | Wait::Adaptive => Pause::Rest,
+            Wait::Backoff => {
+                let doublings = (looks - brief - YIELDS - 1).min(10);
+                Pause::Nap((SHORT_NAP * (1 << doublings)).min(LONG_NAP))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [Wait; 7] = [
+        Wait::Adaptive,
+        Wait::Spin,
+        Wait::Hint,
+        Wait::Yield,
+        Wait::Backoff,
+        Wait::Sleep(SHORT_NAP),
+        Wait::Block,
+    ];
+
+    #[test]
+    fn names_read_back() {
+        for wait in ALL {
+            assert_eq!(wait.to_string().parse(), Ok(wait));
+        }
+        let error = "busy".parse::<Wait>().unwrap_err().to_string();
+        assert!(error.contains("busy") && error.contains("adaptive"), "{error}");
+    }
+
+    #[test]
+    fn every_strategy_gives_up_its_core_and_early_when_crowded() {
+        for wait in ALL {
+            let looks_until_given_up = |crowded| {
+                let mut waiter = Waiter::new(wait);
+                (1..=u32::MAX)
+                    .find(|_| !matches!(waiter.next_pause(crowded), Pause::Nothing | Pause::Hint))
+            };
+            assert!(looks_until_given_up(false) <= Some(PATIENT_SPINS + 1), "{wait}");
+            assert!(looks_until_given_up(true) <= Some(CROWDED_SPINS + 1), "{wait}");
+        }
+    }
+
+    #[test]
+    fn only_the_sleeping_strategies_need_a_bell() {
+        for wait in ALL {
+            let mut waiter = Waiter::new(wait);
+            let rests = (0..100_000).any(|_| waiter.next_pause(false) == Pause::Rest);
+            assert_eq!(rests, matches!(wait, Wait::Adaptive | Wait::Block), "{wait}");
+        }
+    }
+
+    #[test]
+    fn naps_grow_to_their_longest_and_a_fruitful_look_starts_afresh() {
+        let mut waiter = Waiter::new(Wait::Backoff);
+        let naps: Vec<Duration> = (0..1_000)
+            .filter_map(|_| match waiter.next_pause(false) {
+                Pause::Nap(time) => Some(time),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(naps.first(), Some(&SHORT_NAP));
+        assert_eq!(naps.last(), Some(&LONG_NAP));
+        assert!(naps.is_sorted());
+        waiter.reset();
+        assert_eq!(waiter.next_pause(false), Pause::Hint);
+    }
+}

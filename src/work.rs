@@ -1,0 +1,209 @@
+//! How a station's code is called: one trait for the run loop, one adapter for each form of
+//! handler. Here the two kinds of access, `&E` and `&mut E`, become one.
+
+use std::marker::PhantomData;
+
+use crate::{
+    circuit::Post,
+    error::Failure,
+    handler::{At, Handler, HandlerMut, Outcome, checked},
+    ring::Ring,
+};
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::Shared {}
+    impl Sealed for super::Exclusive {}
+}
+
+/// What a station may do with an event: [`Shared`] or [`Exclusive`].
+pub trait Access: sealed::Sealed + 'static {
+    #[doc(hidden)]
+    const MUTATES: bool;
+    #[doc(hidden)]
+    type Slice<'a, E: 'a>;
+
+    /// Lends neighbouring slots.
+    ///
+    /// # Safety
+    /// The sequences `first..first + len` lie inside one lap, their publication has been seen by
+    /// this thread, the calling station holds them until the slice is given up, and the station
+    /// was declared with this access.
+    #[doc(hidden)]
+    unsafe fn lend<E>(ring: &Ring<E>, first: u64, len: usize) -> Self::Slice<'_, E>;
+}
+
+/// Reads events, perhaps side by side with other stations.
+#[derive(Clone, Copy, Debug)]
+pub struct Shared;
+
+/// Has each event to itself at its place in the graph, and may change it.
+#[derive(Clone, Copy, Debug)]
+pub struct Exclusive;
+
+impl Access for Shared {
+    const MUTATES: bool = false;
+    type Slice<'a, E: 'a> = &'a [E];
+
+    #[inline]
+    unsafe fn lend<E>(ring: &Ring<E>, first: u64, len: usize) -> &[E] {
+        // SAFETY: the station holds the slots; whoever runs beside it only reads too, because a
+        // mutating station is ordered against all others (checked by the topology).
+        unsafe { ring.shared(first, len) }
+    }
+}
+
+impl Access for Exclusive {
+    const MUTATES: bool = true;
+    type Slice<'a, E: 'a> = &'a mut [E];
+
+    #[inline]
+    unsafe fn lend<E>(ring: &Ring<E>, first: u64, len: usize) -> &mut [E] {
+        // SAFETY: the station holds the slots and is ordered against all others (checked by the
+        // topology), so nobody else touches them now.
+        unsafe { ring.exclusive(first, len) }
+    }
+}
+
+/// A slice of events on its way to a handler.
+#[derive(Debug)]
+pub(crate) struct Run<'a, S> {
+    pub(crate) events: S,
+    /// The sequence of the first event.
+    pub(crate) first: u64,
+    /// Whether the slice ends the batch.
+    pub(crate) ends_batch: bool,
+    pub(crate) post: &'a Post,
+}
+
+/// A station's code, whatever its form.
+pub(crate) trait Work<E, A: Access> {
+    /// Whether a failure concerns the whole slice rather than one event.
+    const WHOLE_SLICES: bool = false;
+    /// Whether `batch_start` does anything: counting the backlog is not free.
+    const WANTS_BACKLOG: bool = false;
+
+    fn start(&mut self) {}
+    fn batch_start(&mut self, _size: usize, _backlog: u64) {}
+    fn idle(&mut self) {}
+    fn stop(&mut self) {}
+
+    /// Handles the events of `run`. `done` says at any time, also after a failure or a panic, how
+    /// many of them are finished.
+    fn run(&mut self, run: Run<'_, A::Slice<'_, E>>, done: &mut usize) -> Result<(), Failure>;
+}
+
+/// The form of a piece of code with state of type `S` that is called for each event.
+pub(crate) struct Each<S, F, R> {
+    state: S,
+    handle: F,
+    outcome: PhantomData<fn() -> R>,
+}
+
+impl<S, F, R> Each<S, F, R> {
+    pub(crate) fn new(state: S, handle: F) -> Self {
+        Self { state, handle, outcome: PhantomData }
+    }
+}
+
+/// The same for a piece of code that is called for each slice.
+pub(crate) struct Slices<F, R> {
+    handle: F,
+    outcome: PhantomData<fn() -> R>,
+}
+
+impl<F, R> Slices<F, R> {
+    pub(crate) fn new(handle: F) -> Self {
+        Self { handle, outcome: PhantomData }
+    }
+}
+
+/// A [`Handler`] or a [`HandlerMut`].
+pub(crate) struct Hooked<H>(pub(crate) H);
+
+/// The two accesses differ only in a `mut`; so do their adapters.
+macro_rules! adapters {
+    ($access:ident, $handler:ident, $iter:ident $(, $mutability:tt)?) => {
+        impl<E, S, F, R> Work<E, $access> for Each<S, F, R>
+        where
+            F: FnMut(&mut S, & $($mutability)? E, At<'_>) -> R,
+            R: Outcome,
+        {
+            #[inline]
+            fn run(
+                &mut self,
+                run: Run<'_, & $($mutability)? [E]>,
+                done: &mut usize,
+            ) -> Result<(), Failure> {
+                let Run { events, first, ends_batch, post } = run;
+                let len = events.len();
+                for (index, event) in events.$iter().enumerate() {
+                    *done = index;
+                    let end_of_batch = ends_batch && index + 1 == len;
+                    let at = At { sequence: first + index as u64, end_of_batch, post };
+                    checked((self.handle)(&mut self.state, event, at))?;
+                }
+                *done = len;
+                Ok(())
+            }
+        }
+
+        impl<E, F, R> Work<E, $access> for Slices<F, R>
+        where
+            F: FnMut(& $($mutability)? [E], At<'_>) -> R,
+            R: Outcome,
+        {
+            const WHOLE_SLICES: bool = true;
+
+            #[inline]
+            fn run(
+                &mut self,
+                run: Run<'_, & $($mutability)? [E]>,
+                done: &mut usize,
+            ) -> Result<(), Failure> {
+                let Run { events, first, ends_batch, post } = run;
+                let len = events.len();
+                let at = At { sequence: first, end_of_batch: ends_batch, post };
+                checked((self.handle)(events, at))?;
+                *done = len;
+                Ok(())
+            }
+        }
+
+        impl<E, H: $handler<E>> Work<E, $access> for Hooked<H> {
+            const WANTS_BACKLOG: bool = true;
+
+            fn start(&mut self) {
+                self.0.on_start();
+            }
+
+            fn batch_start(&mut self, size: usize, backlog: u64) {
+                self.0.on_batch_start(size, backlog);
+            }
+
+            fn idle(&mut self) {
+                self.0.on_idle();
+            }
+
+            fn stop(&mut self) {
+                self.0.on_stop();
+            }
+
+            #[inline]
+            fn run(
+                &mut self,
+                run: Run<'_, & $($mutability)? [E]>,
+                done: &mut usize,
+            ) -> Result<(), Failure> {
+                let handler = &mut self.0;
+                let handle = |_: &mut (), event: & $($mutability)? E, at: At<'_>| {
+                    handler.on_event(event, at)
+                };
+                Work::<E, $access>::run(&mut Each::new((), handle), run, done)
+            }
+        }
+    };
+}
+
+adapters!(Shared, Handler, iter);
+adapters!(Exclusive, HandlerMut, iter_mut, mut);

@@ -1,0 +1,59 @@
+//! The checks, one a file. A new one is a file here and a row of [`CHECKS`].
+//!
+//! A check gets the repository and answers with a summary, or with what is wrong. Those that read
+//! text are a pure function of that text, with tests that show it fail.
+
+mod clippy;
+mod doc;
+mod facade;
+mod fmt;
+mod lines;
+mod orderings;
+mod orders;
+mod package;
+mod peers;
+mod readme;
+mod test;
+mod unsafe_code;
+
+use crate::project::Project;
+
+/// A command of this program.
+#[derive(Clone, Copy, Debug)]
+pub struct Check {
+    pub name: &'static str,
+    /// What holds when the check passes.
+    pub about: &'static str,
+    pub run: fn(&Project) -> Result<String, String>,
+}
+
+/// Every check, in the order of `ci`: the quick ones first, the tests last.
+pub const CHECKS: &[Check] = &[
+    Check { name: "fmt", about: "the code is formatted", run: fmt::run },
+    Check {
+        name: "facade",
+        about: "atomics go through src/sync, orderings are explained",
+        run: facade::run,
+    },
+    Check {
+        name: "unsafe",
+        about: "unsafe code is only where it is allowed",
+        run: unsafe_code::run,
+    },
+    Check { name: "lines", about: "files are short enough to hold one concept", run: lines::run },
+    Check { name: "readme", about: "commands and links in the documents exist", run: readme::run },
+    Check { name: "clippy", about: "no lint fires", run: clippy::run },
+    Check { name: "doc", about: "the documentation builds without a warning", run: doc::run },
+    Check { name: "package", about: "the published crate holds what it should", run: package::run },
+    Check { name: "peers", about: "the comparison with other crates builds", run: peers::run },
+    Check {
+        name: "orders",
+        about: "the orders example runs, on real orders too",
+        run: orders::run,
+    },
+    Check {
+        name: "test",
+        about: "unit, integration, example and documentation tests",
+        run: test::run,
+    },
+];

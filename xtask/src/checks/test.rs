@@ -1,0 +1,29 @@
+//! `cargo xtask test`: all tests, by cargo-nextest where it is installed.
+//!
+//! nextest runs each test in a process of its own and ends one that hangs. Without it `cargo test`
+//! runs the same tests. Documentation tests are always `cargo test`'s.
+
+use std::process::Stdio;
+
+use crate::{command, project::Project};
+
+const WORKSPACE: [&str; 2] = ["--workspace", "--all-features"];
+
+pub fn run(project: &Project) -> Result<String, String> {
+    let runner: &[&str] = if has_nextest(project) {
+        &["nextest", "run"]
+    } else {
+        println!("    cargo-nextest is not installed: cargo test runs the tests.");
+        &["test", "--lib", "--bins", "--tests", "--examples"]
+    };
+    command::run(&mut project.cargo(&[runner, &WORKSPACE].concat()))?;
+    command::run(&mut project.cargo(&[&["test", "--doc"], &WORKSPACE[..]].concat()))?;
+    // The runner's own summary is to be the last thing seen.
+    Ok(String::new())
+}
+
+fn has_nextest(project: &Project) -> bool {
+    let mut command = project.cargo(&["nextest", "--version"]);
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
+}

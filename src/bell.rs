@@ -1,38 +1,44 @@
 //! The bell beside each cursor: how a thread that sleeps until the cursor moves is woken.
 //!
-//! States: *quiet* (nobody sleeps) and *awaited* (somebody sleeps, or is about to).
+//! A bell has one word of signs, which the cursor's owner reads after each move. While it is zero,
+//! that is all the owner does.
 //!
-//! Fast path, for the owner of the cursor: move the cursor, light fence, one relaxed load. While
-//! the bell is quiet that is all.
+//! | sign | meaning |
+//! |---|---|
+//! | `AWAITED` | somebody sleeps until the cursor moves, or is about to |
+//! | `SYMMETRIC` | this machine has no asymmetric fence: whoever reads the signs must execute one |
+//! | others | the life of the ring, on the producers' bell only: see `lifecycle.rs` |
 //!
-//! Slow path, for the sleeper, with the mutex held: mark the bell awaited, heavy fence, look at
-//! the cursor once more, sleep. For the owner who sees the mark: take the mutex, take the mark
-//! away, wake all. One ring a nap: whoever still has to wait marks the bell again.
+//! Slow path, for the sleeper, with the mutex held: raise `AWAITED`, heavy fence, look at the
+//! cursor once more, sleep. For the owner who sees the sign: take the mutex, take the sign away,
+//! wake all. One ring a nap: whoever still has to wait raises the sign again.
 //!
 //! The race: the owner moves the cursor and looks at the bell while the sleeper marks the bell and
 //! looks at the cursor. The two fences make sure that at least one sees the other. If the owner
-//! sees the mark, it cannot ring before the sleeper sleeps, because the sleeper holds the mutex
-//! from the mark until the wait. If the sleeper sees the move, it does not sleep.
+//! sees the sign, it cannot ring before the sleeper sleeps, because the sleeper holds the mutex
+//! from the sign until the wait. If the sleeper sees the move, it does not sleep.
 //!
-//! Closing and halting ring without a look at the mark: they write the ring's state before they
-//! take the mutex, and a sleeper looks at the state with the mutex held.
+//! Closing and halting ring without a look at `AWAITED`: they raise their own signs before they
+//! take the mutex, and a sleeper looks at those with the mutex held.
 
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{
     Instant,
     atomic::{AtomicU32, Ordering},
-    fence::Fences,
+    fence::{self, Fences},
     lock::{Condvar, Mutex},
 };
 
-const QUIET: u32 = 0;
 const AWAITED: u32 = 1;
+const SYMMETRIC: u32 = 2;
+/// The first bit that is free for other signs.
+pub(crate) const FREE_SIGN: u32 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Bell {
-    /// Read by the cursor's owner after each move, written only around naps.
-    state: CachePadded<AtomicU32>,
+    /// Read by the cursor's owner after each move, written rarely.
+    signs: CachePadded<AtomicU32>,
     mutex: Mutex<()>,
     condvar: Condvar,
     fences: Fences,
@@ -40,20 +46,60 @@ pub(crate) struct Bell {
 
 impl Bell {
     pub(crate) fn new(fences: Fences) -> Self {
+        let signs = if fences == Fences::Symmetric { SYMMETRIC } else { 0 };
         Self {
-            state: CachePadded::new(AtomicU32::new(QUIET)),
+            signs: CachePadded::new(AtomicU32::new(signs)),
             mutex: Mutex::new(()),
             condvar: Condvar::default(),
             fences,
         }
     }
 
+    /// The signs, read behind everything that this thread has done or seen before: the frequent
+    /// side of a handshake (see `sync/fence.rs`).
+    #[inline]
+    pub(crate) fn look(&self) -> u32 {
+        fence::light();
+        // ORDERING(DEKKER): Relaxed: the light fence orders it; if that is not enough on this
+        // machine, a sign says so.
+        let signs = self.signs.load(Ordering::Relaxed);
+        if signs == 0 { 0 } else { self.look_again(signs) }
+    }
+
+    #[cold]
+    fn look_again(&self, signs: u32) -> u32 {
+        if signs & SYMMETRIC == 0 {
+            return signs;
+        }
+        fence::full();
+        // ORDERING(DEKKER): Relaxed: the fence orders it.
+        self.signs.load(Ordering::Relaxed)
+    }
+
+    /// The signs, as a hint: orders nothing.
+    #[inline]
+    pub(crate) fn glance(&self) -> u32 {
+        // ORDERING(GLANCE): Relaxed: whoever must not miss a sign uses `look`.
+        self.signs.load(Ordering::Relaxed)
+    }
+
+    /// Raises a sign that is not this module's.
+    pub(crate) fn raise(&self, sign: u32) {
+        debug_assert!(sign >= FREE_SIGN);
+        // ORDERING(DEKKER): Relaxed: whoever needs an order executes the heavy fence behind it.
+        self.signs.fetch_or(sign, Ordering::Relaxed);
+    }
+
     /// For the owner, after each move of the cursor.
     #[inline]
     pub(crate) fn ring_if_awaited(&self) {
-        self.fences.light();
-        // ORDERING(WAKE): Relaxed: the fences on both sides order it after the move.
-        if self.state.load(Ordering::Relaxed) != QUIET {
+        self.answer(self.look());
+    }
+
+    /// For an owner who has looked after the move: rings if the signs say so.
+    #[inline]
+    pub(crate) fn answer(&self, signs: u32) {
+        if signs & AWAITED != 0 {
             self.ring();
         }
     }
@@ -62,8 +108,8 @@ impl Bell {
     #[cold]
     pub(crate) fn ring(&self) {
         let guard = self.mutex.lock();
-        // ORDERING(WAKE): Relaxed: written only with the mutex held.
-        self.state.store(QUIET, Ordering::Relaxed);
+        // ORDERING(WAKE): Relaxed: this sign is written only with the mutex held.
+        self.signs.fetch_and(!AWAITED, Ordering::Relaxed);
         drop(guard);
         self.condvar.notify_all();
     }
@@ -74,7 +120,7 @@ impl Bell {
     pub(crate) fn sleep(&self, deadline: Option<Instant>, must_wait: impl FnOnce() -> bool) {
         let mut guard = self.mutex.lock();
         // ORDERING(WAKE): Relaxed: the heavy fence orders it before the look at the cursor.
-        self.state.store(AWAITED, Ordering::Relaxed);
+        self.signs.fetch_or(AWAITED, Ordering::Relaxed);
         self.fences.heavy();
         if must_wait() {
             self.condvar.wait(&mut guard, deadline);

@@ -110,13 +110,10 @@ struct Cleared {
 #[derive(Debug)]
 pub struct Circuit {
     pub(crate) capacity: Capacity,
-    pub(crate) fences: Fences,
     pub(crate) sequencer: Sequencer,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) skips: Skips,
     pub(crate) posts: Box<[Post]>,
-    /// Rings when something is published.
-    pub(crate) published: Bell,
     /// The sequence that the ring started with.
     pub(crate) first: u64,
     /// The stations that nobody follows but the producers.
@@ -156,11 +153,9 @@ impl Circuit {
         };
         Self {
             capacity,
-            fences,
             sequencer: Sequencer::new(many_producers, capacity, first),
-            lifecycle: Lifecycle::default(),
+            lifecycle: Lifecycle::new(fences),
             skips: Skips::default(),
-            published: Bell::new(fences),
             first,
             last,
             cleared: resets
@@ -231,7 +226,7 @@ impl Circuit {
     /// The end of the stream, once it is known.
     #[inline]
     pub(crate) fn end(&self) -> Option<u64> {
-        self.sequencer.end(&self.lifecycle)
+        self.lifecycle.end()
     }
 
     // ---- waiting ----
@@ -239,7 +234,7 @@ impl Circuit {
     /// The bell of whoever keeps station `index` from touching `from`; `None` if nobody does.
     fn bell_before(&self, followed: &[usize], from: u64) -> Option<&Bell> {
         if followed.is_empty() {
-            return Some(&self.published);
+            return Some(&self.lifecycle.published);
         }
         followed.iter().find_map(|index| {
             let post = &self.posts[*index];
@@ -264,7 +259,9 @@ impl Circuit {
                 && self.end() != Some(from)
                 && !self.lifecycle.is_halted()
         };
-        let bell = || self.bell_before(&self.posts[index].follows, from).unwrap_or(&self.published);
+        let bell = || {
+            self.bell_before(&self.posts[index].follows, from).unwrap_or(&self.lifecycle.published)
+        };
         waiter.pause(self.is_crowded(), deadline, bell, must_wait)
     }
 
@@ -302,7 +299,7 @@ impl Circuit {
         };
         let mut late = false;
         loop {
-            if self.lifecycle.is_closing() {
+            if self.lifecycle.is_refusing() {
                 return Err(self.lifecycle.refusal());
             }
             if self.cleared.is_some() {
@@ -321,10 +318,10 @@ impl Circuit {
             if let Some(station) = self.own_station_in_the_way(need) {
                 return Err(PublishError::WouldDeadlock { station });
             }
-            let must_wait = || self.gate() < need && !self.lifecycle.is_closing();
+            let must_wait = || self.gate() < need && !self.lifecycle.is_refusing();
             let bell = || match &self.cleared {
                 Some(cleared) => &cleared.bell,
-                None => self.bell_before(&self.last, need - 1).unwrap_or(&self.published),
+                None => self.bell_before(&self.last, need - 1).unwrap_or(&self.lifecycle.published),
             };
             late = waiter.pause(self.is_crowded(), deadline, bell, must_wait);
         }
@@ -338,7 +335,7 @@ impl Circuit {
     }
 
     pub(crate) fn wake_all(&self) {
-        self.published.ring();
+        self.lifecycle.published.ring();
         for post in &self.posts {
             post.bell.ring();
         }
@@ -351,7 +348,7 @@ impl Circuit {
 
     /// Refuses claims from now on; stations drain what was published and end.
     pub(crate) fn close(&self) {
-        self.sequencer.close(&self.lifecycle, self.fences);
+        self.lifecycle.settle(|| self.sequencer.close());
         self.wake_all();
     }
 

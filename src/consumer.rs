@@ -10,6 +10,7 @@ use std::{
 use crate::{
     circuit::Post,
     current::Running,
+    distance::Distance,
     error::{Failure, Fault},
     policy::{Policy, Verdict},
     ring::Ring,
@@ -64,30 +65,39 @@ impl<E> Seat<E> {
         &self.ring.circuit.posts[self.index]
     }
 
-    /// The end of the batch that can be handled now, at most `limit` events: the cursor itself if
-    /// there are none.
+    /// The end of the batch that can be handled now, at most `limit` events.
+    ///
+    /// # Errors
+    /// What it means if there are none.
     #[inline]
-    pub(crate) fn available(&self, limit: u64) -> u64 {
+    pub(crate) fn available(&self, limit: u64) -> Result<u64, Step> {
+        let circuit = &self.ring.circuit;
         let furthest = self.cursor + limit.min(self.manner.max_batch);
-        self.ring.circuit.ahead(self.index, self.cursor, furthest).min(furthest)
-    }
-
-    /// What it means that nothing is available.
-    #[inline]
-    pub(crate) fn nothing_available(&self) -> Step {
-        if self.ring.circuit.end() == Some(self.cursor) { Step::Ended } else { Step::Idle }
+        let mut to = circuit.ahead(self.index, self.cursor, furthest).min(furthest);
+        let flags = circuit.lifecycle.look();
+        if flags.are_halted() {
+            return Err(Step::Halted);
+        }
+        if flags.are_closing() {
+            to = to.min(circuit.lifecycle.settled_end());
+        }
+        if to > self.cursor {
+            Ok(to)
+        } else if circuit.end() == Some(self.cursor) {
+            Err(Step::Ended)
+        } else {
+            Err(Step::Idle)
+        }
     }
 
     /// Handles one batch of at most `limit` events, if there is one.
     #[inline]
     pub(crate) fn step<A: Access, W: Work<E, A>>(&mut self, work: &mut W, limit: u64) -> Step {
-        if self.ring.circuit.lifecycle.is_halted() {
-            return Step::Halted;
-        }
-        let (from, to) = (self.cursor, self.available(limit));
-        if to <= from {
-            return self.nothing_available();
-        }
+        let from = self.cursor;
+        let to = match self.available(limit) {
+            Ok(to) => to,
+            Err(nothing) => return nothing,
+        };
         match self.handle(work, from, to) {
             Ok(()) => {
                 self.move_to(to);
@@ -270,13 +280,16 @@ pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut 
     let _running = Running::enter(&ring.circuit, seat.index);
     let mut waiter = Waiter::new(seat.manner.wait);
     let mut dry = Dry::default();
+    let mut distance = Distance::new(ring.circuit.capacity, seat.manner.max_batch);
     loop {
         match seat.step(work, u64::MAX) {
-            Step::Moved(_) => {
+            Step::Moved(run) => {
+                distance.moved(run, || ring.circuit.is_crowded());
                 waiter.reset();
                 dry.over();
             }
             Step::Idle => {
+                distance.paused();
                 if dry.is_time_for_the_hook(seat.manner.idle_after) {
                     seat.hook_or_halt(|| work.idle());
                 }

@@ -376,7 +376,7 @@ impl<E> Dispatcher<E> {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return false;
             }
-            circuit.published.sleep(deadline, must_wait);
+            circuit.lifecycle.published.sleep(deadline, must_wait);
         }
         let Some(end) = circuit.end() else { return true };
         (0..circuit.posts.len()).all(|index| circuit.await_station(index, end, deadline))

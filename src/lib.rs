@@ -55,6 +55,7 @@ mod consumer;
 mod current;
 mod cursor;
 mod dispatcher;
+mod distance;
 mod error;
 mod handler;
 mod lifecycle;

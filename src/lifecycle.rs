@@ -2,75 +2,151 @@
 //!
 //! | flag | meaning | set by |
 //! |---|---|---|
-//! | `CLOSING` | no new claim may be made | `close`, `halt`, a fault |
-//! | `SEALED` | no claim that did not see `CLOSING` is unknown any more: the end is certain | the closer, after its heavy fence |
+//! | `CLOSING` | the end is being settled: no new claim | `close`, `halt`, a fault |
+//! | `SEALED` | the end is settled: events before it exist, others never will | the same |
 //! | `HALTED` | stations stop where they are | `halt`, a fault |
 //!
-//! Flags are only ever added.
-
-use crossbeam_utils::CachePadded;
+//! The flags are signs on the producers' bell, so that a producer finds all that concerns it with
+//! one look; they are only ever added.
+//!
+//! # How the end is settled
+//!
+//! With many producers the closer sets a bit in the word that claims go through: a claim is before
+//! the end or refused, and every claim before it will be published or abandoned.
+//!
+//! A single producer claims nothing that anybody could see, and must not pay for being closed. So
+//! the event that is being written while the ring closes counts if the closer finds it published,
+//! and is refused otherwise:
+//!
+//! * producer: publish, look at the flags (behind a light fence); if `CLOSING`, ask for the end (it waits for
+//!   the lock that the closer holds) and compare;
+//! * closer: raise `CLOSING`, heavy fence, read what is published: that is the end;
+//! * station: look at what is published, look at the flags; if `CLOSING`, ask for the end and go
+//!   no further.
+//!
+//! The races, by who misses whom. If the closer misses the event, its fence came before the
+//! producer's, so the producer sees `CLOSING` and finds its event behind the end; and it came
+//! before that of any station that saw the event, so that station sees `CLOSING` and stays away
+//! from it: refused, and handled by nobody. If the closer finds the event, it is before the end:
+//! accepted, and handled by everybody.
 
 use crate::{
+    bell::{Bell, FREE_SIGN},
     error::{Fault, PublishError},
-    sync::{
-        atomic::{AtomicU8, Ordering},
-        lock::Mutex,
-    },
+    sync::{fence::Fences, lock::Mutex},
 };
 
-const CLOSING: u8 = 1;
-const SEALED: u8 = 2;
-const HALTED: u8 = 4;
+const CLOSING: u32 = FREE_SIGN;
+const SEALED: u32 = FREE_SIGN << 1;
+const HALTED: u32 = FREE_SIGN << 2;
 
-#[derive(Debug, Default)]
+/// What a look at the flags came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flags(u32);
+
+impl Flags {
+    /// Whether new claims are refused.
+    #[inline]
+    pub(crate) fn are_refusing(self) -> bool {
+        self.0 & (CLOSING | HALTED) != 0
+    }
+
+    #[inline]
+    pub(crate) fn are_closing(self) -> bool {
+        self.0 & CLOSING != 0
+    }
+
+    #[inline]
+    pub(crate) fn are_halted(self) -> bool {
+        self.0 & HALTED != 0
+    }
+}
+
+#[derive(Debug)]
 pub(crate) struct Lifecycle {
-    /// Read by producers before each claim, written a few times in the life of a ring.
-    flags: CachePadded<AtomicU8>,
+    /// The producers' bell: rings when something is published.
+    pub(crate) published: Bell,
+    fences: Fences,
+    /// The end of the stream, once it is settled. The closer holds the lock while it settles it.
+    end: Mutex<Option<u64>>,
     fault: Mutex<Option<Fault>>,
 }
 
 impl Lifecycle {
-    /// Whether claims are to be refused.
-    #[inline]
-    pub(crate) fn is_closing(&self) -> bool {
-        // ORDERING(CLOSE): Relaxed: a single producer's claim is ordered by the light fence before
-        // this load, which pairs with the closer's heavy one; others need no order.
-        self.flags.load(Ordering::Relaxed) & CLOSING != 0
+    pub(crate) fn new(fences: Fences) -> Self {
+        Self {
+            published: Bell::new(fences),
+            fences,
+            end: Mutex::new(None),
+            fault: Mutex::new(None),
+        }
     }
 
-    /// Whether every claim that will ever be made is known.
+    /// The flags after a look at the published cursor: `CLOSING` is not missed by whoever has seen
+    /// an event that the closer has not found.
     #[inline]
-    pub(crate) fn is_sealed(&self) -> bool {
-        // ORDERING(SEAL): Acquire, pairs with the Release in `seal`: whoever sees the seal sees
-        // the claims that the closer saw.
-        self.flags.load(Ordering::Acquire) & SEALED != 0
+    pub(crate) fn look(&self) -> Flags {
+        Flags(self.published.look())
+    }
+
+    /// For the only producer, after publishing everything before `end`: wakes the sleepers, and
+    /// says whether the events count. They do unless the ring was closed before they could be
+    /// found.
+    #[inline]
+    pub(crate) fn admits(&self, end: u64) -> bool {
+        let signs = self.published.look();
+        signs == 0 || self.admits_closing(end, signs)
+    }
+
+    #[cold]
+    fn admits_closing(&self, end: u64, signs: u32) -> bool {
+        self.published.answer(signs);
+        !Flags(signs).are_closing() || end <= self.settled_end()
+    }
+
+    /// Whether claims are refused.
+    #[inline]
+    pub(crate) fn is_refusing(&self) -> bool {
+        Flags(self.published.glance()).are_refusing()
     }
 
     #[inline]
     pub(crate) fn is_halted(&self) -> bool {
-        // ORDERING(HALT): Relaxed: only a signal to stop; the fault has a lock of its own.
-        self.flags.load(Ordering::Relaxed) & HALTED != 0
+        Flags(self.published.glance()).are_halted()
     }
 
-    pub(crate) fn begin_closing(&self) {
-        // ORDERING(CLOSE): Relaxed: the closer's heavy fence follows.
-        self.flags.fetch_or(CLOSING, Ordering::Relaxed);
+    /// The end of the stream, if it is settled.
+    #[inline]
+    pub(crate) fn end(&self) -> Option<u64> {
+        if self.published.glance() & SEALED == 0 { None } else { *self.end.lock() }
     }
 
-    pub(crate) fn seal(&self) {
-        // ORDERING(SEAL): Release, pairs with the Acquire in `is_sealed`.
-        self.flags.fetch_or(SEALED, Ordering::Release);
+    /// The end of the stream for somebody who has seen `CLOSING`: waits while it is being settled.
+    #[cold]
+    pub(crate) fn settled_end(&self) -> u64 {
+        let end = *self.end.lock();
+        end.expect("the closer holds the lock from before it raises the flag")
+    }
+
+    /// Settles the end of the stream once; `last` finds it when no new claim can be missed.
+    pub(crate) fn settle(&self, last: impl FnOnce() -> u64) {
+        let mut end = self.end.lock();
+        if end.is_none() {
+            self.published.raise(CLOSING);
+            self.fences.heavy();
+            *end = Some(last());
+            self.published.raise(SEALED);
+        }
     }
 
     /// Records why the ring is halted, if nobody did before, and tells everybody to stop.
     pub(crate) fn halt(&self, fault: Option<Fault>) {
+        // Held to the end, so that the fault that came first is the one that is told.
         let mut first = self.fault.lock();
         if first.is_none() && !self.is_halted() {
             *first = fault;
         }
-        // ORDERING(HALT): Relaxed: as in `is_halted`. With the lock held, so that the fault that
-        // came first is the one that is told.
-        self.flags.fetch_or(HALTED | CLOSING, Ordering::Relaxed);
+        self.published.raise(HALTED);
     }
 
     pub(crate) fn fault(&self) -> Option<Fault> {
@@ -81,5 +157,38 @@ impl Lifecycle {
     #[cold]
     pub(crate) fn refusal(&self) -> PublishError {
         self.fault().map_or(PublishError::Closed, PublishError::Halted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Failure;
+
+    #[test]
+    fn the_end_is_settled_once() {
+        let life = Lifecycle::new(Fences::Symmetric);
+        assert!(!life.look().are_refusing() && life.admits(9));
+        assert_eq!(life.end(), None);
+        life.settle(|| 7);
+        life.settle(|| unreachable!("it is settled"));
+        assert_eq!((life.end(), life.settled_end()), (Some(7), 7));
+        assert!(life.is_refusing() && !life.is_halted());
+        assert!(life.admits(7) && !life.admits(8));
+        assert_eq!(life.refusal(), PublishError::Closed);
+    }
+
+    #[test]
+    fn the_first_fault_is_the_one_that_is_told() {
+        let life = Lifecycle::new(Fences::Symmetric);
+        let fault = |station: &str| Fault::new(station.into(), 3, Failure::error("no".into()));
+        life.halt(Some(fault("first")));
+        life.halt(Some(fault("second")));
+        assert!(life.is_halted());
+        assert_eq!(life.refusal(), PublishError::Halted(fault("first")));
+        let life = Lifecycle::new(Fences::Symmetric);
+        life.halt(None);
+        life.halt(Some(fault("late")));
+        assert_eq!(life.fault(), None, "halted by the owner before anything failed");
     }
 }

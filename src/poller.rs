@@ -91,9 +91,7 @@ impl<E, A: Access> Poller<E, A> {
         let mut waiter = Waiter::new(self.seat.manner.wait);
         let mut late = false;
         loop {
-            let is_over =
-                circuit.lifecycle.is_halted() || self.seat.nothing_available() == Step::Ended;
-            if is_over || self.seat.available(1) > self.seat.cursor {
+            if self.seat.available(1) != Err(Step::Idle) {
                 return true;
             }
             if late {
@@ -188,11 +186,8 @@ impl<E> Poller<E, Shared> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(&mut self) -> Option<Batch<'_, E>> {
-        if self.seat.ring.circuit.lifecycle.is_halted() {
-            return None;
-        }
-        let (at, to) = (self.seat.cursor, self.seat.available(u64::MAX));
-        (at < to).then(|| Batch { in_hand: at, at, to, seat: &mut self.seat })
+        let (at, to) = (self.seat.cursor, self.seat.available(u64::MAX).ok()?);
+        Some(Batch { in_hand: at, at, to, seat: &mut self.seat })
     }
 }
 

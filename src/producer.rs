@@ -7,7 +7,7 @@ use crate::{
     error::PublishError,
     ring::Ring,
     sequence::END_OF_SEQUENCES,
-    sequencer::{MultiSequencer, Sequencer, SingleSequencer},
+    sequencer::MultiSequencer,
     sync::{Arc, Instant},
 };
 
@@ -25,7 +25,13 @@ mod sealed {
             patience: Patience,
             help: impl Fn(),
         ) -> Result<u64, PublishError>;
-        fn publish(&mut self, circuit: &Circuit, first: u64, count: u64);
+        /// Makes the claim visible, unless the ring was closed in between.
+        fn publish(
+            &mut self,
+            circuit: &Circuit,
+            first: u64,
+            count: u64,
+        ) -> Result<(), PublishError>;
         /// The write failed half-way.
         fn abandon(&mut self, circuit: &Circuit, first: u64, count: u64);
     }
@@ -74,16 +80,6 @@ fn make_room(
     Ok(limit_at(gate, circuit))
 }
 
-impl Single {
-    #[inline]
-    fn sequencer(circuit: &Circuit) -> &SingleSequencer {
-        match &circuit.sequencer {
-            Sequencer::Single(single) => single,
-            Sequencer::Multi(_) => unreachable!("a single producer belongs to a single sequencer"),
-        }
-    }
-}
-
 impl Claims for Single {
     #[inline]
     fn claim(
@@ -97,36 +93,35 @@ impl Claims for Single {
         if end > self.limit {
             self.limit = make_room(circuit, end, patience, help)?;
         }
-        let single = Self::sequencer(circuit);
-        if !single.claim(end, &circuit.lifecycle, circuit.fences) {
-            self.abandon(circuit, first, count);
+        if circuit.lifecycle.is_refusing() {
             return Err(circuit.lifecycle.refusal());
         }
         Ok(first)
     }
 
+    /// If the ring was closed while the event was written, it counts only if the closer found it.
     #[inline]
-    fn publish(&mut self, circuit: &Circuit, first: u64, count: u64) {
-        self.next = first + count;
-        Self::sequencer(circuit).publish(self.next);
-        circuit.published.ring_if_awaited();
+    fn publish(&mut self, circuit: &Circuit, first: u64, count: u64) -> Result<(), PublishError> {
+        let end = first + count;
+        circuit.sequencer.single.publish(end);
+        if !circuit.lifecycle.admits(end) {
+            return Err(circuit.lifecycle.refusal());
+        }
+        self.next = end;
+        Ok(())
     }
 
     /// Nothing has become visible: the next publish uses the same sequence.
-    #[cold]
-    fn abandon(&mut self, circuit: &Circuit, first: u64, _count: u64) {
-        Self::sequencer(circuit).retract(first);
-        // If the ring is closing, its end may have become known just now.
-        circuit.wake_all();
-    }
+    #[inline]
+    fn abandon(&mut self, _circuit: &Circuit, _first: u64, _count: u64) {}
 }
 
 impl Multi {
     #[inline]
     fn sequencer(circuit: &Circuit) -> &MultiSequencer {
-        match &circuit.sequencer {
-            Sequencer::Multi(multi) => multi,
-            Sequencer::Single(_) => unreachable!("many producers belong to a multi sequencer"),
+        match &circuit.sequencer.multi {
+            Some(multi) => multi,
+            None => unreachable!("many producers belong to a multi sequencer"),
         }
     }
 }
@@ -155,9 +150,10 @@ impl Claims for Multi {
     }
 
     #[inline]
-    fn publish(&mut self, circuit: &Circuit, first: u64, count: u64) {
+    fn publish(&mut self, circuit: &Circuit, first: u64, count: u64) -> Result<(), PublishError> {
         Self::sequencer(circuit).publish(first, first + count);
-        circuit.published.ring_if_awaited();
+        circuit.lifecycle.published.ring_if_awaited();
+        Ok(())
     }
 
     /// The sequences exist for everybody else already: they are published as skipped.
@@ -165,7 +161,8 @@ impl Claims for Multi {
     fn abandon(&mut self, circuit: &Circuit, first: u64, count: u64) {
         let passed_by_all = self.limit.saturating_sub(circuit.capacity.lap_len());
         circuit.skips.add(first, first + count, passed_by_all);
-        self.publish(circuit, first, count);
+        Self::sequencer(circuit).publish(first, first + count);
+        circuit.lifecycle.published.ring_if_awaited();
     }
 }
 
@@ -257,11 +254,13 @@ struct Writing<'a, E, C: Claim> {
 
 impl<E, C: Claim> Writing<'_, E, C> {
     #[inline]
-    fn publish(self) -> Range<u64> {
+    fn publish(self) -> Result<Range<u64>, PublishError> {
         let range = self.first..self.first + self.count;
-        self.producer.claims.publish(&self.producer.ring.circuit, self.first, self.count);
+        let published =
+            self.producer.claims.publish(&self.producer.ring.circuit, self.first, self.count);
+        // Written completely: there is nothing to abandon.
         std::mem::forget(self);
-        range
+        published.map(|()| range)
     }
 }
 
@@ -411,7 +410,7 @@ impl<E, C: Claim> Producer<E, C> {
 
     /// Whether the ring takes no more events. It may close at any time, and never opens again.
     pub fn is_closed(&self) -> bool {
-        self.ring.circuit.lifecycle.is_closing()
+        self.ring.circuit.lifecycle.is_refusing()
     }
 
     #[inline]
@@ -432,7 +431,7 @@ impl<E, C: Claim> Producer<E, C> {
         // other producer has it, until it is published below.
         let slot = unsafe { writing.producer.ring.exclusive(writing.first, 1) };
         write(&mut slot[0]);
-        Ok(writing.publish().start)
+        writing.publish().map(|range| range.start)
     }
 
     #[inline]
@@ -484,6 +483,6 @@ impl<E, C: Claim> Producer<E, C> {
             write(done, slots);
             done += len;
         }
-        Ok(writing.publish())
+        writing.publish()
     }
 }

@@ -88,7 +88,7 @@ pub(crate) trait Work<E, A: Access> {
     fn idle(&mut self) {}
     fn stop(&mut self) {}
 
-    /// Handles the events of `run`. `done` says at any time, also after a failure or a panic, how
+    /// Handles the events of `run`. `done` says afterwards, also after a failure or a panic, how
     /// many of them are finished.
     fn run(&mut self, run: Run<'_, A::Slice<'_, E>>, done: &mut usize) -> Result<(), Failure>;
 }
@@ -121,6 +121,20 @@ impl<F, R> Slices<F, R> {
 /// A [`Handler`] or a [`HandlerMut`].
 pub(crate) struct Hooked<H>(pub(crate) H);
 
+/// Counts finished events in a register, and tells the count when it goes: also after a failure
+/// and while a panic unwinds.
+struct Finished<'a> {
+    done: &'a mut usize,
+    count: usize,
+}
+
+impl Drop for Finished<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.done = self.count;
+    }
+}
+
 /// The two accesses differ only in a `mut`; so do their adapters.
 macro_rules! adapters {
     ($access:ident, $handler:ident, $iter:ident $(, $mutability:tt)?) => {
@@ -136,14 +150,15 @@ macro_rules! adapters {
                 done: &mut usize,
             ) -> Result<(), Failure> {
                 let Run { events, first, ends_batch, post } = run;
-                let len = events.len();
-                for (index, event) in events.$iter().enumerate() {
-                    *done = index;
-                    let end_of_batch = ends_batch && index + 1 == len;
-                    let at = At { sequence: first + index as u64, end_of_batch, post };
+                // No sequence is so large: it is never met.
+                let last = if ends_batch { first + events.len() as u64 - 1 } else { u64::MAX };
+                let mut finished = Finished { done, count: 0 };
+                for event in events.$iter() {
+                    let sequence = first + finished.count as u64;
+                    let at = At { sequence, end_of_batch: sequence == last, post };
                     checked((self.handle)(&mut self.state, event, at))?;
+                    finished.count += 1;
                 }
-                *done = len;
                 Ok(())
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! | file | producers | claim | publication |
 //! |---|---|---|---|
-//! | `single.rs` | one | a plain store | one cursor, one plain store |
+//! | `single.rs` | one | nothing that anybody sees | one cursor, one plain store |
 //! | `multi.rs` | many | compare-and-swap, after the gate was checked | a lap mark for each slot, one plain store each |
 
 mod multi;
@@ -11,21 +11,23 @@ mod single;
 pub(crate) use multi::MultiSequencer;
 pub(crate) use single::SingleSequencer;
 
-use crate::{lifecycle::Lifecycle, sequence::Capacity, sync::fence::Fences};
+use crate::sequence::Capacity;
 
 /// The producers' end of the ring, as stations see it.
+///
+/// Not an enum: the only producer reaches its cursor without asking what kind of ring it is on.
 #[derive(Debug)]
-pub(crate) enum Sequencer {
-    Single(SingleSequencer),
-    Multi(MultiSequencer),
+pub(crate) struct Sequencer {
+    /// Of no use if there are many producers.
+    pub(crate) single: SingleSequencer,
+    pub(crate) multi: Option<MultiSequencer>,
 }
 
 impl Sequencer {
     pub(crate) fn new(many: bool, capacity: Capacity, first: u64) -> Self {
-        if many {
-            Self::Multi(MultiSequencer::new(capacity, first))
-        } else {
-            Self::Single(SingleSequencer::new(first))
+        Self {
+            single: SingleSequencer::new(first),
+            multi: many.then(|| MultiSequencer::new(capacity, first)),
         }
     }
 
@@ -35,56 +37,33 @@ impl Sequencer {
     /// `from` must not be more than a lap behind.
     #[inline]
     pub(crate) fn available(&self, from: u64, limit: u64) -> u64 {
-        match self {
-            Self::Single(single) => single.published(),
-            Self::Multi(multi) => multi.available(from, limit),
+        match &self.multi {
+            None => self.single.published(),
+            Some(multi) => multi.available(from, limit),
         }
     }
 
     /// The end of the published prefix when no station is left to gate the producers.
     #[cold]
     pub(crate) fn ungated(&self) -> u64 {
-        match self {
-            Self::Single(single) => single.published(),
-            Self::Multi(multi) => multi.prefix(),
-        }
+        self.multi.as_ref().map_or_else(|| self.single.published(), MultiSequencer::prefix)
     }
 
     /// For a station that leaves: it has seen everything before `sequence` published.
     pub(crate) fn keep_prefix(&self, sequence: u64) {
-        match self {
-            Self::Single(_) => {}
-            Self::Multi(multi) => multi.keep_prefix(sequence),
+        if let Some(multi) = &self.multi {
+            multi.keep_prefix(sequence);
         }
     }
 
     /// The end of what was claimed so far: a figure, not a permission.
     pub(crate) fn claimed(&self) -> u64 {
-        match self {
-            Self::Single(single) => single.published(),
-            Self::Multi(multi) => multi.claimed(),
-        }
+        self.multi.as_ref().map_or_else(|| self.single.published(), MultiSequencer::claimed)
     }
 
-    /// Refuses claims from now on and makes the end of the claims certain.
-    pub(crate) fn close(&self, lifecycle: &Lifecycle, fences: Fences) {
-        lifecycle.begin_closing();
-        match self {
-            Self::Single(single) => single.close(fences),
-            Self::Multi(multi) => multi.close(),
-        }
-        lifecycle.seal();
-    }
-
-    /// The end of all sequences that will ever be published, once it is known.
-    #[inline]
-    pub(crate) fn end(&self, lifecycle: &Lifecycle) -> Option<u64> {
-        if !lifecycle.is_sealed() {
-            return None;
-        }
-        match self {
-            Self::Single(single) => single.end(),
-            Self::Multi(multi) => Some(multi.claimed()),
-        }
+    /// Refuses claims from now on, where claims are visible, and returns the end of what will
+    /// ever be published. For [`Lifecycle::settle`](crate::lifecycle::Lifecycle::settle).
+    pub(crate) fn close(&self) -> u64 {
+        self.multi.as_ref().map_or_else(|| self.single.published(), MultiSequencer::close)
     }
 }

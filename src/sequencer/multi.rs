@@ -121,14 +121,14 @@ impl MultiSequencer {
 
     #[inline]
     pub(super) fn claimed(&self) -> u64 {
-        // ORDERING(CLAIM): Relaxed: a figure, or final once the ring is sealed.
+        // ORDERING(CLAIM): Relaxed: a figure.
         self.claimed.load(Ordering::Relaxed) & !CLOSED
     }
 
-    pub(super) fn close(&self) {
-        // ORDERING(CLAIM): Relaxed: read-modify-writes see the newest claim, and the Release of
-        // the seal follows.
-        self.claimed.fetch_or(CLOSED, Ordering::Relaxed);
+    /// Returns the end of the claims.
+    pub(super) fn close(&self) -> u64 {
+        // ORDERING(CLAIM): Relaxed: a read-modify-write sees the newest claim.
+        self.claimed.fetch_or(CLOSED, Ordering::Relaxed) & !CLOSED
     }
 }
 
@@ -152,7 +152,7 @@ mod tests {
         let multi = MultiSequencer::new(Capacity::new(4).unwrap(), 0);
         assert!(multi.try_claim(0, 3));
         assert_eq!(multi.next(), Some(3));
-        multi.close();
+        assert_eq!(multi.close(), 3);
         assert_eq!(multi.next(), None);
         assert!(!multi.try_claim(3, 4));
         assert_eq!(multi.claimed(), 3);

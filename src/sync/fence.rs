@@ -2,15 +2,15 @@
 //!
 //! Two protocols of this crate are Dekker handshakes: *I write mine, then read yours; you write
 //! yours, then read mine; at least one of us sees the other.* Waking a sleeper is one (cursor and
-//! sleeper flag), closing a ring under a single producer is the other (claim and closing flag).
-//! Each side needs a store-load fence between its write and its read. One side runs for every
-//! event, the other before a thread goes to sleep or once in the life of a ring. So the frequent
-//! side pays nothing but a compiler fence ([`Fences::light`]), and the rare side pays for both:
+//! sign), closing a ring under a single producer is the other (published cursor and sign). Each
+//! side needs a store-load fence between its write and its read. One side runs for every event,
+//! the other before a thread goes to sleep or once in the life of a ring. So the frequent side pays
+//! for nothing but a compiler fence ([`light`]), and the rare side pays for both:
 //! [`Fences::heavy`] makes every running thread of the process execute a full fence, through
 //! `membarrier(2)`.
 //!
-//! Where the kernel has no such call, both sides are ordinary sequentially consistent fences; the
-//! protocols do not change.
+//! Where the kernel has no such call, the frequent side finds a sign that says so behind its light
+//! fence, and executes a [`full`] one before it reads again; the protocols do not change.
 
 use std::sync::atomic::{Ordering, compiler_fence, fence};
 
@@ -23,27 +23,30 @@ pub(crate) enum Fences {
     Symmetric,
 }
 
+/// The frequent side of a handshake, if the rare side reaches into this thread.
+#[inline]
+pub(crate) fn light() {
+    // ORDERING(DEKKER): the compiler must keep the order; the other side's `heavy` makes the
+    // processor keep it too, at the only moment when it matters.
+    compiler_fence(Ordering::SeqCst);
+}
+
+/// The frequent side of a handshake, if the rare side cannot.
+#[inline]
+pub(crate) fn full() {
+    // ORDERING(DEKKER): pairs with the fence in `heavy`.
+    fence(Ordering::SeqCst);
+}
+
 impl Fences {
     /// Asks the kernel for the asymmetric form and falls back to the symmetric one.
     pub(crate) fn detect() -> Self {
         if membarrier::register() { Self::Asymmetric } else { Self::Symmetric }
     }
 
-    /// The frequent side of a handshake: between its store and its load.
-    #[inline]
-    pub(crate) fn light(self) {
-        match self {
-            // ORDERING(DEKKER): the compiler must keep the order; the other side's `heavy` makes
-            // the processor keep it too, at the only moment when it matters.
-            Self::Asymmetric => compiler_fence(Ordering::SeqCst),
-            // ORDERING(DEKKER): pairs with the fence in `heavy`.
-            Self::Symmetric => fence(Ordering::SeqCst),
-        }
-    }
-
     /// The rare side of a handshake: between its store and its load.
     pub(crate) fn heavy(self) {
-        // ORDERING(DEKKER): pairs with `light`. The call below implies it for the other threads.
+        // ORDERING(DEKKER): pairs with `full`; with `light` the call below does.
         fence(Ordering::SeqCst);
         if self == Self::Asymmetric {
             membarrier::execute();
@@ -109,7 +112,10 @@ mod tests {
                     .map(|round| {
                         meet(round);
                         cells[round][0].store(1, Ordering::Relaxed);
-                        fences.light();
+                        match fences {
+                            Fences::Asymmetric => light(),
+                            Fences::Symmetric => full(),
+                        }
                         cells[round][1].load(Ordering::Relaxed)
                     })
                     .collect()

@@ -20,7 +20,7 @@ pub(crate) use std::{sync::Arc, thread_local, time::Instant};
 
 /// Atomic integers. `Ordering` is named only together with its edge (ARCHITECTURE.md).
 pub(crate) mod atomic {
-    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 }
 
 /// Tells the processor that this thread waits in a loop.

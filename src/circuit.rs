@@ -265,20 +265,6 @@ impl Circuit {
         waiter.pause(self.is_crowded(), deadline, bell, must_wait)
     }
 
-    /// Waits until station `index` has passed everything before `end`, has left, the ring is
-    /// halted, or the deadline has passed. For the owner of the ring, not for stations.
-    pub(crate) fn await_station(&self, index: usize, end: u64, deadline: Option<Instant>) -> bool {
-        let post = &self.posts[index];
-        let must_wait = || post.cursor.passed() < end && !self.lifecycle.is_halted();
-        while must_wait() {
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return false;
-            }
-            post.bell.sleep(deadline, must_wait);
-        }
-        true
-    }
-
     /// Waits until the gate has reached `need`, with patience, and returns the gate. `help` may
     /// move the gate.
     ///

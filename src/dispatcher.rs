@@ -125,10 +125,11 @@ impl Muster {
         roll.failed.take()
     }
 
-    /// Waits until every thread has ended or the deadline has passed; returns those that run.
-    fn await_end(&self, deadline: Option<Instant>) -> Vec<usize> {
+    /// Waits until every thread has ended, the deadline has passed, or a thread ends and `enough`
+    /// is true; returns those that run.
+    fn await_end(&self, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Vec<usize> {
         let mut roll = self.state.lock();
-        while !roll.running.is_empty() {
+        while !roll.running.is_empty() && !enough() {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 break;
             }
@@ -186,7 +187,7 @@ impl<E: Send + 'static> Dispatcher<E> {
             return Ok(dispatcher);
         };
         dispatcher.ring.circuit.halt(None);
-        let _ = dispatcher.end(true, None);
+        let _ = dispatcher.end(true);
         let station = dispatcher.ring.circuit.posts[index].name.to_string();
         Err(BuildError::NotStarted { station, cause: failure.message })
     }
@@ -334,8 +335,10 @@ impl<E> Dispatcher<E> {
         self.ring.circuit.halt(None);
     }
 
-    /// Closes the ring, waits until every station has handled everything that was published, and
-    /// ends the threads; all within `timeout`. Producers may still exist; they are refused.
+    /// Closes the ring, waits until every station with a thread has handled everything that was
+    /// published, and ends the threads; all within `timeout`. Producers may still exist; they are
+    /// refused. Pollers are their owners' business: they are not waited for, unless a thread
+    /// follows them, and can be polled on until they are [`Closed`](crate::Poll::Closed).
     ///
     /// When the time is up the ring is halted: stations end after the batch they are in. A handler
     /// that does not return within another second is left alone on its thread.
@@ -350,7 +353,8 @@ impl<E> Dispatcher<E> {
     }
 
     /// Waits until the ring is closed, by the last producer's drop or by a halt, and every station
-    /// has handled everything; then ends the threads.
+    /// with a thread has handled everything; then ends the threads. Pollers are not waited for, as
+    /// in [`shutdown`](Self::shutdown).
     ///
     /// # Errors
     /// As [`shutdown`](Self::shutdown).
@@ -361,42 +365,33 @@ impl<E> Dispatcher<E> {
     fn finish(&mut self, deadline: Option<Instant>) -> Result<Report, ShutdownError> {
         // Nobody can take these pollers any more: they leave.
         self.pollers.clear();
-        let is_drained = self.drain(deadline);
+        let is_halted = || self.ring.circuit.lifecycle.is_halted();
+        let is_drained = self.await_close(deadline)
+            && (self.muster.await_end(deadline, is_halted).is_empty() || is_halted());
         if !is_drained {
             self.ring.circuit.halt(None);
         }
-        self.end(is_drained, deadline)
+        self.end(is_drained)
     }
 
-    /// Waits until everything is handled or the ring is halted; `false` if the time was up.
-    fn drain(&self, deadline: Option<Instant>) -> bool {
+    /// Waits until the end of the stream is settled, as it is by a halt; `false` if the time was
+    /// up.
+    fn await_close(&self, deadline: Option<Instant>) -> bool {
         let circuit = &self.ring.circuit;
-        let must_wait = || circuit.end().is_none() && !circuit.lifecycle.is_halted();
-        while must_wait() {
+        while circuit.end().is_none() {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return false;
             }
-            circuit.lifecycle.published.sleep(deadline, must_wait);
+            circuit.lifecycle.published.sleep(deadline, || circuit.end().is_none());
         }
-        let Some(end) = circuit.end() else { return true };
-        (0..circuit.posts.len()).all(|index| circuit.await_station(index, end, deadline))
+        true
     }
 
-    /// Waits for the threads, which have been told to end, and reports.
-    fn end(
-        &mut self,
-        is_drained: bool,
-        deadline: Option<Instant>,
-    ) -> Result<Report, ShutdownError> {
+    /// Waits for the threads, which are ending or have been told to, and reports.
+    fn end(&mut self, is_drained: bool) -> Result<Report, ShutdownError> {
         self.is_over = true;
-        let grace = Instant::now() + HALT_GRACE;
         let circuit = &self.ring.circuit;
-        let deadline = match deadline {
-            Some(deadline) => Some(deadline.max(grace)),
-            None if circuit.lifecycle.is_halted() => Some(grace),
-            None => None,
-        };
-        let running = self.muster.await_end(deadline);
+        let running = self.muster.await_end(Some(Instant::now() + HALT_GRACE), || false);
         for (index, handle) in self.threads.drain(..) {
             // A thread that is left alone keeps the ring alive for as long as it needs it.
             if !running.contains(&index) {

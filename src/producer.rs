@@ -55,6 +55,8 @@ pub struct Single {
 /// Claims of one of many producers.
 #[derive(Clone, Debug)]
 pub struct Multi {
+    /// The next sequence as far as this producer knows; it may be further.
+    next: u64,
     /// The end of what may be claimed without a look at the gate.
     limit: u64,
 }
@@ -137,14 +139,18 @@ impl Claims for Multi {
     ) -> Result<u64, PublishError> {
         let multi = Self::sequencer(circuit);
         loop {
-            let Some(first) = multi.next() else {
-                return Err(circuit.lifecycle.refusal());
-            };
-            let end = first + count;
+            let (first, end) = (self.next, self.next + count);
             if end > self.limit {
+                // A guess that is too low asks for less room than is needed: that is found below.
                 self.limit = make_room(circuit, end, patience, &help)?;
-            } else if multi.try_claim(first, end) {
-                return Ok(first);
+            }
+            match multi.try_claim(first, end) {
+                Ok(()) => {
+                    self.next = end;
+                    return Ok(first);
+                }
+                Err(Some(next)) => self.next = next,
+                Err(None) => return Err(circuit.lifecycle.refusal()),
             }
         }
     }
@@ -217,9 +223,9 @@ impl<E> Producer<E, Single> {
 
 impl<E> Producer<E, Multi> {
     pub(crate) fn multi(ring: Arc<Ring<E>>) -> Self {
-        let limit = limit_at(ring.circuit.first, &ring.circuit);
+        let (next, limit) = (ring.circuit.first, limit_at(ring.circuit.first, &ring.circuit));
         ring.circuit.add_producer();
-        Self { ring, claims: Multi { limit } }
+        Self { ring, claims: Multi { next, limit } }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A claim moves one shared word by compare-and-swap, and only after its producer has seen that
 //! every slot of the claim is free: so a claim can be refused, can time out and can find the ring
-//! closed without leaving a hole. The closed flag is a bit of the same word, which makes closing
+//! closed without leaving a hole. A producer guesses that the word stands where it left it, and
+//! learns where it stands from a failed exchange: reading it first would fetch its line twice. The closed flag is a bit of the same word, which makes closing
 //! exact: a claim is either before it or refused.
 //!
 //! Publication is one plain store for each event, of the event's lap, into the mark of its slot.
@@ -51,22 +52,18 @@ impl MultiSequencer {
         self.capacity.lap(sequence).wrapping_add(1)
     }
 
-    /// The next sequence to be claimed; `None` once the ring is closed.
-    #[inline]
-    pub(crate) fn next(&self) -> Option<u64> {
-        // ORDERING(CLAIM): Relaxed: a claim gives no access to a slot. The gate does, and each
-        // producer acquires it itself.
-        let claimed = self.claimed.load(Ordering::Relaxed);
-        (claimed & CLOSED == 0).then_some(claimed)
-    }
-
     /// Claims `first..end`, if `first` is still the next sequence.
+    ///
+    /// # Errors
+    /// The sequence that is next, or `None` once the ring is closed.
     #[inline]
-    pub(crate) fn try_claim(&self, first: u64, end: u64) -> bool {
+    pub(crate) fn try_claim(&self, first: u64, end: u64) -> Result<(), Option<u64>> {
         self.claimed
-            // ORDERING(CLAIM): Relaxed in both cases, as in `next`.
-            .compare_exchange_weak(first, end, Ordering::Relaxed, Ordering::Relaxed)
-            .is_ok()
+            // ORDERING(CLAIM): Relaxed in both cases: a claim gives no access to a slot. The gate
+            // does, and each producer acquires it itself.
+            .compare_exchange(first, end, Ordering::Relaxed, Ordering::Relaxed)
+            .map(|_| ())
+            .map_err(|claimed| (claimed & CLOSED == 0).then_some(claimed))
     }
 
     /// Makes the events `first..end` visible.
@@ -150,11 +147,10 @@ mod tests {
     #[test]
     fn a_closed_word_refuses_claims_and_keeps_its_end() {
         let multi = MultiSequencer::new(Capacity::new(4).unwrap(), 0);
-        assert!(multi.try_claim(0, 3));
-        assert_eq!(multi.next(), Some(3));
+        assert_eq!(multi.try_claim(0, 3), Ok(()));
+        assert_eq!(multi.try_claim(0, 1), Err(Some(3)));
         assert_eq!(multi.close(), 3);
-        assert_eq!(multi.next(), None);
-        assert!(!multi.try_claim(3, 4));
+        assert_eq!(multi.try_claim(3, 4), Err(None));
         assert_eq!(multi.claimed(), 3);
     }
 

@@ -16,6 +16,7 @@ pub(crate) mod lock;
 pub(crate) mod slots;
 pub(crate) mod thread;
 
+pub(crate) use crossbeam_utils::Backoff;
 pub(crate) use std::{sync::Arc, thread_local, time::Instant};
 
 /// Atomic integers. `Ordering` is named only together with its edge (ARCHITECTURE.md).

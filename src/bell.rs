@@ -130,10 +130,10 @@ impl Bell {
     /// Sleeps until `until` without asking the owner to ring: only closing and halting cut a nap
     /// short.
     #[cold]
-    pub(crate) fn nap(&self, until: Instant, must_wait: impl FnOnce() -> bool) {
+    pub(crate) fn nap(&self, until: Option<Instant>, must_wait: impl FnOnce() -> bool) {
         let mut guard = self.mutex.lock();
         if must_wait() {
-            self.condvar.wait(&mut guard, Some(until));
+            self.condvar.wait(&mut guard, until);
         }
     }
 }

@@ -231,15 +231,21 @@ impl Circuit {
 
     // ---- waiting ----
 
-    /// The bell of whoever keeps station `index` from touching `from`; `None` if nobody does.
-    fn bell_before(&self, followed: &[usize], from: u64) -> Option<&Bell> {
+    /// The bell of somebody among `followed` who has not passed `from`; `None` if all have.
+    /// `is_published` says so of the producers.
+    fn holder(
+        &self,
+        followed: &[usize],
+        from: u64,
+        is_published: &dyn Fn() -> bool,
+    ) -> Option<&Bell> {
         if followed.is_empty() {
-            return Some(&self.lifecycle.published);
+            return (!is_published()).then_some(&self.lifecycle.published);
         }
         followed.iter().find_map(|index| {
             let post = &self.posts[*index];
             match post.cursor.passed() {
-                DETACHED => self.bell_before(&post.follows, from),
+                DETACHED => self.holder(&post.follows, from, is_published),
                 cursor => (cursor <= from).then_some(&post.bell),
             }
         })
@@ -254,15 +260,13 @@ impl Circuit {
         from: u64,
         deadline: Option<Instant>,
     ) -> bool {
-        let must_wait = || {
-            self.ahead(index, from, from + 1) <= from
-                && self.end() != Some(from)
-                && !self.lifecycle.is_halted()
+        let holder = || {
+            if self.lifecycle.is_halted() || self.end() == Some(from) {
+                return None;
+            }
+            self.holder(&self.posts[index].follows, from, &|| self.is_published(from))
         };
-        let bell = || {
-            self.bell_before(&self.posts[index].follows, from).unwrap_or(&self.lifecycle.published)
-        };
-        waiter.pause(self.is_crowded(), deadline, bell, must_wait)
+        waiter.pause(self.is_crowded(), deadline, holder)
     }
 
     /// Waits until the gate has reached `need`, with patience, and returns the gate. `help` may
@@ -304,12 +308,18 @@ impl Circuit {
             if let Some(station) = self.own_station_in_the_way(need) {
                 return Err(PublishError::WouldDeadlock { station });
             }
-            let must_wait = || self.gate() < need && !self.lifecycle.is_refusing();
-            let bell = || match &self.cleared {
-                Some(cleared) => &cleared.bell,
-                None => self.bell_before(&self.last, need - 1).unwrap_or(&self.lifecycle.published),
-            };
-            late = waiter.pause(self.is_crowded(), deadline, bell, must_wait);
+            late = waiter.pause(self.is_crowded(), deadline, || self.gate_holder(need));
+        }
+    }
+
+    /// The bell of somebody who keeps the gate below `need`; `None` if there is no need to wait.
+    fn gate_holder(&self, need: u64) -> Option<&Bell> {
+        if self.lifecycle.is_refusing() {
+            return None;
+        }
+        match &self.cleared {
+            Some(cleared) => (cleared.cursor.passed() < need).then_some(&cleared.bell),
+            None => self.holder(&self.last, need - 1, &|| self.sequencer.ungated() >= need),
         }
     }
 

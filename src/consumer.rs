@@ -323,7 +323,7 @@ impl Dry {
             return false;
         }
         self.is_dry = true;
-        self.deadline = idle_after.map(|time| Instant::now() + time);
+        self.deadline = idle_after.and_then(|time| Instant::now().checked_add(time));
         true
     }
 

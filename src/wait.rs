@@ -2,7 +2,7 @@
 //!
 //! Waiting is the slow path, so a strategy is a plain value that is matched at run time.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, ptr, str::FromStr, time::Duration};
 
 use crate::{
     bell::Bell,
@@ -149,27 +149,34 @@ impl Waiter {
         self.looks = 0;
     }
 
-    /// Pauses after a fruitless look. `crowded` says that threads outnumber cores. A sleeping
-    /// strategy sleeps on `bell`, until it rings or until `deadline`, if `must_wait` still holds.
+    /// Pauses after a fruitless look. `crowded` says that threads outnumber cores. `holder` finds
+    /// the bell of somebody whose cursor must move before the next look can be fruitful; `None` if
+    /// it can be now. A sleeping strategy sleeps there, but no longer than until `deadline`.
     ///
     /// Returns `true` when the deadline has passed.
     pub(crate) fn pause<'a>(
         &mut self,
         crowded: bool,
         deadline: Option<Instant>,
-        bell: impl FnOnce() -> &'a Bell,
-        must_wait: impl FnOnce() -> bool,
+        holder: impl Fn() -> Option<&'a Bell>,
     ) -> bool {
         let pause = self.next_pause(crowded);
         match pause {
             Pause::Nothing => {}
             Pause::Hint => sync::spin_loop(),
             Pause::Yield => thread::yield_now(),
-            Pause::Nap(time) => {
-                let until = Instant::now() + time;
-                bell().nap(deadline.map_or(until, |deadline| deadline.min(until)), must_wait);
+            Pause::Nap(_) | Pause::Rest => {
+                if let Some(bell) = holder() {
+                    // With several cursors in the way, the one that was may have moved for good
+                    // since: then its bell is not the one to sleep on, although another cursor
+                    // still is in the way.
+                    let must_wait = || holder().is_some_and(|now| ptr::eq(now, bell));
+                    match pause {
+                        Pause::Nap(time) => bell.nap(earliest(time, deadline), must_wait),
+                        _ => bell.sleep(deadline, must_wait),
+                    }
+                }
             }
-            Pause::Rest => bell().sleep(deadline, must_wait),
         }
         let look_at_clock = !matches!(pause, Pause::Nothing | Pause::Hint)
             || self.looks.is_multiple_of(SPINS_BETWEEN_CLOCKS);
@@ -203,6 +210,15 @@ impl Waiter {
                 Pause::Nap((SHORT_NAP * (1 << doublings)).min(LONG_NAP))
             }
         }
+    }
+}
+
+/// The end of a nap that starts now: after `time` or at `deadline`; `None` if neither can be told.
+fn earliest(time: Duration, deadline: Option<Instant>) -> Option<Instant> {
+    let end = Instant::now().checked_add(time);
+    match (end, deadline) {
+        (Some(end), Some(deadline)) => Some(end.min(deadline)),
+        (end, deadline) => end.or(deadline),
     }
 }
 

@@ -1,12 +1,11 @@
-//! What the integration tests share: a watchdog, logs, a turnstile for handlers, values that count
-//! themselves, and the identity that every report satisfies.
+//! What the integration tests share: a watchdog, logs, a turnstile for handlers, short forms of what
+//! is done with pollers, and the identity that every report satisfies.
 
 // Each test file uses a part of it.
 #![allow(dead_code)]
 
 use std::{
-    fmt::Debug,
-    panic,
+    panic::{self, AssertUnwindSafe},
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{self, Receiver, RecvTimeoutError, Sender},
@@ -15,10 +14,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use slipring::{Dispatcher, Poll, Poller, Report};
+use slipring::{Claim, Dispatcher, Poll, Poller, Producer, Report, Wait};
 
 /// A test that takes longer hangs. No test passes or fails by any shorter time.
 pub const A_MINUTE: Duration = Duration::from_mins(1);
+
+/// Every wait strategy.
+pub const WAITS: [Wait; 7] = [
+    Wait::Adaptive,
+    Wait::Spin,
+    Wait::Hint,
+    Wait::Yield,
+    Wait::Backoff,
+    Wait::Sleep(Duration::from_micros(20)),
+    Wait::Block,
+];
 
 /// Runs a test on a thread of its own and fails if it has not ended within a minute. Its panics
 /// are passed on.
@@ -34,9 +44,8 @@ pub fn within_a_minute<T: Send + 'static>(test: impl FnOnce() -> T + Send + 'sta
     // The name is what a panic message starts with.
     let name = thread::current().name().unwrap_or("test").to_owned();
     let thread = thread::Builder::new().name(name).spawn(body).expect("a thread for the test");
-    if end.recv_timeout(A_MINUTE) == Err(RecvTimeoutError::Timeout) {
-        panic!("the test hangs: it has not ended within a minute");
-    }
+    let is_late = end.recv_timeout(A_MINUTE) == Err(RecvTimeoutError::Timeout);
+    assert!(!is_late, "the test hangs: it has not ended within a minute");
     thread.join().unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
@@ -110,6 +119,14 @@ impl Keeper {
     pub fn let_through(&self) {
         self.permits.send(()).expect("the handler still exists");
     }
+}
+
+/// Publishes one event of which the write closure panics.
+#[track_caller]
+pub fn abandon<E, C: Claim>(producer: &mut Producer<E, C>) {
+    let publish = || producer.publish(|_| panic!("the write closure panics"));
+    let panicking = panic::catch_unwind(AssertUnwindSafe(publish));
+    assert!(panicking.is_err(), "the panic goes on to the caller");
 }
 
 /// Handles what a poller finds, in one poll, and returns the events.

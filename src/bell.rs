@@ -141,26 +141,30 @@ impl Bell {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cursor::Cursor, sync::Arc};
+    use crate::{
+        cursor::Cursor,
+        sync::{Arc, thread},
+    };
     use std::time::Duration;
 
     fn hand_over(fences: Fences) {
         let (cursor, bell) = (Arc::new(Cursor::new(0)), Arc::new(Bell::new(fences)));
         let sleeper = {
             let (cursor, bell) = (Arc::clone(&cursor), Arc::clone(&bell));
-            std::thread::spawn(move || {
+            let body = move || {
                 for wanted in 1..=3_000 {
                     while cursor.passed() < wanted {
                         bell.sleep(None, || cursor.passed() < wanted);
                     }
                 }
-            })
+            };
+            thread::spawn("sleeper", body).expect("a thread for the test")
         };
         for sequence in 1..=3_000 {
             cursor.publish(sequence);
             bell.ring_if_awaited();
             if sequence % 64 == 0 {
-                std::thread::yield_now();
+                thread::yield_now();
             }
         }
         sleeper.join().expect("the sleeper is woken for every move that it waits for");

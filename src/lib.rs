@@ -87,3 +87,8 @@ pub use station::{
 };
 pub use wait::{ParseWaitError, Wait};
 pub use work::{Access, Exclusive, Shared};
+
+/// Compiles and runs the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

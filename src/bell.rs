@@ -27,7 +27,7 @@ use crate::sync::{
     Instant,
     atomic::{AtomicU32, Ordering},
     fence::{self, Fences},
-    lock::{Condvar, Mutex},
+    lock::flow::{Condvar, Mutex},
 };
 
 const AWAITED: u32 = 1;
@@ -118,12 +118,12 @@ impl Bell {
     /// return without cause: the caller looks again.
     #[cold]
     pub(crate) fn sleep(&self, deadline: Option<Instant>, must_wait: impl FnOnce() -> bool) {
-        let mut guard = self.mutex.lock();
+        let guard = self.mutex.lock();
         // ORDERING(WAKE): Relaxed: the heavy fence orders it before the look at the cursor.
         self.signs.fetch_or(AWAITED, Ordering::Relaxed);
         self.fences.heavy();
         if must_wait() {
-            self.condvar.wait(&mut guard, deadline);
+            self.condvar.wait(guard, deadline);
         }
     }
 
@@ -131,9 +131,9 @@ impl Bell {
     /// short.
     #[cold]
     pub(crate) fn nap(&self, until: Option<Instant>, must_wait: impl FnOnce() -> bool) {
-        let mut guard = self.mutex.lock();
+        let guard = self.mutex.lock();
         if must_wait() {
-            self.condvar.wait(&mut guard, until);
+            self.condvar.wait(guard, until);
         }
     }
 }

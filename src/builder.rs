@@ -130,8 +130,8 @@ impl<E: Send + 'static> Builder<E> {
 
     /// A hook that is called for each slot after the last stations have passed it and before it is
     /// used again: the place to let go of what an event holds. It runs on the thread of the
-    /// station that comes last (or of a producer, when all of these are pollers that have left),
-    /// at the end of its batch. A panic in it halts the ring.
+    /// station that comes last, at the end of its batch, or of a producer that needs the room
+    /// sooner. A panic in it halts the ring.
     ///
     /// ```
     /// use slipring::{Builder, read};
@@ -195,7 +195,8 @@ impl<E: Send + 'static> Builder<E> {
     /// Returns when every thread is pinned, has made its state and has run its start hook.
     ///
     /// # Errors
-    /// What is wrong with the ring, see [`BuildError`]. No thread is left behind.
+    /// What is wrong with the ring, see [`BuildError`]. Every thread that was started is ended; one
+    /// whose stop hook takes longer than a second ends on its own.
     ///
     /// # Panics
     /// If the factory does, or if the slots do not fit into the address space.

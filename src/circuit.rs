@@ -99,13 +99,10 @@ pub enum Patience {
     Forever,
 }
 
-/// The cursor of the reset hook, when there is one: it follows the last stations, and the
-/// producers follow it.
-#[derive(Debug)]
-struct Cleared {
-    cursor: Cursor,
-    bell: Bell,
-}
+/// Stands for the reset hook where a station's index is asked for.
+pub(crate) const RESET_HOOK: usize = usize::MAX;
+/// What faults and errors call the reset hook.
+pub(crate) const RESET_HOOK_NAME: &str = "reset hook";
 
 #[derive(Debug)]
 pub struct Circuit {
@@ -118,7 +115,10 @@ pub struct Circuit {
     pub(crate) first: u64,
     /// The stations that nobody follows but the producers.
     last: Box<[usize]>,
-    cleared: Option<Cleared>,
+    /// The reset hook's cursor, when there is one: it follows the last stations, and the producers
+    /// follow it. It has no bell, because nobody sleeps for it: a producer that finds the last
+    /// stations past runs the hook itself.
+    cleared: Option<Cursor>,
     producer_wait: Wait,
     /// Producer handles alive; the last one to go closes the ring.
     producers: AtomicUsize,
@@ -158,8 +158,7 @@ impl Circuit {
             skips: Skips::default(),
             first,
             last,
-            cleared: resets
-                .then(|| Cleared { cursor: Cursor::new(first), bell: Bell::new(fences) }),
+            cleared: resets.then(|| Cursor::new(first)),
             producer_wait,
             producers: AtomicUsize::new(0),
             threads: AtomicUsize::new(0),
@@ -187,7 +186,7 @@ impl Circuit {
     #[inline]
     pub(crate) fn gate(&self) -> u64 {
         match &self.cleared {
-            Some(cleared) => cleared.cursor.passed(),
+            Some(cleared) => cleared.passed(),
             None => self.last_passed(),
         }
     }
@@ -221,6 +220,12 @@ impl Circuit {
     /// Whether sequence `from` is published, though perhaps not yet passed by others.
     pub(crate) fn is_published(&self, from: u64) -> bool {
         self.sequencer.available(from, from + 1) > from
+    }
+
+    /// Whether station `index`, which stands at `from`, waits for other stations rather than for
+    /// producers.
+    pub(crate) fn is_gated(&self, index: usize, from: u64) -> bool {
+        !self.posts[index].follows.is_empty() && self.is_published(from)
     }
 
     /// The end of the stream, once it is known.
@@ -317,15 +322,15 @@ impl Circuit {
         if self.lifecycle.is_refusing() {
             return None;
         }
-        match &self.cleared {
-            Some(cleared) => (cleared.cursor.passed() < need).then_some(&cleared.bell),
-            None => self.holder(&self.last, need - 1, &|| self.sequencer.ungated() >= need),
-        }
+        self.holder(&self.last, need - 1, &|| self.sequencer.ungated() >= need)
     }
 
     /// The station that this thread is running, if the gate cannot reach `need` before it returns.
     fn own_station_in_the_way(&self, need: u64) -> Option<Arc<str>> {
         let index = current::station_on(self)?;
+        if index == RESET_HOOK {
+            return (self.cleared() < need).then(|| Arc::from(RESET_HOOK_NAME));
+        }
         let post = &self.posts[index];
         (post.cursor.glance() < need).then(|| Arc::clone(&post.name))
     }
@@ -334,9 +339,6 @@ impl Circuit {
         self.lifecycle.published.ring();
         for post in &self.posts {
             post.bell.ring();
-        }
-        if let Some(cleared) = &self.cleared {
-            cleared.bell.ring();
         }
     }
 
@@ -367,18 +369,18 @@ impl Circuit {
     /// The reset hook has cleared everything before `sequence`.
     pub(crate) fn cleared_to(&self, sequence: u64) {
         if let Some(cleared) = &self.cleared {
-            cleared.cursor.publish(sequence);
-            cleared.bell.ring_if_awaited();
+            cleared.publish(sequence);
         }
     }
 
     /// The first sequence that the reset hook has not cleared.
     pub(crate) fn cleared(&self) -> u64 {
-        self.cleared.as_ref().map_or(self.first, |cleared| cleared.cursor.glance())
+        self.cleared.as_ref().map_or(self.first, Cursor::glance)
     }
 
-    pub(crate) fn is_last(&self, index: usize) -> bool {
-        self.last.contains(&index)
+    /// Whether the last stations have passed something that the reset hook has not cleared.
+    pub(crate) fn is_uncleared(&self) -> bool {
+        self.last_passed() > self.cleared()
     }
 
     // ---- head count ----

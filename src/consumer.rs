@@ -12,6 +12,7 @@ use crate::{
     current::Running,
     distance::Distance,
     error::{Failure, Fault},
+    lent::Lent,
     policy::{Policy, Verdict},
     ring::Ring,
     skips::SkipView,
@@ -52,13 +53,12 @@ pub(crate) struct Seat<E> {
     /// The next sequence; the shared cursor is never ahead of it.
     pub(crate) cursor: u64,
     skips: SkipView,
-    is_last: bool,
 }
 
 impl<E> Seat<E> {
     pub(crate) fn new(ring: Arc<Ring<E>>, index: usize, manner: Manner) -> Self {
-        let (cursor, is_last) = (ring.circuit.first, ring.circuit.is_last(index));
-        Self { ring, index, manner, cursor, skips: SkipView::default(), is_last }
+        let cursor = ring.circuit.first;
+        Self { ring, index, manner, cursor, skips: SkipView::default() }
     }
 
     pub(crate) fn post(&self) -> &Post {
@@ -117,19 +117,12 @@ impl<E> Seat<E> {
         let post = self.post();
         post.figures.batches.add(1);
         post.advance(to);
-        if self.is_last {
-            self.ring.clear_passed();
-        }
+        self.ring.clear_passed();
     }
 
-    /// Whether `sequence` was abandoned; counts it if so. `to` is the end of what is available.
-    pub(crate) fn pass_over(&mut self, sequence: u64, to: u64) -> bool {
-        let abandoned =
-            self.skips.first_in(&self.ring.circuit.skips, sequence, to) == Some(sequence);
-        if abandoned {
-            self.post().figures.passed_over.add(1);
-        }
-        abandoned
+    /// Whether `sequence` was abandoned. `to` is the end of what is available.
+    pub(crate) fn is_abandoned(&mut self, sequence: u64, to: u64) -> bool {
+        self.skips.first_in(&self.ring.circuit.skips, sequence, to) == Some(sequence)
     }
 
     #[inline]
@@ -207,7 +200,7 @@ impl<E> Seat<E> {
             // SAFETY: the slice lies inside a lap and between this station's cursor and the
             // cursors that it follows, which `available` has acquired; this thread owns the seat,
             // and the seat was given to work of the access that the station was declared with.
-            let events = unsafe { A::lend(&self.ring, from, (to - from) as usize) };
+            let events = unsafe { Lent::new(&self.ring, from, (to - from) as usize) };
             let run = Run { events, first: from, ends_batch, post };
             let mut done = 0;
             let failure = match catch_unwind(AssertUnwindSafe(|| work.run(run, &mut done))) {

@@ -16,7 +16,7 @@ use crate::{
     station::Engine,
     sync::{
         Arc, Instant,
-        lock::{Condvar, Mutex},
+        lock::control::{Condvar, Mutex},
         thread,
     },
 };
@@ -120,7 +120,7 @@ impl Muster {
     fn await_ready(&self) -> Option<(usize, Failure)> {
         let mut roll = self.state.lock();
         while roll.starting > 0 {
-            self.changed.wait(&mut roll, None);
+            self.changed.wait(&mut roll);
         }
         roll.failed.take()
     }
@@ -130,10 +130,13 @@ impl Muster {
     fn await_end(&self, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Vec<usize> {
         let mut roll = self.state.lock();
         while !roll.running.is_empty() && !enough() {
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                break;
+            match deadline {
+                None => self.changed.wait(&mut roll),
+                Some(deadline) if Instant::now() < deadline => {
+                    self.changed.wait_until(&mut roll, deadline);
+                }
+                Some(_) => break,
             }
-            self.changed.wait(&mut roll, deadline);
         }
         roll.running.clone()
     }

@@ -3,7 +3,9 @@
 
 use std::{fmt, sync::Arc};
 
-/// Why a publish call was refused. Nothing was published and the write closure was not called.
+/// Why a publish call was refused. Nothing was published, and the write closure was not called
+/// (unless the ring was closed or halted while a single producer was in it: then what it wrote
+/// does not count).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PublishError {
@@ -146,7 +148,7 @@ impl Failure {
     }
 }
 
-/// Why a ring could not be built or started. No thread is left behind.
+/// Why a ring could not be built or started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -161,6 +163,8 @@ pub enum BuildError {
     NoStations,
     /// A stage with no station in it was declared: an empty list.
     EmptyStage,
+    /// A station's name cannot be a thread's: it has a NUL character in it.
+    BadName(String),
     /// Two stations have the same name.
     DuplicateName(String),
     /// A station follows a name that no station has.
@@ -216,6 +220,9 @@ impl fmt::Display for BuildError {
             }
             Self::NoStations => f.write_str("the ring has no stations: add one with `then`"),
             Self::EmptyStage => f.write_str("a stage has no stations: leave it out or fill it"),
+            Self::BadName(name) => {
+                write!(f, "a station cannot be called {name:?}: leave the NUL characters out")
+            }
             Self::DuplicateName(name) => {
                 write!(f, "two stations are called `{name}`: give each a name of its own")
             }
@@ -241,7 +248,7 @@ impl fmt::Display for BuildError {
                 write!(f, "station `{station}` did not start: {cause}")
             }
             Self::FirstSequence(first) => {
-                write!(f, "a ring cannot start at sequence {first}: stay below 2^62")
+                write!(f, "a ring cannot start at sequence {first}: use at most 2^62")
             }
         }
     }

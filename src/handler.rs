@@ -69,6 +69,10 @@ mod sealed {
 /// What a handler closure may return: nothing, or a result whose error can be shown.
 ///
 /// An error is handled by the station's [`Policy`](crate::Policy).
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    label = "neither `()` nor a `Result<(), X>` whose error implements `Display`"
+)]
 pub trait Outcome: sealed::Sealed {
     #[doc(hidden)]
     fn into_text(self) -> Result<(), String>;

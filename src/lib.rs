@@ -58,6 +58,7 @@ mod dispatcher;
 mod distance;
 mod error;
 mod handler;
+mod lent;
 mod lifecycle;
 mod policy;
 mod poller;

@@ -33,7 +33,10 @@
 use crate::{
     bell::{Bell, FREE_SIGN},
     error::{Fault, PublishError},
-    sync::{fence::Fences, lock::Mutex},
+    sync::{
+        fence::Fences,
+        lock::{control, flow},
+    },
 };
 
 const CLOSING: u32 = FREE_SIGN;
@@ -68,8 +71,8 @@ pub(crate) struct Lifecycle {
     pub(crate) published: Bell,
     fences: Fences,
     /// The end of the stream, once it is settled. The closer holds the lock while it settles it.
-    end: Mutex<Option<u64>>,
-    fault: Mutex<Option<Fault>>,
+    end: flow::Mutex<Option<u64>>,
+    fault: control::Mutex<Option<Fault>>,
 }
 
 impl Lifecycle {
@@ -77,8 +80,8 @@ impl Lifecycle {
         Self {
             published: Bell::new(fences),
             fences,
-            end: Mutex::new(None),
-            fault: Mutex::new(None),
+            end: flow::Mutex::new(None),
+            fault: control::Mutex::new(None),
         }
     }
 

@@ -103,11 +103,15 @@ impl<E, A: Access> Poller<E, A> {
     }
 
     fn step<W: Work<E, A>>(&mut self, work: &mut W, limit: usize) -> Result<Poll, Fault> {
+        // None at all would look like none available.
+        let limit = limit.max(1);
         let ring = Arc::clone(&self.seat.ring);
         let _running = Running::enter(&ring.circuit, self.seat.index);
         match self.seat.step(work, limit as u64) {
             Step::Moved(events) => Ok(Poll::Events(events)),
-            Step::Idle if ring.circuit.is_published(self.seat.cursor) => Ok(Poll::Gated),
+            Step::Idle if ring.circuit.is_gated(self.seat.index, self.seat.cursor) => {
+                Ok(Poll::Gated)
+            }
             Step::Idle => Ok(Poll::Idle),
             Step::Ended => Ok(Poll::Closed),
             Step::Halted => ring.circuit.lifecycle.fault().map_or(Ok(Poll::Closed), Err),
@@ -132,7 +136,7 @@ impl<E> Poller<E, Shared> {
         self.poll_at_most(usize::MAX, handle)
     }
 
-    /// As [`poll`](Self::poll), with at most `limit` events.
+    /// As [`poll`](Self::poll), with at most `limit` events; 0 counts as 1.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
@@ -186,8 +190,9 @@ impl<E> Poller<E, Shared> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn read(&mut self) -> Option<Batch<'_, E>> {
-        let (at, to) = (self.seat.cursor, self.seat.available(u64::MAX).ok()?);
-        Some(Batch { in_hand: at, at, to, seat: &mut self.seat })
+        let to = self.seat.available(u64::MAX).ok()?;
+        let start = Progress { at: self.seat.cursor, passed_over: 0 };
+        Some(Batch { done: start, read: start, to, seat: &mut self.seat })
     }
 }
 
@@ -203,7 +208,7 @@ impl<E> Poller<E, Exclusive> {
         self.poll_at_most(usize::MAX, handle)
     }
 
-    /// As [`poll`](Self::poll), with at most `limit` events.
+    /// As [`poll`](Self::poll), with at most `limit` events; 0 counts as 1.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
@@ -265,11 +270,20 @@ impl<E, H: HandlerMut<E>> HandlerMut<E> for Lent<'_, H> {
 #[must_use = "events that are not read stay on the ring"]
 pub struct Batch<'a, E> {
     seat: &'a mut Seat<E>,
-    /// The sequence of the event that was lent last: not done with until the next one is asked for.
-    in_hand: u64,
-    /// The next sequence to be read.
-    at: u64,
+    /// What is done with: an event is when the next one has been asked for.
+    done: Progress,
+    /// What has been handed out.
+    read: Progress,
     to: u64,
+}
+
+/// How far a batch has come.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    /// The next sequence.
+    at: u64,
+    /// Abandoned sequences passed over on the way.
+    passed_over: u64,
 }
 
 impl<E> Batch<'_, E> {
@@ -278,36 +292,40 @@ impl<E> Batch<'_, E> {
     /// Not `Iterator::next`: an iterator's items could outlive the batch, and the slots with it.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Option<&E> {
-        while self.at < self.to {
-            let sequence = self.at;
-            self.in_hand = sequence;
-            self.at += 1;
-            if !self.seat.pass_over(sequence, self.to) {
-                // SAFETY: one slot lies inside a lap; the seat's cursor stays at or before it for
-                // as long as this batch lives, so nobody writes to it while it is lent.
-                let slot = unsafe { self.seat.ring.shared(sequence, 1) };
-                return slot.first();
+        self.done = self.read;
+        while self.read.at < self.to {
+            let sequence = self.read.at;
+            self.read.at += 1;
+            if self.seat.is_abandoned(sequence, self.to) {
+                self.read.passed_over += 1;
+                continue;
             }
+            // SAFETY: one slot lies inside a lap; the seat's cursor stays at or before it for as
+            // long as this batch lives, so nobody writes to it while it is lent.
+            let slot = unsafe { self.seat.ring.shared(sequence, 1) };
+            return slot.first();
         }
+        self.done = self.read;
         None
     }
 
     /// The sequence of the event that [`next`](Self::next) returns next, if there is one.
     pub fn sequence(&self) -> u64 {
-        self.at
+        self.read.at
     }
 
     /// How many events are left, abandoned ones included.
     pub fn remaining(&self) -> u64 {
-        self.to - self.at
+        self.to - self.read.at
     }
 }
 
 impl<E> Drop for Batch<'_, E> {
     fn drop(&mut self) {
-        let done = if thread::panicking() { self.in_hand } else { self.at };
-        if done > self.seat.cursor {
-            self.seat.move_to(done);
+        let done = if thread::panicking() { self.done } else { self.read };
+        if done.at > self.seat.cursor {
+            self.seat.post().figures.passed_over.add(done.passed_over);
+            self.seat.move_to(done.at);
         }
     }
 }

@@ -290,7 +290,9 @@ impl<E, C: Claim> Producer<E, C> {
     /// [`Builder::producer_wait`](crate::Builder::producer_wait) says.
     ///
     /// # Errors
-    /// `Closed`, `Halted`, `WouldDeadlock` or `Exhausted`; `write` was not called then.
+    /// `Closed`, `Halted`, `WouldDeadlock` or `Exhausted`; `write` was not called then, unless the
+    /// ring was closed or halted just while it ran (with a single producer): what it wrote then
+    /// does not count, and no station sees it.
     ///
     /// # Panics
     /// Only if `write` does; see [`Producer`].
@@ -428,7 +430,7 @@ impl<E, C: Claim> Producer<E, C> {
     #[inline]
     fn begin(&mut self, count: u64, patience: Patience) -> Result<Writing<'_, E, C>, PublishError> {
         let ring = &self.ring;
-        let first = self.claims.claim(&ring.circuit, count, patience, || ring.clear_passed())?;
+        let first = self.claims.claim(&ring.circuit, count, patience, || ring.help_clear())?;
         Ok(Writing { producer: self, first, count })
     }
 

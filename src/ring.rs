@@ -3,9 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{
-    circuit::Circuit,
+    circuit::{Circuit, RESET_HOOK, RESET_HOOK_NAME},
+    current::{self, Running},
     error::{Failure, Fault},
-    sync::{Arc, lock::Mutex, slots::Slots},
+    sync::{Arc, fence, lock::flow::Mutex, slots::Slots},
 };
 
 /// Called for each slot after the last stations have passed it.
@@ -14,7 +15,7 @@ pub(crate) type Reset<E> = Box<dyn FnMut(&mut E) + Send>;
 pub struct Ring<E> {
     slots: Slots<E>,
     pub(crate) circuit: Circuit,
-    reset: Option<Mutex<Reset<E>>>,
+    reset: Option<Mutex<Option<Reset<E>>>>,
 }
 
 impl<E> std::fmt::Debug for Ring<E> {
@@ -30,7 +31,7 @@ impl<E> Ring<E> {
         reset: Option<Reset<E>>,
     ) -> Self {
         let slots = Slots::new(circuit.capacity.slots(), factory);
-        Self { slots, circuit, reset: reset.map(Mutex::new) }
+        Self { slots, circuit, reset: reset.map(|hook| Mutex::new(Some(hook))) }
     }
 
     /// Lends the events `first..first + len` for reading.
@@ -58,18 +59,45 @@ impl<E> Ring<E> {
         unsafe { self.slots.exclusive(self.circuit.capacity.slot(first), len) }
     }
 
+    /// The memory of a sequence's slot.
+    #[inline]
+    pub(crate) fn slot(&self, sequence: u64) -> *mut E {
+        self.slots.slot(self.circuit.capacity.slot(sequence))
+    }
+
     /// Runs the reset hook, if there is one, over everything that the last stations have passed,
-    /// and lets the producers have it. Whoever of them comes last finds the cursors of all.
+    /// and lets the producers have it. For a station that has just moved its cursor.
     #[inline]
     pub(crate) fn clear_passed(&self) {
         if let Some(reset) = &self.reset {
-            self.clear_with(reset);
+            // Of two last stations that come here at once, at least one sees that both have passed.
+            fence::full();
+            if self.circuit.is_uncleared() && !self.is_clearing() {
+                self.clear_with(&mut reset.lock());
+            }
         }
     }
 
+    /// The same for a producer that needs room; it does not wait for another thread that is at it.
+    pub(crate) fn help_clear(&self) {
+        if let Some(reset) = &self.reset
+            && self.circuit.is_uncleared()
+            && let Some(mut hook) = reset.try_lock()
+        {
+            self.clear_with(&mut hook);
+        }
+    }
+
+    /// Whether this thread is inside the hook already, and polls or publishes there.
+    fn is_clearing(&self) -> bool {
+        current::station_on(&self.circuit) == Some(RESET_HOOK)
+    }
+
     #[cold]
-    fn clear_with(&self, reset: &Mutex<Reset<E>>) {
-        let mut hook = reset.lock();
+    fn clear_with(&self, slot: &mut Option<Reset<E>>) {
+        // Taken out while it runs: a hook that has panicked is not called again.
+        let Some(mut hook) = slot.take() else { return };
+        let _running = Running::enter(&self.circuit, RESET_HOOK);
         let to = self.circuit.last_passed();
         let mut at = self.circuit.cleared();
         while at < to {
@@ -77,13 +105,14 @@ impl<E> Ring<E> {
             // SAFETY: the last stations have passed the slots, the producers wait for the reset
             // hook's cursor, and the lock keeps other threads from running the hook.
             let slots = unsafe { self.exclusive(at, len) };
-            let cleared = catch_unwind(AssertUnwindSafe(|| slots.iter_mut().for_each(&mut *hook)));
+            let cleared = catch_unwind(AssertUnwindSafe(|| slots.iter_mut().for_each(&mut hook)));
             if let Err(payload) = cleared {
-                let fault = Fault::new(Arc::from("reset hook"), at, Failure::panic(payload));
+                let fault = Fault::new(Arc::from(RESET_HOOK_NAME), at, Failure::panic(payload));
                 return self.circuit.halt(Some(fault));
             }
             at += len as u64;
         }
         self.circuit.cleared_to(at);
+        *slot = Some(hook);
     }
 }

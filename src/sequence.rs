@@ -76,7 +76,7 @@ mod tests {
         for (asked, next) in [(0, 1), (3, 4), (1000, 1024), (usize::MAX, Capacity::LARGEST)] {
             match Capacity::new(asked) {
                 Err(BuildError::Capacity { asked: a, next: n }) => {
-                    assert_eq!((a, n), (asked, next))
+                    assert_eq!((a, n), (asked, next));
                 }
                 other => panic!("{asked}: {other:?}"),
             }

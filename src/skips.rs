@@ -10,7 +10,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::sync::{
     atomic::{AtomicU64, Ordering},
-    lock::Mutex,
+    lock::flow::Mutex,
 };
 
 #[derive(Debug, Default)]

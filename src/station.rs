@@ -283,6 +283,12 @@ use sealed::Stations;
 
 /// What can stand at one point of the graph: one station of either kind, or several reading ones
 /// side by side, as a tuple (up to eight), an array or a `Vec`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot stand at one point of the ring",
+    label = "not a stage for these events",
+    note = "stations side by side must all read: a station that changes events (`update`, \
+            `poller_mut`) needs its place to itself"
+)]
 pub trait Stage<E>: Stations<E> {}
 impl<E, T: Stations<E>> Stage<E> for T {}
 

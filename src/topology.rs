@@ -35,6 +35,9 @@ pub(crate) fn resolve(sketches: &[Sketch]) -> Result<Vec<Node>, BuildError> {
     if sketches.is_empty() {
         return Err(BuildError::NoStations);
     }
+    if let Some(bad) = sketches.iter().find(|sketch| sketch.name.contains('\0')) {
+        return Err(BuildError::BadName(bad.name.clone()));
+    }
     let mut names = HashSet::new();
     if let Some(twice) = sketches.iter().find(|sketch| !names.insert(&sketch.name)) {
         return Err(BuildError::DuplicateName(twice.name.clone()));
@@ -176,6 +179,7 @@ mod tests {
     fn what_cannot_work_is_refused_by_name() {
         let cases = [
             (vec![], "no stations"),
+            (vec![sketch("a\0b", false, &[])], r#""a\0b""#),
             (vec![sketch("a", false, &[]), sketch("a", false, &[])], "`a`"),
             (vec![sketch("a", false, &["b"])], "no station is called `b`"),
             (

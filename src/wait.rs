@@ -175,6 +175,9 @@ impl Waiter {
                         Pause::Nap(time) => bell.nap(earliest(time, deadline), must_wait),
                         _ => bell.sleep(deadline, must_wait),
                     }
+                } else {
+                    // The next look will find something, or the reset hook is still running.
+                    thread::yield_now();
                 }
             }
         }

@@ -7,7 +7,7 @@ use crate::{
     circuit::Post,
     error::Failure,
     handler::{At, Handler, HandlerMut, Outcome, checked},
-    ring::Ring,
+    lent::Lent,
 };
 
 mod sealed {
@@ -20,17 +20,6 @@ mod sealed {
 pub trait Access: sealed::Sealed + 'static {
     #[doc(hidden)]
     const MUTATES: bool;
-    #[doc(hidden)]
-    type Slice<'a, E: 'a>;
-
-    /// Lends neighbouring slots.
-    ///
-    /// # Safety
-    /// The sequences `first..first + len` lie inside one lap, their publication has been seen by
-    /// this thread, the calling station holds them until the slice is given up, and the station
-    /// was declared with this access.
-    #[doc(hidden)]
-    unsafe fn lend<E>(ring: &Ring<E>, first: u64, len: usize) -> Self::Slice<'_, E>;
 }
 
 /// Reads events, perhaps side by side with other stations.
@@ -43,35 +32,19 @@ pub struct Exclusive;
 
 impl Access for Shared {
     const MUTATES: bool = false;
-    type Slice<'a, E: 'a> = &'a [E];
-
-    #[inline]
-    unsafe fn lend<E>(ring: &Ring<E>, first: u64, len: usize) -> &[E] {
-        // SAFETY: the station holds the slots; whoever runs beside it only reads too, because a
-        // mutating station is ordered against all others (checked by the topology).
-        unsafe { ring.shared(first, len) }
-    }
 }
 
 impl Access for Exclusive {
     const MUTATES: bool = true;
-    type Slice<'a, E: 'a> = &'a mut [E];
-
-    #[inline]
-    unsafe fn lend<E>(ring: &Ring<E>, first: u64, len: usize) -> &mut [E] {
-        // SAFETY: the station holds the slots and is ordered against all others (checked by the
-        // topology), so nobody else touches them now.
-        unsafe { ring.exclusive(first, len) }
-    }
 }
 
-/// A slice of events on its way to a handler.
+/// Neighbouring events on their way to a handler.
 #[derive(Debug)]
-pub(crate) struct Run<'a, S> {
-    pub(crate) events: S,
+pub(crate) struct Run<'a, E, A> {
+    pub(crate) events: Lent<'a, E, A>,
     /// The sequence of the first event.
     pub(crate) first: u64,
-    /// Whether the slice ends the batch.
+    /// Whether the events end the batch.
     pub(crate) ends_batch: bool,
     pub(crate) post: &'a Post,
 }
@@ -90,7 +63,7 @@ pub(crate) trait Work<E, A: Access> {
 
     /// Handles the events of `run`. `done` says afterwards, also after a failure or a panic, how
     /// many of them are finished.
-    fn run(&mut self, run: Run<'_, A::Slice<'_, E>>, done: &mut usize) -> Result<(), Failure>;
+    fn run(&mut self, run: Run<'_, E, A>, done: &mut usize) -> Result<(), Failure>;
 }
 
 /// The form of a piece of code with state of type `S` that is called for each event.
@@ -137,23 +110,19 @@ impl Drop for Finished<'_> {
 
 /// The two accesses differ only in a `mut`; so do their adapters.
 macro_rules! adapters {
-    ($access:ident, $handler:ident, $iter:ident $(, $mutability:tt)?) => {
+    ($access:ident, $handler:ident $(, $mutability:tt)?) => {
         impl<E, S, F, R> Work<E, $access> for Each<S, F, R>
         where
             F: FnMut(&mut S, & $($mutability)? E, At<'_>) -> R,
             R: Outcome,
         {
             #[inline]
-            fn run(
-                &mut self,
-                run: Run<'_, & $($mutability)? [E]>,
-                done: &mut usize,
-            ) -> Result<(), Failure> {
-                let Run { events, first, ends_batch, post } = run;
+            fn run(&mut self, run: Run<'_, E, $access>, done: &mut usize) -> Result<(), Failure> {
+                let Run { mut events, first, ends_batch, post } = run;
                 // No sequence is so large: it is never met.
                 let last = if ends_batch { first + events.len() as u64 - 1 } else { u64::MAX };
                 let mut finished = Finished { done, count: 0 };
-                for event in events.$iter() {
+                while let Some(event) = events.next() {
                     let sequence = first + finished.count as u64;
                     let at = At { sequence, end_of_batch: sequence == last, post };
                     checked((self.handle)(&mut self.state, event, at))?;
@@ -171,15 +140,11 @@ macro_rules! adapters {
             const WHOLE_SLICES: bool = true;
 
             #[inline]
-            fn run(
-                &mut self,
-                run: Run<'_, & $($mutability)? [E]>,
-                done: &mut usize,
-            ) -> Result<(), Failure> {
+            fn run(&mut self, run: Run<'_, E, $access>, done: &mut usize) -> Result<(), Failure> {
                 let Run { events, first, ends_batch, post } = run;
                 let len = events.len();
                 let at = At { sequence: first, end_of_batch: ends_batch, post };
-                checked((self.handle)(events, at))?;
+                checked((self.handle)(events.all(), at))?;
                 *done = len;
                 Ok(())
             }
@@ -205,11 +170,7 @@ macro_rules! adapters {
             }
 
             #[inline]
-            fn run(
-                &mut self,
-                run: Run<'_, & $($mutability)? [E]>,
-                done: &mut usize,
-            ) -> Result<(), Failure> {
+            fn run(&mut self, run: Run<'_, E, $access>, done: &mut usize) -> Result<(), Failure> {
                 let handler = &mut self.0;
                 let handle = |_: &mut (), event: & $($mutability)? E, at: At<'_>| {
                     handler.on_event(event, at)
@@ -220,5 +181,5 @@ macro_rules! adapters {
     };
 }
 
-adapters!(Shared, Handler, iter);
-adapters!(Exclusive, HandlerMut, iter_mut, mut);
+adapters!(Shared, Handler);
+adapters!(Exclusive, HandlerMut, mut);

@@ -1,26 +1,65 @@
-//! Mutex and condition variable: `parking_lot`'s, which never poison, so that a panic in one thread
-//! cannot make another one's clean-up panic too.
+//! Locks, of two kinds.
+//!
+//! Those of the [`control`] plane are taken when a ring starts, ends or fails: `parking_lot`'s,
+//! which a panic cannot poison, so that one thread's failure cannot make another's clean-up panic.
+//!
+//! Those of the [`flow`] may be taken while events flow, to sleep or to wake: the standard
+//! library's, which never allocate (`parking_lot` does, for each thread that parks for the first
+//! time). Nothing that could panic is called with one of them held, but for the reset hook, whose
+//! panics are caught; so poison means nothing here.
 
-use std::time::Instant;
+/// Locks taken when a ring starts, ends or fails.
+pub(crate) mod control {
+    pub(crate) use parking_lot::{Condvar, Mutex};
+}
 
-pub(crate) use parking_lot::{Mutex, MutexGuard};
+/// Locks that may be taken while events flow.
+pub(crate) mod flow {
+    use std::sync::{self, PoisonError, TryLockError};
+    use std::time::Instant;
 
-/// A condition variable with one wait form: until woken or until the deadline, if there is one.
-#[derive(Debug, Default)]
-pub(crate) struct Condvar(parking_lot::Condvar);
+    pub(crate) use std::sync::MutexGuard;
 
-impl Condvar {
-    /// Waits until notified or until `deadline`. May wake without cause.
-    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>, deadline: Option<Instant>) {
-        match deadline {
-            Some(deadline) => {
-                self.0.wait_until(guard, deadline);
+    #[derive(Debug, Default)]
+    pub(crate) struct Mutex<T>(sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(sync::Mutex::new(value))
+        }
+
+        pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        }
+
+        /// The lock, unless somebody has it.
+        pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+            match self.0.try_lock() {
+                Ok(guard) => Some(guard),
+                Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
             }
-            None => self.0.wait(guard),
         }
     }
 
-    pub(crate) fn notify_all(&self) {
-        self.0.notify_all();
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(sync::Condvar);
+
+    impl Condvar {
+        /// Waits until notified or until `deadline`, and gives the lock up. May wake without cause.
+        pub(crate) fn wait<T>(&self, guard: MutexGuard<'_, T>, deadline: Option<Instant>) {
+            // The guard comes back in the result, poisoned or not, and is dropped with it.
+            match deadline {
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    drop(self.0.wait_timeout(guard, left));
+                }
+                None => drop(self.0.wait(guard)),
+            }
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
     }
 }

@@ -66,8 +66,9 @@ impl<E> Slots<E> {
         slots
     }
 
+    /// The memory of slot `index`, which must exist.
     #[inline]
-    fn cell(&self, index: usize) -> *mut E {
+    pub(crate) fn slot(&self, index: usize) -> *mut E {
         debug_assert!(index < self.len);
         // SAFETY: every caller masks the index with `len - 1` (a power of two) or stays inside a
         // range that it has checked, so the cell is inside the allocation.
@@ -83,7 +84,7 @@ impl<E> Slots<E> {
     pub(crate) unsafe fn shared(&self, start: usize, len: usize) -> &[E] {
         debug_assert!(start + len <= self.len);
         // SAFETY: in range and initialised since `new`; not written to, by the caller's promise.
-        unsafe { slice::from_raw_parts(self.cell(start), len) }
+        unsafe { slice::from_raw_parts(self.slot(start), len) }
     }
 
     /// Lends slots `start..start + len` for writing.
@@ -95,7 +96,7 @@ impl<E> Slots<E> {
     pub(crate) unsafe fn exclusive(&self, start: usize, len: usize) -> &mut [E] {
         debug_assert!(start + len <= self.len);
         // SAFETY: in range and initialised since `new`; exclusive by the caller's promise.
-        unsafe { slice::from_raw_parts_mut(self.cell(start), len) }
+        unsafe { slice::from_raw_parts_mut(self.slot(start), len) }
     }
 }
 

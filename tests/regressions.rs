@@ -1,0 +1,201 @@
+//! Every bug that was found is a test here, or a case in `model.proptest-regressions`.
+
+mod common;
+
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+};
+
+use common::{A_MINUTE, Log, abandon, joined, turnstile, within_a_minute};
+use slipring::{
+    At, BuildError, Builder, MultiProducer, Policy, Poll, PublishError, Wait, poller, read,
+};
+
+/// Lets a producer get to sleep. Whether it does decides only how much is tested.
+fn a_moment() {
+    thread::sleep(std::time::Duration::from_millis(20));
+}
+
+#[test]
+fn a_reset_hook_runs_for_the_station_before_a_poller_that_left() {
+    within_a_minute(|| {
+        let (turnstile, keeper) = turnstile();
+        let slow = move |_: &u64, at: At<'_>| turnstile.pass(at.sequence());
+        let (mut producer, mut dispatcher) = Builder::new(1, || 0)
+            .reset(|_| ())
+            .wait(Wait::Block)
+            .then(read("slow", slow))
+            .then(poller("leaves"))
+            .start()
+            .unwrap();
+        drop(dispatcher.poller("leaves").unwrap());
+        producer.publish(|_| ()).unwrap();
+        assert_eq!(keeper.arrival(), 0);
+        let second = thread::spawn(move || producer.publish(|_| ()));
+        a_moment();
+        keeper.let_through();
+        assert_eq!(second.join().unwrap(), Ok(1));
+        drop(keeper);
+        joined(dispatcher);
+    });
+}
+
+#[test]
+fn an_early_release_makes_room_also_with_a_reset_hook() {
+    within_a_minute(|| {
+        let (turnstile, keeper) = turnstile();
+        let slow = move |_: &u64, at: At<'_>| {
+            turnstile.pass(at.sequence());
+            if at.sequence() == 1 {
+                at.release();
+                turnstile.pass(100);
+            }
+        };
+        let (mut producer, dispatcher) = Builder::new(2, || 0)
+            .reset(|_| ())
+            .wait(Wait::Block)
+            .then(read("slow", slow).max_batch(2))
+            .start()
+            .unwrap();
+        producer.publish_slice(&[1, 2]).unwrap();
+        assert_eq!(keeper.arrival(), 0);
+        let third = thread::spawn(move || producer.publish(|_| ()));
+        a_moment();
+        keeper.let_through();
+        // The batch is two events only if the station had not looked between them.
+        let mut at = keeper.arrival();
+        assert_eq!(at, 1);
+        keeper.let_through();
+        at = keeper.arrival();
+        assert_eq!(at, 100);
+        assert_eq!(third.join().unwrap(), Ok(2), "while the handler is still in its batch");
+        drop(keeper);
+        joined(dispatcher);
+    });
+}
+
+#[test]
+fn a_reset_hook_may_publish_and_is_told_when_it_would_wait_for_itself() {
+    within_a_minute(|| {
+        let shared: Arc<Mutex<Option<MultiProducer<u64>>>> = Arc::default();
+        let in_hook = Arc::clone(&shared);
+        let (tell, told) = mpsc::channel();
+        let hook = move |_: &mut u64| {
+            if let Some(producer) = in_hook.lock().unwrap().as_mut() {
+                tell.send((producer.try_publish(|_| ()), producer.publish(|_| ()))).unwrap();
+            }
+        };
+        let (mut producer, mut dispatcher) =
+            Builder::new(1, || 0).reset(hook).then(poller("mine")).start_multi().unwrap();
+        let mut poller = dispatcher.poller("mine").unwrap();
+        *shared.lock().unwrap() = Some(producer.clone());
+        producer.publish(|_| ()).unwrap();
+        assert_eq!(poller.poll(|_, _| ()), Ok(Poll::Events(1)));
+        let deadlock = PublishError::WouldDeadlock { station: "reset hook".into() };
+        assert_eq!(told.recv_timeout(A_MINUTE), Ok((Err(PublishError::Full), Err(deadlock))));
+        *shared.lock().unwrap() = None;
+        assert_eq!(producer.try_publish(|_| ()), Ok(1));
+    });
+}
+
+#[test]
+fn a_reset_hook_that_has_panicked_is_not_called_again() {
+    within_a_minute(|| {
+        let log = Log::default();
+        let cleared = log.clone();
+        let hook = move |event: &mut u64| {
+            cleared.push(*event);
+            assert_ne!(*event, 2, "on purpose");
+        };
+        let (mut producer, mut dispatcher) =
+            Builder::new(4, || 0).reset(hook).then(poller("mine").max_batch(4)).start().unwrap();
+        let mut poller = dispatcher.poller("mine").unwrap();
+        producer.publish_slice(&[1, 2, 3]).unwrap();
+        assert_eq!(poller.poll(|_, _| ()), Ok(Poll::Events(3)));
+        assert_eq!(poller.poll(|_, _| ()).unwrap_err().station(), "reset hook");
+        drop(poller);
+        assert_eq!(log.take(), [1, 2]);
+    });
+}
+
+#[test]
+fn an_abandoned_sequence_is_passed_over_once_whatever_becomes_of_a_batch() {
+    for forget in [false, true] {
+        within_a_minute(move || {
+            let (mut producer, mut dispatcher) =
+                Builder::new(4, || 0_u64).then(poller("mine").max_batch(4)).start_multi().unwrap();
+            let mut poller = dispatcher.poller("mine").unwrap();
+            producer.publish(|event| *event = 1).unwrap();
+            abandon(&mut producer);
+            let ask_twice = || {
+                let mut batch = poller.read().unwrap();
+                assert_eq!((batch.next().copied(), batch.next()), (Some(1), None));
+                assert!(forget, "on purpose, after everything was read");
+                std::mem::forget(batch);
+            };
+            assert_eq!(catch_unwind(AssertUnwindSafe(ask_twice)).is_err(), !forget);
+            // What a forgotten batch has read is read again; after the panic nothing is left.
+            let again = if forget { Poll::Events(2) } else { Poll::Idle };
+            assert_eq!(poller.poll(|_, _| ()), Ok(again));
+            drop((producer, poller));
+            let report = joined(dispatcher);
+            assert_eq!((report.published, report.abandoned), (1, 1));
+            assert_eq!((report.stations[0].handled, report.stations[0].left), (1, 0));
+        });
+    }
+}
+
+#[test]
+fn a_name_that_no_thread_can_have_is_an_error() {
+    let error = Builder::new(1, || 0).then(read("a\0b", |_: &u8, _| ())).start().unwrap_err();
+    assert_eq!(error, BuildError::BadName("a\0b".into()));
+}
+
+#[test]
+fn a_poller_behind_the_producers_is_never_gated() {
+    let (mut producer, mut dispatcher) =
+        Builder::new(2, || 0).then(poller::<u8>("mine")).start().unwrap();
+    let mut mine = dispatcher.poller("mine").unwrap();
+    producer.publish(|_| ()).unwrap();
+    assert_eq!(mine.poll_at_most(0, |_, _| ()), Ok(Poll::Events(1)));
+}
+
+#[test]
+fn panics_on_the_way_to_a_policy_halt_the_ring() {
+    struct Loud;
+    impl Drop for Loud {
+        fn drop(&mut self) {
+            panic!("on purpose, in a payload's destructor");
+        }
+    }
+    struct Unspeakable;
+    impl fmt::Display for Unspeakable {
+        fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+            panic!("on purpose, while it is shown");
+        }
+    }
+    within_a_minute(|| {
+        // An error that cannot be shown counts as a panic of the handler.
+        let (mut producer, dispatcher) = Builder::new(2, || 0)
+            .then(read("bad", |_: &u8, _| Err(Unspeakable)).policy(Policy::Skip))
+            .start()
+            .unwrap();
+        producer.publish(|_| ()).unwrap();
+        drop(producer);
+        assert_eq!(joined(dispatcher).station("bad").unwrap().skipped, 1);
+
+        let throw = |_: &u8, at: At<'_>| {
+            if at.sequence() == 0 {
+                std::panic::panic_any(Loud);
+            }
+        };
+        let (mut producer, dispatcher) =
+            Builder::new(2, || 0).then(read("loud", throw).policy(Policy::Skip)).start().unwrap();
+        producer.publish(|_| ()).unwrap();
+        let fault = dispatcher.shutdown(A_MINUTE).unwrap_err().fault().cloned().unwrap();
+        assert_eq!(fault.message(), "on purpose, in a payload's destructor");
+    });
+}

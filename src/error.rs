@@ -1,7 +1,12 @@
 //! Errors: what went wrong, and what to do about it. None of them allocates when it is made on a
 //! path that a full or closing ring takes.
 
-use std::{fmt, sync::Arc};
+use std::{
+    any::Any,
+    fmt, mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 /// Why a publish call was refused. Nothing was published, and the write closure was not called
 /// (unless the ring was closed or halted while a single producer was in it: then what it wrote
@@ -135,15 +140,21 @@ impl Failure {
         Self { kind: FaultKind::Error, message }
     }
 
-    /// Takes the message out of a panic's payload.
+    /// Takes the message out of a panic's payload. A payload whose destructor panics as well is
+    /// not allowed to take the thread with it.
     #[cold]
-    pub(crate) fn panic(payload: Box<dyn std::any::Any + Send>) -> Self {
-        let message = match payload.downcast::<String>() {
-            Ok(message) => *message,
-            Err(payload) => payload
-                .downcast_ref::<&str>()
-                .map_or_else(|| "a panic without a text".to_owned(), |text| (*text).to_owned()),
+    pub(crate) fn panic(payload: Box<dyn Any + Send>) -> Self {
+        let message = if let Some(message) = payload.downcast_ref::<String>() {
+            message.clone()
+        } else if let Some(message) = payload.downcast_ref::<&str>() {
+            (*message).to_owned()
+        } else {
+            "a panic without a text".to_owned()
         };
+        if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+            // There is no end to how often it could panic.
+            mem::forget(another);
+        }
         Self { kind: FaultKind::Panic, message }
     }
 }

@@ -140,8 +140,7 @@ impl fmt::Display for ShutdownError {
             ShutdownCause::TimedOut { running } => {
                 write!(f, "the time was up; still in their handlers: {}", running.join(", "))
             }
-        }?;
-        write!(f, " ({})", self.report)
+        }
     }
 }
 

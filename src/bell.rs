@@ -177,6 +177,17 @@ mod tests {
     }
 
     #[test]
+    fn a_nap_does_not_ask_the_owner_to_ring() {
+        for fences in [Fences::Symmetric, Fences::detect()] {
+            let bell = Bell::new(fences);
+            bell.nap(Some(Instant::now()), || true);
+            assert_eq!(bell.look() & AWAITED, 0);
+            bell.sleep(Some(Instant::now()), || true);
+            assert_eq!(bell.look() & AWAITED, AWAITED);
+        }
+    }
+
+    #[test]
     fn a_deadline_ends_a_nap() {
         let bell = Bell::new(Fences::Symmetric);
         bell.sleep(Some(Instant::now() + Duration::from_millis(1)), || true);

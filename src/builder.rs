@@ -199,7 +199,8 @@ impl<E: Send + 'static> Builder<E> {
     /// whose stop hook takes longer than a second ends on its own.
     ///
     /// # Panics
-    /// If the factory does, or if the slots do not fit into the address space.
+    /// If the factory does, or if the slots do not fit into the address space. As everywhere, the
+    /// process is aborted if the memory is not to be had.
     pub fn start(self) -> Result<(Producer<E>, Dispatcher<E>), BuildError> {
         let (ring, entrants) = self.build(false)?;
         let producer = Producer::single(Arc::clone(&ring));

@@ -23,7 +23,7 @@ use crate::{
         thread,
     },
     topology::Node,
-    wait::{Wait, Waiter},
+    wait::{Circumstances, Wait, Waiter},
 };
 
 /// One station's place on the ring.
@@ -47,7 +47,7 @@ impl Post {
 
     /// The cursor, also after the station has left.
     pub(crate) fn position(&self) -> u64 {
-        match self.cursor.glance() {
+        match self.cursor.passed() {
             DETACHED => self.figures.left_at.get(),
             cursor => cursor,
         }
@@ -104,6 +104,21 @@ pub(crate) const RESET_HOOK: usize = usize::MAX;
 /// What faults and errors call the reset hook.
 pub(crate) const RESET_HOOK_NAME: &str = "reset hook";
 
+/// The stations that a look-through has met, so that many ways to the same one cost no more than
+/// one. Those with larger indices are met again on each way.
+#[derive(Debug, Default)]
+struct Seen([u64; 4]);
+
+impl Seen {
+    fn is_first_time(&mut self, index: usize) -> bool {
+        let Some(word) = self.0.get_mut(index / 64) else { return true };
+        let bit = 1 << (index % 64);
+        let is_first = *word & bit == 0;
+        *word |= bit;
+        is_first
+    }
+}
+
 #[derive(Debug)]
 pub struct Circuit {
     pub(crate) capacity: Capacity,
@@ -122,7 +137,7 @@ pub struct Circuit {
     producer_wait: Wait,
     /// Producer handles alive; the last one to go closes the ring.
     producers: AtomicUsize,
-    /// Threads of stations, taken pollers and producers: all that may want a core at once.
+    /// Stations, pollers and producers: all that may want a core at once.
     threads: AtomicUsize,
     cores: usize,
 }
@@ -205,16 +220,27 @@ impl Circuit {
     }
 
     #[inline]
-    fn passed(&self, index: usize, origin: impl Fn() -> u64 + Copy) -> u64 {
+    fn passed(&self, index: usize, origin: impl Fn() -> u64) -> u64 {
         match self.posts[index].cursor.passed() {
-            DETACHED => self.looked_through(index, &origin),
+            DETACHED => self.through(index, &origin, &mut Seen::default()),
             cursor => cursor,
         }
     }
 
+    /// What a station that has left followed.
     #[cold]
-    fn looked_through(&self, index: usize, origin: &dyn Fn() -> u64) -> u64 {
-        self.smallest(&self.posts[index].follows, origin)
+    fn through(&self, index: usize, origin: &dyn Fn() -> u64, seen: &mut Seen) -> u64 {
+        let follows = &self.posts[index].follows;
+        if follows.is_empty() {
+            return origin();
+        }
+        let passed = |index: &usize| match self.posts[*index].cursor.passed() {
+            // Its share is in the result already.
+            DETACHED if !seen.is_first_time(*index) => DETACHED,
+            DETACHED => self.through(*index, origin, seen),
+            cursor => cursor,
+        };
+        follows.iter().map(passed).min().unwrap_or(DETACHED)
     }
 
     /// Whether sequence `from` is published, though perhaps not yet passed by others.
@@ -243,6 +269,7 @@ impl Circuit {
         followed: &[usize],
         from: u64,
         is_published: &dyn Fn() -> bool,
+        seen: &mut Seen,
     ) -> Option<&Bell> {
         if followed.is_empty() {
             return (!is_published()).then_some(&self.lifecycle.published);
@@ -250,7 +277,8 @@ impl Circuit {
         followed.iter().find_map(|index| {
             let post = &self.posts[*index];
             match post.cursor.passed() {
-                DETACHED => self.holder(&post.follows, from, is_published),
+                DETACHED if !seen.is_first_time(*index) => None,
+                DETACHED => self.holder(&post.follows, from, is_published, seen),
                 cursor => (cursor <= from).then_some(&post.bell),
             }
         })
@@ -269,9 +297,15 @@ impl Circuit {
             if self.lifecycle.is_halted() || self.end() == Some(from) {
                 return None;
             }
-            self.holder(&self.posts[index].follows, from, &|| self.is_published(from))
+            let is_published = || self.is_published(from);
+            let follows = &self.posts[index].follows;
+            self.holder(follows, from, &is_published, &mut Seen::default())
         };
-        waiter.pause(self.is_crowded(), deadline, holder)
+        waiter.pause(self.circumstances(), deadline, holder)
+    }
+
+    fn circumstances(&self) -> Circumstances {
+        Circumstances { is_crowded: self.is_crowded(), is_closing: self.lifecycle.is_refusing() }
     }
 
     /// Waits until the gate has reached `need`, with patience, and returns the gate. `help` may
@@ -313,7 +347,7 @@ impl Circuit {
             if let Some(station) = self.own_station_in_the_way(need) {
                 return Err(PublishError::WouldDeadlock { station });
             }
-            late = waiter.pause(self.is_crowded(), deadline, || self.gate_holder(need));
+            late = waiter.pause(self.circumstances(), deadline, || self.gate_holder(need));
         }
     }
 
@@ -322,17 +356,21 @@ impl Circuit {
         if self.lifecycle.is_refusing() {
             return None;
         }
-        self.holder(&self.last, need - 1, &|| self.sequencer.ungated() >= need)
+        let is_published = || self.sequencer.ungated() >= need;
+        self.holder(&self.last, need - 1, &is_published, &mut Seen::default())
     }
 
     /// The station that this thread is running, if the gate cannot reach `need` before it returns.
     fn own_station_in_the_way(&self, need: u64) -> Option<Arc<str>> {
-        let index = current::station_on(self)?;
-        if index == RESET_HOOK {
-            return (self.cleared() < need).then(|| Arc::from(RESET_HOOK_NAME));
-        }
-        let post = &self.posts[index];
-        (post.cursor.glance() < need).then(|| Arc::clone(&post.name))
+        let is_in_the_way = |index: usize| match self.posts.get(index) {
+            Some(post) => post.cursor.glance() < need,
+            None => self.cleared() < need,
+        };
+        let index = current::find_station(self, is_in_the_way)?;
+        Some(match self.posts.get(index) {
+            Some(post) => Arc::clone(&post.name),
+            None => Arc::from(RESET_HOOK_NAME),
+        })
     }
 
     pub(crate) fn wake_all(&self) {

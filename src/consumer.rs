@@ -3,13 +3,13 @@
 //! The same [`Seat`] is driven by a thread of its own ([`drive`]) or by a poller.
 
 use std::{
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
 
 use crate::{
     circuit::Post,
-    current::Running,
     distance::Distance,
     error::{Failure, Fault},
     lent::Lent,
@@ -53,12 +53,31 @@ pub(crate) struct Seat<E> {
     /// The next sequence; the shared cursor is never ahead of it.
     pub(crate) cursor: u64,
     skips: SkipView,
+    /// What happened since the cursor moved, to be told when it moves.
+    pub(crate) tally: Tally,
+}
+
+/// Events of a batch that were not handled. They are added to the figures after the cursor has
+/// moved over them, so that a report never finds more of them than events passed.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) skipped: u64,
+    pub(crate) passed_over: u64,
+}
+
+/// Why a batch was broken off.
+#[derive(Debug)]
+enum Stop {
+    /// The handler failed, and the policy is to halt the ring.
+    Fault(Fault),
+    /// Somebody else halted it.
+    Halted,
 }
 
 impl<E> Seat<E> {
     pub(crate) fn new(ring: Arc<Ring<E>>, index: usize, manner: Manner) -> Self {
         let cursor = ring.circuit.first;
-        Self { ring, index, manner, cursor, skips: SkipView::default() }
+        Self { ring, index, manner, cursor, skips: SkipView::default(), tally: Tally::default() }
     }
 
     pub(crate) fn post(&self) -> &Post {
@@ -103,26 +122,37 @@ impl<E> Seat<E> {
                 self.move_to(to);
                 Step::Moved(to - from)
             }
-            Err(fault) => {
+            Err(Stop::Fault(fault)) => {
                 self.ring.circuit.halt(Some(fault));
                 Step::Halted
             }
+            Err(Stop::Halted) => Step::Halted,
         }
     }
 
     /// Everything before `to` is handled: the followers may have it.
     #[inline]
     pub(crate) fn move_to(&mut self, to: u64) {
-        self.cursor = to;
-        let post = self.post();
-        post.figures.batches.add(1);
-        post.advance(to);
+        self.post().figures.batches.add(1);
+        self.stand_at(to);
         self.ring.clear_passed();
+    }
+
+    #[inline]
+    fn stand_at(&mut self, to: u64) {
+        self.cursor = to;
+        let Tally { skipped, passed_over } = mem::take(&mut self.tally);
+        let post = self.post();
+        post.advance(to);
+        if skipped + passed_over > 0 {
+            post.figures.skipped.add(skipped);
+            post.figures.passed_over.add(passed_over);
+        }
     }
 
     /// Whether `sequence` was abandoned. `to` is the end of what is available.
     pub(crate) fn is_abandoned(&mut self, sequence: u64, to: u64) -> bool {
-        self.skips.first_in(&self.ring.circuit.skips, sequence, to) == Some(sequence)
+        self.skips.first_in(&self.ring.circuit.skips, self.cursor, sequence, to) == Some(sequence)
     }
 
     #[inline]
@@ -131,12 +161,12 @@ impl<E> Seat<E> {
         work: &mut W,
         from: u64,
         to: u64,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Stop> {
         if W::WANTS_BACKLOG {
             let backlog = self.ring.circuit.sequencer.claimed().max(to) - from;
-            self.hook(|| work.batch_start((to - from) as usize, backlog))?;
+            self.hook(|| work.batch_start((to - from) as usize, backlog)).map_err(Stop::Fault)?;
         }
-        let Some(skipped) = self.skips.first_in(&self.ring.circuit.skips, from, to) else {
+        let Some(skipped) = self.skips.first_in(&self.ring.circuit.skips, from, from, to) else {
             return self.deliver(work, from, to, to);
         };
         self.handle_around(work, from, to, skipped)
@@ -150,7 +180,7 @@ impl<E> Seat<E> {
         from: u64,
         to: u64,
         mut skipped: u64,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Stop> {
         let batch_end = self.skips.last_kept(from, to);
         let mut at = from;
         while at < to {
@@ -159,10 +189,10 @@ impl<E> Seat<E> {
             }
             at = skipped;
             if at < to {
-                self.post().figures.passed_over.add(1);
+                self.tally.passed_over += 1;
                 at += 1;
             }
-            skipped = self.skips.first_in(&self.ring.circuit.skips, at, to).unwrap_or(to);
+            skipped = self.skips.first_in(&self.ring.circuit.skips, from, at, to).unwrap_or(to);
         }
         Ok(())
     }
@@ -175,7 +205,7 @@ impl<E> Seat<E> {
         from: u64,
         to: u64,
         batch_end: u64,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Stop> {
         let mut at = from;
         while at < to {
             let end = at + self.ring.circuit.capacity.straight(at, to) as u64;
@@ -193,8 +223,8 @@ impl<E> Seat<E> {
         mut from: u64,
         to: u64,
         ends_batch: bool,
-    ) -> Result<(), Fault> {
-        let mut failures = 0;
+    ) -> Result<(), Stop> {
+        let mut failures = 0_u32;
         loop {
             let post = &self.ring.circuit.posts[self.index];
             // SAFETY: the slice lies inside a lap and between this station's cursor and the
@@ -211,7 +241,7 @@ impl<E> Seat<E> {
             if done > 0 {
                 failures = 0;
             }
-            failures += 1;
+            failures = failures.saturating_add(1);
             let failed_at = from + done as u64;
             let unit = if W::WHOLE_SLICES { to - failed_at } else { 1 };
             match self.judge(failed_at, unit, failures, failure)? {
@@ -234,18 +264,21 @@ impl<E> Seat<E> {
         unit: u64,
         failures: u32,
         failure: Failure,
-    ) -> Result<Verdict, Fault> {
-        let post = self.post();
+    ) -> Result<Verdict, Stop> {
         let verdict = self.manner.policy.verdict(failures);
         match verdict {
-            Verdict::Again => post.figures.retried.add(1),
-            Verdict::Skip => post.figures.skipped.add(unit),
+            // Repeating may take for ever, and nobody waits for it any more.
+            Verdict::Again if self.ring.circuit.lifecycle.is_halted() => {
+                self.stand_at(at);
+                return Err(Stop::Halted);
+            }
+            Verdict::Again => self.post().figures.retried.add(1),
+            Verdict::Skip => self.tally.skipped += unit,
             Verdict::Halt => {
-                let fault = Fault::new(Arc::clone(&post.name), at, failure);
                 // What was handled before the failure counts as handled.
-                post.advance(at);
-                self.cursor = at;
-                return Err(fault);
+                self.stand_at(at);
+                let fault = Fault::new(Arc::clone(&self.post().name), at, failure);
+                return Err(Stop::Fault(fault));
             }
         }
         Ok(verdict)
@@ -267,10 +300,10 @@ impl<E> Seat<E> {
     }
 }
 
-/// Runs a station until the stream ends or the ring is halted.
+/// Runs a station until the stream ends or the ring is halted. The thread has entered it as
+/// [`Running`](crate::current::Running).
 pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut W) {
     let ring = Arc::clone(&seat.ring);
-    let _running = Running::enter(&ring.circuit, seat.index);
     let mut waiter = Waiter::new(seat.manner.wait);
     let mut dry = Dry::default();
     let mut distance = Distance::new(ring.circuit.capacity, seat.manner.max_batch);

@@ -44,14 +44,19 @@ impl Drop for Running {
     }
 }
 
-/// The station of this circuit that the calling thread is running.
-pub(crate) fn station_on(circuit: &Circuit) -> Option<usize> {
+/// A station of this circuit that the calling thread is running and that `is_wanted`.
+pub(crate) fn find_station(circuit: &Circuit, is_wanted: impl Fn(usize) -> bool) -> Option<usize> {
     let depth = DEPTH.get().min(DEEPEST);
     let address = address(circuit);
     RUNNING.with(|running| {
-        let innermost_first = running[..depth].iter().rev().map(Cell::get);
-        innermost_first.filter(|entry| entry.0 == address).map(|entry| entry.1).next()
+        let mut entries = running[..depth].iter().map(Cell::get);
+        entries.find(|entry| entry.0 == address && is_wanted(entry.1)).map(|entry| entry.1)
     })
+}
+
+/// Whether the calling thread is running a station of this circuit.
+pub(crate) fn is_running(circuit: &Circuit) -> bool {
+    find_station(circuit, |_| true).is_some()
 }
 
 fn address(circuit: &Circuit) -> usize {

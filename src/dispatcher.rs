@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     consumer::{Manner, Seat},
-    current,
+    current::{self, Running},
     error::{BuildError, Failure, Fault, PollerError},
     poller::{Poller, PollerMut},
     report::{Report, ShutdownCause, ShutdownError},
@@ -146,7 +146,8 @@ impl Muster {
 ///
 /// Dropping it closes the ring, waits up to 10 seconds until everything published is handled, then
 /// halts what is left and waits one more second for handlers to return. Use
-/// [`shutdown`](Self::shutdown) to choose the time and to see the report.
+/// [`shutdown`](Self::shutdown) to choose the time and to see the report. Dropped by one of its own
+/// handlers, it only closes the ring.
 #[must_use = "dropping the dispatcher closes the ring"]
 pub struct Dispatcher<E> {
     ring: Arc<Ring<E>>,
@@ -209,6 +210,9 @@ impl<E: Send + 'static> Dispatcher<E> {
         let name = Arc::clone(&seat.post().name);
         let muster = Arc::clone(&self.muster);
         let body = move || {
+            let _leaving = Leaving { muster: Arc::clone(&muster), index };
+            // Also while the handler's state is made and dropped: it may own its own dispatcher.
+            let _running = Running::enter(&seat.ring.circuit, index);
             let ready = |outcome| muster.ready(index, outcome);
             if core.is_some_and(|core| !thread::pin(core)) {
                 let core = core.unwrap_or_default();
@@ -217,8 +221,6 @@ impl<E: Send + 'static> Dispatcher<E> {
                 run_engine(&mut seat, engine, &ready);
             }
             seat.ring.circuit.remove_thread();
-            drop(seat);
-            muster.leave(index);
         };
         self.muster.enter(index);
         self.ring.circuit.add_thread();
@@ -234,6 +236,18 @@ impl<E: Send + 'static> Dispatcher<E> {
                 Err(Failure::error(format!("no thread could be started: {error}")))
             }
         }
+    }
+}
+
+/// A thread that leaves the roll when it ends, however it does.
+struct Leaving {
+    muster: Arc<Muster>,
+    index: usize,
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.muster.leave(self.index);
     }
 }
 
@@ -347,8 +361,8 @@ impl<E> Dispatcher<E> {
     /// that does not return within another second is left alone on its thread.
     ///
     /// # Errors
-    /// `Fault` if a station failed and halted the ring, `TimedOut` if the time was up. Both come
-    /// with the report.
+    /// `Fault` if a station failed and halted the ring, `TimedOut` if the time was up, `OwnThread`
+    /// if a handler of this ring makes the call. All come with the report.
     pub fn shutdown(mut self, timeout: Duration) -> Result<Report, ShutdownError> {
         self.ring.circuit.close();
         // A timeout beyond the clock's range is none.
@@ -359,6 +373,10 @@ impl<E> Dispatcher<E> {
     /// with a thread has handled everything; then ends the threads. Pollers are not waited for, as
     /// in [`shutdown`](Self::shutdown).
     ///
+    /// # Deadlocks
+    /// If a producer is alive and nobody drops it: on the same thread, or in a handler of this
+    /// ring. Use [`shutdown`](Self::shutdown) then, which closes the ring itself.
+    ///
     /// # Errors
     /// As [`shutdown`](Self::shutdown).
     pub fn join(mut self) -> Result<Report, ShutdownError> {
@@ -368,6 +386,12 @@ impl<E> Dispatcher<E> {
     fn finish(&mut self, deadline: Option<Instant>) -> Result<Report, ShutdownError> {
         // Nobody can take these pollers any more: they leave.
         self.pollers.clear();
+        if current::is_running(&self.ring.circuit) {
+            self.is_over = true;
+            self.ring.circuit.close();
+            let report = Report::of(&self.ring.circuit);
+            return Err(ShutdownError { cause: ShutdownCause::OwnThread, report });
+        }
         let is_halted = || self.ring.circuit.lifecycle.is_halted();
         let is_drained = self.await_close(deadline)
             && (self.muster.await_end(deadline, is_halted).is_empty() || is_halted());
@@ -385,7 +409,8 @@ impl<E> Dispatcher<E> {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return false;
             }
-            circuit.lifecycle.published.sleep(deadline, || circuit.end().is_none());
+            // Not `sleep`, which would have the producers ring at every event.
+            circuit.lifecycle.published.nap(deadline, || circuit.end().is_none());
         }
         true
     }
@@ -397,7 +422,7 @@ impl<E> Dispatcher<E> {
         let running = self.muster.await_end(Some(Instant::now() + HALT_GRACE), || false);
         for (index, handle) in self.threads.drain(..) {
             // A thread that is left alone keeps the ring alive for as long as it needs it.
-            if !running.contains(&index) {
+            if !running.contains(&index) && !thread::is_current(&handle) {
                 // Its panics were caught and reported; this one can only be a destructor's.
                 let _ = handle.join();
             }
@@ -421,9 +446,6 @@ impl<E> Drop for Dispatcher<E> {
             return;
         }
         self.ring.circuit.close();
-        // A handler that owns its own dispatcher would wait for itself.
-        if current::station_on(&self.ring.circuit).is_none() {
-            let _ = self.finish(Some(Instant::now() + DROP_PATIENCE));
-        }
+        let _ = self.finish(Some(Instant::now() + DROP_PATIENCE));
     }
 }

@@ -32,11 +32,15 @@ pub enum PublishError {
     /// A handler publishes into its own full ring, and the room it waits for is behind its own
     /// station: waiting would never end. Use a `try_` form and keep the event for the next call
     /// of the handler, or publish into another ring.
+    ///
+    /// Found for handlers of stations and of pollers, and for the reset hook. Not found, and
+    /// waiting for ever: publishing into a full ring inside one of its own write closures, or
+    /// while a [`Batch`](crate::Batch) of it is held; two rings whose handlers feed each other.
     WouldDeadlock {
         /// The station whose handler made the call.
         station: Arc<str>,
     },
-    /// The ring has counted 2^63 - 1 events and cannot count further. Build a new one.
+    /// The ring has come to sequence 2^63 - 1 and cannot count further. Build a new one.
     Exhausted,
 }
 

@@ -146,7 +146,7 @@ impl Lifecycle {
     pub(crate) fn halt(&self, fault: Option<Fault>) {
         // Held to the end, so that the fault that came first is the one that is told.
         let mut first = self.fault.lock();
-        if first.is_none() && !self.is_halted() {
+        if first.is_none() {
             *first = fault;
         }
         self.published.raise(HALTED);
@@ -191,7 +191,8 @@ mod tests {
         assert_eq!(life.refusal(), PublishError::Halted(fault("first")));
         let life = Lifecycle::new(Fences::Symmetric);
         life.halt(None);
+        assert_eq!((life.is_halted(), life.fault()), (true, None));
         life.halt(Some(fault("late")));
-        assert_eq!(life.fault(), None, "halted by the owner before anything failed");
+        assert_eq!(life.fault(), Some(fault("late")), "not lost, although the owner was first");
     }
 }

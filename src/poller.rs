@@ -7,7 +7,7 @@ use crate::{
     current::Running,
     error::Fault,
     handler::{At, Handler, HandlerMut, Outcome},
-    sync::{Arc, Instant, thread},
+    sync::{Instant, thread},
     wait::Waiter,
     work::{Access, Each, Exclusive, Hooked, Shared, Slices, Work},
 };
@@ -102,19 +102,24 @@ impl<E, A: Access> Poller<E, A> {
         }
     }
 
+    /// Whether no poll will ever find an event again: everything published was handled and the
+    /// ring is closed, or the ring is halted (see [`Dispatcher::fault`](crate::Dispatcher::fault)).
+    pub fn is_over(&self) -> bool {
+        matches!(self.seat.available(1), Err(Step::Ended | Step::Halted))
+    }
+
     fn step<W: Work<E, A>>(&mut self, work: &mut W, limit: usize) -> Result<Poll, Fault> {
         // None at all would look like none available.
         let limit = limit.max(1);
-        let ring = Arc::clone(&self.seat.ring);
-        let _running = Running::enter(&ring.circuit, self.seat.index);
-        match self.seat.step(work, limit as u64) {
+        let _running = Running::enter(&self.seat.ring.circuit, self.seat.index);
+        let step = self.seat.step(work, limit as u64);
+        let circuit = &self.seat.ring.circuit;
+        match step {
             Step::Moved(events) => Ok(Poll::Events(events)),
-            Step::Idle if ring.circuit.is_gated(self.seat.index, self.seat.cursor) => {
-                Ok(Poll::Gated)
-            }
+            Step::Idle if circuit.is_gated(self.seat.index, self.seat.cursor) => Ok(Poll::Gated),
             Step::Idle => Ok(Poll::Idle),
             Step::Ended => Ok(Poll::Closed),
-            Step::Halted => ring.circuit.lifecycle.fault().map_or(Ok(Poll::Closed), Err),
+            Step::Halted => circuit.lifecycle.fault().map_or(Ok(Poll::Closed), Err),
         }
     }
 }
@@ -168,7 +173,8 @@ impl<E> Poller<E, Shared> {
         self.step(&mut Hooked(Lent(handler)), usize::MAX)
     }
 
-    /// Takes the events that are available to read them one by one; `None` if there are none.
+    /// Takes the events that are available to read them one by one; `None` if there are none
+    /// (now, or ever: see [`is_over`](Self::is_over)).
     ///
     /// What was not read when the batch is dropped (by `break` or `?`, say) is read again the next
     /// time, after a panic also the event in hand: nothing is lost.
@@ -324,7 +330,7 @@ impl<E> Drop for Batch<'_, E> {
     fn drop(&mut self) {
         let done = if thread::panicking() { self.done } else { self.read };
         if done.at > self.seat.cursor {
-            self.seat.post().figures.passed_over.add(done.passed_over);
+            self.seat.tally.passed_over += done.passed_over;
             self.seat.move_to(done.at);
         }
     }

@@ -285,7 +285,8 @@ impl<E, C: Claim> Drop for Writing<'_, E, C> {
 impl<E, C: Claim> Producer<E, C> {
     /// Publishes one event, waiting while the ring is full. Returns its sequence.
     ///
-    /// `write` gets the slot with what was in it a lap ago, or what the factory made.
+    /// `write` gets the slot with what was in it a lap ago (or what the factory made, or the reset
+    /// hook, or a write closure that panicked left).
     /// Lock-free unless the ring is full; then it waits as
     /// [`Builder::producer_wait`](crate::Builder::producer_wait) says.
     ///
@@ -301,7 +302,8 @@ impl<E, C: Claim> Producer<E, C> {
         self.publish_one(Patience::Forever, write)
     }
 
-    /// Publishes one event if there is room now. Never waits; lock-free.
+    /// Publishes one event if there is room now. Never waits; lock-free. (With a reset hook it may
+    /// run the hook to make room.)
     ///
     /// # Errors
     /// `Full` if there is no room, and as [`publish`](Self::publish). A refusal has no effect.
@@ -418,7 +420,7 @@ impl<E, C: Claim> Producer<E, C> {
     pub fn room(&self) -> usize {
         let circuit = &self.ring.circuit;
         let claimed = circuit.sequencer.claimed();
-        let taken = claimed.saturating_sub(circuit.gate());
+        let taken = claimed.saturating_sub(circuit.last_passed());
         circuit.capacity.lap_len().saturating_sub(taken) as usize
     }
 

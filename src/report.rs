@@ -9,7 +9,9 @@ use crate::{
 
 /// The account of a ring's life.
 ///
-/// For every station `published = handled + skipped + left`: no event is unaccounted for.
+/// For every station `published = handled + skipped + left`: no event is unaccounted for. Made
+/// after the threads have ended; a poller, or a thread that did not end in time, may still be at
+/// work, and a producer may still be writing when a ring is halted (its event counts as published).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -53,12 +55,13 @@ impl Report {
     pub(crate) fn of(circuit: &Circuit) -> Self {
         let end = circuit.end().unwrap_or_else(|| circuit.sequencer.claimed());
         let abandoned = circuit.skips.count();
-        let published = end - circuit.first - abandoned;
+        let published = (end - circuit.first).saturating_sub(abandoned);
         let station = |post: &Post| {
             let figures = &post.figures;
             let skipped = figures.skipped.get();
             let passed = post.position() - circuit.first;
-            let handled = passed - skipped - figures.passed_over.get();
+            // A poller on another thread may be just between its cursor and its figures.
+            let handled = passed.saturating_sub(skipped + figures.passed_over.get());
             StationReport {
                 name: post.name.to_string(),
                 handled,
@@ -109,6 +112,9 @@ pub enum ShutdownCause {
         /// Stations whose thread is still in its handler; they end when it returns.
         running: Vec<String>,
     },
+    /// The call was made by a handler of the same ring, which would have waited for itself. The
+    /// ring is closed, and its threads end when they have drained it.
+    OwnThread,
 }
 
 /// A shutdown that left something undone, and the account of it.
@@ -125,7 +131,7 @@ impl ShutdownError {
     pub fn fault(&self) -> Option<&Fault> {
         match &self.cause {
             ShutdownCause::Fault(fault) => Some(fault),
-            ShutdownCause::TimedOut { .. } => None,
+            ShutdownCause::TimedOut { .. } | ShutdownCause::OwnThread => None,
         }
     }
 }
@@ -136,6 +142,9 @@ impl fmt::Display for ShutdownError {
             ShutdownCause::Fault(fault) => write!(f, "the ring was halted: {fault}"),
             ShutdownCause::TimedOut { running } if running.is_empty() => {
                 f.write_str("the time was up before every event was handled")
+            }
+            ShutdownCause::OwnThread => {
+                f.write_str("a handler cannot wait for its own ring: it is closed, not waited for")
             }
             ShutdownCause::TimedOut { running } => {
                 write!(f, "the time was up; still in their handlers: {}", running.join(", "))

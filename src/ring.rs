@@ -90,7 +90,7 @@ impl<E> Ring<E> {
 
     /// Whether this thread is inside the hook already, and polls or publishes there.
     fn is_clearing(&self) -> bool {
-        current::station_on(&self.circuit) == Some(RESET_HOOK)
+        current::find_station(&self.circuit, |station| station == RESET_HOOK).is_some()
     }
 
     #[cold]

@@ -53,13 +53,24 @@ pub(crate) struct SkipView {
 
 impl SkipView {
     /// The first abandoned sequence in `from..to`, all of which this thread has seen published.
+    /// `cursor` is where the station stands: from there on it may ask again.
     #[inline]
-    pub(crate) fn first_in(&mut self, skips: &Skips, from: u64, to: u64) -> Option<u64> {
+    pub(crate) fn first_in(
+        &mut self,
+        skips: &Skips,
+        cursor: u64,
+        from: u64,
+        to: u64,
+    ) -> Option<u64> {
         let count = skips.count();
         if count == self.seen && self.ahead.is_empty() {
             return None;
         }
-        self.look(skips, count, from, to)
+        if count != self.seen {
+            self.ahead = skips.since(cursor);
+            self.seen = count;
+        }
+        self.look(cursor, from, to)
     }
 
     /// The end of `from..to` without the abandoned sequences that it ends with. To be asked after
@@ -73,15 +84,11 @@ impl SkipView {
     }
 
     #[cold]
-    fn look(&mut self, skips: &Skips, count: u64, from: u64, to: u64) -> Option<u64> {
-        if count != self.seen {
-            self.ahead = skips.since(from);
-            self.seen = count;
-        }
-        while self.ahead.first().is_some_and(|first| *first < from) {
+    fn look(&mut self, cursor: u64, from: u64, to: u64) -> Option<u64> {
+        while self.ahead.first().is_some_and(|first| *first < cursor) {
             self.ahead.pop_first();
         }
-        self.ahead.first().copied().filter(|first| *first < to)
+        self.ahead.range(from..to.max(from)).next().copied()
     }
 }
 
@@ -92,17 +99,19 @@ mod tests {
     #[test]
     fn a_view_finds_each_abandoned_sequence_once_it_is_there() {
         let (skips, mut view) = (Skips::default(), SkipView::default());
-        assert_eq!(view.first_in(&skips, 0, 10), None);
+        assert_eq!(view.first_in(&skips, 0, 0, 10), None);
         skips.add(3, 5, 0);
-        assert_eq!(view.first_in(&skips, 0, 3), None);
-        assert_eq!(view.first_in(&skips, 0, 10), Some(3));
+        assert_eq!(view.first_in(&skips, 0, 0, 3), None);
+        assert_eq!(view.first_in(&skips, 0, 0, 10), Some(3));
+        assert_eq!(view.first_in(&skips, 0, 4, 10), Some(4));
+        assert_eq!(view.first_in(&skips, 0, 0, 10), Some(3), "asked again from the cursor on");
         assert_eq!((view.last_kept(0, 5), view.last_kept(0, 6)), (3, 6));
         assert_eq!(view.last_kept(3, 5), 3);
-        assert_eq!(view.first_in(&skips, 4, 10), Some(4));
-        assert_eq!(view.first_in(&skips, 5, 10), None);
+        assert_eq!(view.first_in(&skips, 4, 4, 10), Some(4));
+        assert_eq!(view.first_in(&skips, 5, 5, 10), None);
         skips.add(12, 13, 5);
-        assert_eq!(view.first_in(&skips, 5, 12), None);
-        assert_eq!(view.first_in(&skips, 5, 20), Some(12));
+        assert_eq!(view.first_in(&skips, 5, 5, 12), None);
+        assert_eq!(view.first_in(&skips, 5, 5, 20), Some(12));
         assert_eq!(skips.count(), 3);
     }
 

@@ -131,6 +131,15 @@ enum Pause {
     Rest,
 }
 
+/// What a waiting thread should know of its ring.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Circumstances {
+    /// Threads outnumber cores.
+    pub(crate) is_crowded: bool,
+    /// The ring is closing: whoever naps would be late, so that naps end when there is work.
+    pub(crate) is_closing: bool,
+}
+
 /// One wait: counts fruitless looks and takes the pause that the strategy has for them.
 #[derive(Debug)]
 pub(crate) struct Waiter {
@@ -149,18 +158,17 @@ impl Waiter {
         self.looks = 0;
     }
 
-    /// Pauses after a fruitless look. `crowded` says that threads outnumber cores. `holder` finds
-    /// the bell of somebody whose cursor must move before the next look can be fruitful; `None` if
+    /// Pauses after a fruitless look. `holder` finds the bell of somebody whose cursor must move before the next look can be fruitful; `None` if
     /// it can be now. A sleeping strategy sleeps there, but no longer than until `deadline`.
     ///
     /// Returns `true` when the deadline has passed.
     pub(crate) fn pause<'a>(
         &mut self,
-        crowded: bool,
+        circumstances: Circumstances,
         deadline: Option<Instant>,
         holder: impl Fn() -> Option<&'a Bell>,
     ) -> bool {
-        let pause = self.next_pause(crowded);
+        let pause = self.next_pause(circumstances.is_crowded);
         match pause {
             Pause::Nothing => {}
             Pause::Hint => sync::spin_loop(),
@@ -172,7 +180,9 @@ impl Waiter {
                     // still is in the way.
                     let must_wait = || holder().is_some_and(|now| ptr::eq(now, bell));
                     match pause {
-                        Pause::Nap(time) => bell.nap(earliest(time, deadline), must_wait),
+                        Pause::Nap(time) if !circumstances.is_closing => {
+                            bell.nap(earliest(time, deadline), must_wait);
+                        }
                         _ => bell.sleep(deadline, must_wait),
                     }
                 } else {

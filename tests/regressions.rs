@@ -11,7 +11,8 @@ use std::{
 
 use common::{A_MINUTE, Log, abandon, joined, turnstile, within_a_minute};
 use slipring::{
-    At, BuildError, Builder, MultiProducer, Policy, Poll, PublishError, Wait, poller, read,
+    At, BuildError, Builder, Dispatcher, MultiProducer, Policy, Poll, PublishError, ShutdownCause,
+    Wait, poller, read, read_with,
 };
 
 /// Lets a producer get to sleep. Whether it does decides only how much is tested.
@@ -163,14 +164,17 @@ fn a_poller_behind_the_producers_is_never_gated() {
     assert_eq!(mine.poll_at_most(0, |_, _| ()), Ok(Poll::Events(1)));
 }
 
+/// A payload that panics whenever it is dropped, without end.
+struct Loud;
+
+impl Drop for Loud {
+    fn drop(&mut self) {
+        std::panic::panic_any(Loud);
+    }
+}
+
 #[test]
 fn panics_on_the_way_to_a_policy_stop_at_the_policy() {
-    struct Loud;
-    impl Drop for Loud {
-        fn drop(&mut self) {
-            std::panic::panic_any(Loud); // And so on, without end.
-        }
-    }
     struct Unspeakable;
     impl fmt::Display for Unspeakable {
         fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,5 +202,209 @@ fn panics_on_the_way_to_a_policy_stop_at_the_policy() {
         producer.publish(|_| ()).unwrap();
         drop(producer);
         assert_eq!(joined(dispatcher).station("loud").unwrap().skipped, 1);
+    });
+}
+
+#[test]
+fn a_loud_payload_wedges_neither_the_start_nor_the_end_nor_a_poller() {
+    within_a_minute(|| {
+        let make = || -> u8 { std::panic::panic_any(Loud) };
+        let error = Builder::new(2, || 0_u8)
+            .then(read_with("loud", make, |_: &mut u8, _: &u8, _| ()))
+            .start()
+            .unwrap_err();
+        assert!(matches!(error, BuildError::NotStarted { .. }), "{error}");
+
+        let (producer, dispatcher) = Builder::new(2, || 0_u8)
+            .then(read_with("loud", || OnDrop(|| std::panic::panic_any(Loud)), |_, _: &u8, _| ()))
+            .start()
+            .unwrap();
+        drop(producer);
+        assert_eq!(dispatcher.join().unwrap_err().fault().unwrap().station(), "loud");
+
+        // After an early release the slots before the event in hand are the producer's: the poller
+        // must not come back to them.
+        let (mut producer, mut dispatcher) =
+            Builder::new(4, || 0_u64).then(poller("mine").max_batch(4)).start().unwrap();
+        let mut poller = dispatcher.poller("mine").unwrap();
+        producer.publish_slice(&[1, 2, 3]).unwrap();
+        let release_and_panic = |_: &u64, at: At<'_>| {
+            if at.sequence() == 2 {
+                at.release();
+                std::panic::panic_any(Loud);
+            }
+        };
+        assert_eq!(poller.poll(release_and_panic).unwrap_err().sequence(), 2);
+        assert_eq!(poller.sequence(), 2);
+    });
+}
+
+/// Calls something when it is dropped.
+struct OnDrop<F: FnMut()>(F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
+
+#[test]
+fn a_report_made_in_the_middle_of_a_batch_adds_up() {
+    within_a_minute(|| {
+        let (turnstile, keeper) = turnstile();
+        let handle = move |_: &u64, at: At<'_>| {
+            if at.sequence() == 0 {
+                return Err("skipped");
+            }
+            turnstile.pass(at.sequence());
+            Ok(())
+        };
+        let (mut producer, mut dispatcher) = Builder::new(4, || 0_u64)
+            .then(poller("mine").max_batch(4).policy(Policy::Skip))
+            .start()
+            .unwrap();
+        let mut poller = dispatcher.poller("mine").unwrap();
+        producer.publish_slice(&[1, 2]).unwrap();
+        let polling = thread::spawn(move || poller.poll(handle));
+        assert_eq!(keeper.arrival(), 1);
+        drop(producer);
+        let report = joined(dispatcher);
+        assert_eq!((report.stations[0].handled, report.stations[0].left), (0, 2));
+        drop(keeper);
+        assert_eq!(polling.join().unwrap(), Ok(Poll::Events(2)));
+    });
+}
+
+#[test]
+fn what_a_forgotten_batch_has_passed_over_is_passed_over_again() {
+    let (mut producer, mut dispatcher) =
+        Builder::new(8, || 0_u64).then(poller("mine").max_batch(8)).start_multi().unwrap();
+    let mut poller = dispatcher.poller("mine").unwrap();
+    producer.publish(|event| *event = 10).unwrap();
+    abandon(&mut producer);
+    producer.publish(|event| *event = 12).unwrap();
+    let read = |poller: &mut slipring::Poller<u64>| {
+        let mut batch = poller.read().unwrap();
+        let events: Vec<u64> = std::iter::from_fn(|| batch.next().copied()).collect();
+        std::mem::forget(batch);
+        events
+    };
+    assert_eq!(read(&mut poller), [10, 12]);
+    assert_eq!(read(&mut poller), [10, 12]);
+}
+
+#[test]
+fn a_handler_cannot_wait_for_its_own_ring() {
+    within_a_minute(|| {
+        let (hand_over, dispatcher) = mpsc::channel::<Dispatcher<u64>>();
+        let (tell, told) = mpsc::channel();
+        let handle = move |_: &u64, _: At<'_>| {
+            tell.send(dispatcher.recv().unwrap().join().unwrap_err().cause).unwrap();
+        };
+        let (mut producer, dispatcher) =
+            Builder::new(2, || 0).then(read("joins", handle)).start().unwrap();
+        hand_over.send(dispatcher).unwrap();
+        producer.publish(|_| ()).unwrap();
+        assert_eq!(told.recv_timeout(A_MINUTE), Ok(ShutdownCause::OwnThread));
+        assert_eq!(producer.publish(|_| ()), Err(PublishError::Closed));
+
+        // The same for the state of a handler that owns its dispatcher and drops it at the end.
+        let (hand_over, dispatcher) = mpsc::channel::<Dispatcher<u64>>();
+        let (gone, end) = mpsc::channel::<()>();
+        let take =
+            move |state: &mut Vec<(Dispatcher<u64>, mpsc::Sender<()>)>, _: &u64, _: At<'_>| {
+                state.push((dispatcher.recv().unwrap(), gone.clone()));
+            };
+        let (mut producer, dispatcher) =
+            Builder::new(2, || 0).then(read_with("owns", Vec::new, take)).start().unwrap();
+        hand_over.send(dispatcher).unwrap();
+        producer.publish(|_| ()).unwrap();
+        drop(producer);
+        assert_eq!(end.recv_timeout(A_MINUTE), Err(mpsc::RecvTimeoutError::Disconnected));
+    });
+}
+
+#[test]
+fn stations_that_nap_for_long_drain_when_the_ring_closes() {
+    within_a_minute(|| {
+        let hours = std::time::Duration::from_hours(4);
+        let (mut producer, dispatcher) = Builder::new(8, || 0)
+            .wait(Wait::Sleep(hours))
+            .then(read("a", |_: &u64, _| ()))
+            .then(read("b", |_: &u64, _| ()))
+            .then(read("c", |_: &u64, _| ()))
+            .start()
+            .unwrap();
+        a_moment();
+        producer.publish_batch(8, |_, _| ()).unwrap();
+        assert!(dispatcher.shutdown(A_MINUTE).unwrap().is_complete());
+    });
+}
+
+#[test]
+fn a_retry_without_end_ends_when_the_ring_is_halted() {
+    within_a_minute(|| {
+        let (handle, calls) = mpsc::channel();
+        let fail = move |_: &u64, _: At<'_>| {
+            let _ = handle.send(());
+            Err("again")
+        };
+        let (mut producer, dispatcher) = Builder::new(2, || 0)
+            .then(read("stubborn", fail).policy(Policy::retry(u32::MAX)))
+            .start()
+            .unwrap();
+        producer.publish(|_| ()).unwrap();
+        calls.recv_timeout(A_MINUTE).unwrap();
+        dispatcher.halt();
+        let report = dispatcher.join().unwrap();
+        assert_eq!((report.stations[0].handled, report.stations[0].left), (0, 1));
+        while calls.recv_timeout(A_MINUTE).is_ok() {}
+    });
+}
+
+#[test]
+fn a_fault_after_the_owners_halt_is_still_told() {
+    within_a_minute(|| {
+        let (mut producer, mut dispatcher) =
+            Builder::new(2, || 0_u64).then(poller("mine")).start().unwrap();
+        let mut poller = dispatcher.poller("mine").unwrap();
+        producer.publish(|_| ()).unwrap();
+        let fault = poller.poll(|_, _| {
+            dispatcher.halt();
+            Err("too late")
+        });
+        assert_eq!(fault.unwrap_err().message(), "too late");
+        assert!(poller.is_over());
+    });
+}
+
+#[test]
+fn a_deadlock_is_found_also_through_a_poll_inside_a_handler() {
+    within_a_minute(|| {
+        let (hand_over, things) = mpsc::channel::<(MultiProducer<u64>, slipring::Poller<u64>)>();
+        let (tell, told) = mpsc::channel();
+        let outer = move |_: &u64, at: At<'_>| {
+            if at.sequence() > 0 {
+                return;
+            }
+            let (mut producer, mut inner) = things.recv().unwrap();
+            // The poller is past the event; the handler around it is what holds the slot.
+            let polled = inner.poll(|_, at| {
+                at.release();
+                tell.send(producer.publish_batch(2, |_, _| ())).unwrap();
+            });
+            assert_eq!(polled, Ok(Poll::Events(1)));
+        };
+        let (mut producer, mut dispatcher) = Builder::new(2, || 0_u64)
+            .then((read("outer", outer), poller("inner")))
+            .start_multi()
+            .unwrap();
+        let inner = dispatcher.poller("inner").unwrap();
+        producer.publish(|_| ()).unwrap();
+        hand_over.send((producer.clone(), inner)).unwrap();
+        let result = told.recv_timeout(A_MINUTE).unwrap();
+        assert!(matches!(result, Err(PublishError::WouldDeadlock { .. })), "{result:?}");
+        drop(producer);
+        joined(dispatcher);
     });
 }

@@ -12,6 +12,11 @@ pub(crate) fn spawn(
     std::thread::Builder::new().name(name.to_owned()).spawn(body)
 }
 
+/// Whether this thread is the one that the handle is of.
+pub(crate) fn is_current(handle: &JoinHandle<()>) -> bool {
+    handle.thread().id() == std::thread::current().id()
+}
+
 /// Lets another thread run on this core.
 pub(crate) fn yield_now() {
     std::thread::yield_now();

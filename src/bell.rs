@@ -9,14 +9,17 @@
 //! | `SYMMETRIC` | this machine has no asymmetric fence: whoever reads the signs must execute one |
 //! | others | the life of the ring, on the producers' bell only: see `lifecycle.rs` |
 //!
-//! Slow path, for the sleeper, with the mutex held: raise `AWAITED`, heavy fence, look at the
-//! cursor once more, sleep. For the owner who sees the sign: take the mutex, take the sign away,
-//! wake all. One ring a nap: whoever still has to wait raises the sign again.
+//! Slow path, for the sleeper: with the mutex held, raise `AWAITED` and note how often the bell has
+//! rung; heavy fence; with the mutex held again, look at the cursor once more, and sleep unless the
+//! bell has rung meanwhile. For the owner who sees the sign: with the mutex held, take the sign away
+//! and count the ring; wake all. One ring a nap: whoever still has to wait raises the sign again.
 //!
 //! The race: the owner moves the cursor and looks at the bell while the sleeper marks the bell and
-//! looks at the cursor. The two fences make sure that at least one sees the other. If the owner
-//! sees the sign, it cannot ring before the sleeper sleeps, because the sleeper holds the mutex
-//! from the sign until the wait. If the sleeper sees the move, it does not sleep.
+//! looks at the cursor. The two fences make sure that at least one sees the other. If the sleeper
+//! sees the move, it does not sleep. If the owner sees the sign, it rings, and either the sleeper
+//! finds the ring counted, or it sleeps already and is woken, because the mutex is given up only by
+//! the wait itself. The sign of a second sleeper does not deceive the first one: it sleeps only on
+//! its own, from before its own fence, which no ring has taken away.
 //!
 //! Closing and halting ring without a look at `AWAITED`: they raise their own signs before they
 //! take the mutex, and a sleeper looks at those with the mutex held.
@@ -39,7 +42,8 @@ pub(crate) const FREE_SIGN: u32 = 4;
 pub(crate) struct Bell {
     /// Read by the cursor's owner after each move, written rarely.
     signs: CachePadded<AtomicU32>,
-    mutex: Mutex<()>,
+    /// How often it has rung.
+    rings: Mutex<u64>,
     condvar: Condvar,
     fences: Fences,
 }
@@ -49,7 +53,7 @@ impl Bell {
         let signs = if fences == Fences::Symmetric { SYMMETRIC } else { 0 };
         Self {
             signs: CachePadded::new(AtomicU32::new(signs)),
-            mutex: Mutex::new(()),
+            rings: Mutex::new(0),
             condvar: Condvar::default(),
             fences,
         }
@@ -107,10 +111,11 @@ impl Bell {
     /// Wakes everybody who sleeps here.
     #[cold]
     pub(crate) fn ring(&self) {
-        let guard = self.mutex.lock();
+        let mut rings = self.rings.lock();
+        *rings += 1;
         // ORDERING(WAKE): Relaxed: this sign is written only with the mutex held.
         self.signs.fetch_and(!AWAITED, Ordering::Relaxed);
-        drop(guard);
+        drop(rings);
         self.condvar.notify_all();
     }
 
@@ -118,12 +123,17 @@ impl Bell {
     /// return without cause: the caller looks again.
     #[cold]
     pub(crate) fn sleep(&self, deadline: Option<Instant>, must_wait: impl FnOnce() -> bool) {
-        let guard = self.mutex.lock();
-        // ORDERING(WAKE): Relaxed: the heavy fence orders it before the look at the cursor.
-        self.signs.fetch_or(AWAITED, Ordering::Relaxed);
+        let rings_before = {
+            let rings = self.rings.lock();
+            // ORDERING(WAKE): Relaxed: the heavy fence orders it before the look at the cursor.
+            self.signs.fetch_or(AWAITED, Ordering::Relaxed);
+            *rings
+        };
+        // Not with the mutex held: it takes its time, and a ringer would have to wait for it.
         self.fences.heavy();
-        if must_wait() {
-            self.condvar.wait(guard, deadline);
+        let rings = self.rings.lock();
+        if *rings == rings_before && must_wait() {
+            self.condvar.wait(rings, deadline);
         }
     }
 
@@ -131,9 +141,9 @@ impl Bell {
     /// short.
     #[cold]
     pub(crate) fn nap(&self, until: Option<Instant>, must_wait: impl FnOnce() -> bool) {
-        let guard = self.mutex.lock();
+        let rings = self.rings.lock();
         if must_wait() {
-            self.condvar.wait(guard, until);
+            self.condvar.wait(rings, until);
         }
     }
 }

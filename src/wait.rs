@@ -113,7 +113,7 @@ const BRIEF_SPINS: u32 = 200;
 /// Yields before `Adaptive` and `Backoff` rest.
 const YIELDS: u32 = 100;
 /// Yields before `Block` rests.
-const BLOCK_YIELDS: u32 = 4;
+const BLOCK_YIELDS: u32 = 20;
 /// The first nap of `Backoff`, and the nap of `sleep` when read from a name.
 const SHORT_NAP: Duration = Duration::from_micros(50);
 /// The longest nap of `Backoff`.

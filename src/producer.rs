@@ -139,6 +139,10 @@ impl Claims for Multi {
     ) -> Result<u64, PublishError> {
         let multi = Self::sequencer(circuit);
         let backoff = Backoff::new();
+        // The claim word says it exactly, but a little later: once refused, always refused.
+        if circuit.lifecycle.is_refusing() {
+            return Err(circuit.lifecycle.refusal());
+        }
         loop {
             let (first, end) = (self.next, self.next + count);
             if end > self.limit {

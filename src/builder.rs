@@ -207,7 +207,26 @@ impl<E: Send + 'static> Builder<E> {
         Ok((producer, Dispatcher::start(ring, entrants)?))
     }
 
-    /// Starts the ring with a producer that can be cloned.
+    /// Starts the ring with a producer that can be cloned, one for each thread. The ring closes when
+    /// the last of them is dropped, this one included.
+    ///
+    /// ```
+    /// use slipring::{Builder, MultiProducer, read};
+    ///
+    /// let (producer, dispatcher) =
+    ///     Builder::new(8, || 0_u64).then(read("r", |_: &u64, _| ())).start_multi()?;
+    /// let feed = |mut producer: MultiProducer<u64>| {
+    ///     std::thread::spawn(move || {
+    ///         for event in 0..100 {
+    ///             producer.publish(|slot| *slot = event).expect("the ring is open");
+    ///         }
+    ///     })
+    /// };
+    /// let threads = [feed(producer.clone()), feed(producer)];
+    /// assert_eq!(dispatcher.join()?.published, 200);
+    /// # let _ = threads;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`start`](Self::start).

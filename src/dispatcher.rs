@@ -48,8 +48,8 @@ impl fmt::Display for Warning {
         let Self::Oversubscribed { spinning, threads, cores } = self;
         write!(
             f,
-            "{spinning} stations spin while they wait, but {threads} threads share {cores} cores: \
-             use the adaptive or the yielding wait"
+            "{spinning} stations spin while they wait, but at least {threads} threads have {cores} \
+             core(s) to run on: use the adaptive or the yielding wait"
         )
     }
 }
@@ -353,12 +353,13 @@ impl<E> Dispatcher<E> {
     }
 
     /// Closes the ring, waits until every station with a thread has handled everything that was
-    /// published, and ends the threads; all within `timeout`. Producers may still exist; they are
-    /// refused. Pollers are their owners' business: they are not waited for, unless a thread
+    /// published, and ends the threads. Producers may still exist; they are refused. Pollers are their owners' business: they are not waited for, unless a thread
     /// follows them, and can be polled on until they are [`Closed`](crate::Poll::Closed).
     ///
-    /// When the time is up the ring is halted: stations end after the batch they are in. A handler
-    /// that does not return within another second is left alone on its thread.
+    /// The draining has `timeout`. When that is up the ring is halted: stations end after the batch
+    /// they are in. A handler that does not return within another second is left alone on its
+    /// thread. With pollers, `Ok` does not mean that everything was handled: see
+    /// [`Report::is_complete`].
     ///
     /// # Errors
     /// `Fault` if a station failed and halted the ring, `TimedOut` if the time was up, `OwnThread`

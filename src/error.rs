@@ -293,7 +293,7 @@ impl fmt::Display for PollerError {
         match self {
             Self::UnknownName { name, available } => write!(
                 f,
-                "no poller `{name}` is to be had: the pollers not yet taken are {available:?}"
+                "`{name}` is no polled station, or its poller was taken: still to be had are {available:?}"
             ),
             Self::Reads(name) => {
                 write!(f, "station `{name}` only reads: take it with `poller`")

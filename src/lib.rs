@@ -44,8 +44,8 @@
 //!   happens before that of every station that follows it: plain writes to the event are enough.
 //! * Every station sees every event once, in sequence order; failures are subject to its
 //!   [`Policy`], and counted.
-//! * An event whose publish call returned `Ok` is handled by every station, unless the ring is
-//!   halted.
+//! * An event whose publish call returned `Ok` reaches every station, unless the ring is halted or
+//!   a poller is not polled to its end.
 //! * No reference to an event outlives the call that lent it.
 
 mod bell;

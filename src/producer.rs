@@ -414,6 +414,22 @@ impl<E, C: Claim> Producer<E, C> {
         self.copy_slice(Patience::None, events)
     }
 
+    /// Publishes copies of `events` as one batch, waiting for room no longer than until `deadline`.
+    ///
+    /// # Errors
+    /// As [`publish_batch_deadline`](Self::publish_batch_deadline).
+    #[inline]
+    pub fn publish_slice_deadline(
+        &mut self,
+        deadline: Instant,
+        events: &[E],
+    ) -> Result<Range<u64>, PublishError>
+    where
+        E: Copy,
+    {
+        self.copy_slice(Patience::Until(deadline), events)
+    }
+
     /// The number of slots.
     pub fn capacity(&self) -> usize {
         self.ring.circuit.capacity.slots()

@@ -129,7 +129,8 @@ impl<E, A: Access> Station<E, A> {
     }
 }
 
-/// A station that reads each event. It may stand side by side with other reading stations.
+/// A station that reads each event, with a closure; for a [`Handler`] see [`read_handler`]. It may
+/// stand side by side with other reading stations.
 pub fn read<E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Shared>
 where
     E: Send + Sync + 'static,
@@ -194,7 +195,8 @@ where
     Station::working(name, move || Hooked(make()))
 }
 
-/// A station that has each event to itself and may change it.
+/// A station that has each event to itself and may change it, with a closure; for a [`HandlerMut`]
+/// see [`update_handler`].
 pub fn update<E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Exclusive>
 where
     E: Send + 'static,

@@ -562,7 +562,7 @@ fn a_poller_that_cannot_be_had_is_refused() {
         }
         assert_eq!(
             unknown("runs", &["a", "b"]).to_string(),
-            "no poller `runs` is to be had: the pollers not yet taken are [\"a\", \"b\"]"
+            "`runs` is no polled station, or its poller was taken: still to be had are [\"a\", \"b\"]"
         );
         let error = dispatcher.poller("changes").expect_err("it changes events");
         assert_eq!(error, PollerError::Mutates("changes".to_owned()));

@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use common::{A_MINUTE, Log, abandon, joined, turnstile, within_a_minute};
+use common::{A_MINUTE, Log, abandon, joined, past, polled, turnstile, within_a_minute};
 use slipring::{
     At, BuildError, Builder, Dispatcher, MultiProducer, Policy, Poll, PublishError, ShutdownCause,
     Wait, poller, read, read_with,
@@ -407,4 +407,16 @@ fn a_deadlock_is_found_also_through_a_poll_inside_a_handler() {
         drop(producer);
         joined(dispatcher);
     });
+}
+
+#[test]
+fn a_slice_waits_for_room_until_its_deadline() {
+    let (mut producer, mut dispatcher) =
+        Builder::new(2, || 0_u64).then(poller("mine")).start().unwrap();
+    let mut mine = dispatcher.poller("mine").unwrap();
+    assert_eq!(producer.publish_slice_deadline(past(), &[1, 2]), Ok(0..2));
+    assert_eq!(producer.publish_slice_deadline(past(), &[3]), Err(PublishError::TimedOut));
+    let mut seen = polled(&mut mine);
+    seen.extend(polled(&mut mine));
+    assert_eq!(seen, [1, 2]);
 }

@@ -342,8 +342,8 @@ fn spinning_stations_that_outnumber_the_cores_are_warned_of() {
     assert_eq!(
         warning.to_string(),
         format!(
-            "{spinning} stations spin while they wait, but {threads} threads share {cores} cores: \
-             use the adaptive or the yielding wait"
+            "{spinning} stations spin while they wait, but at least {threads} threads have {cores} \
+             core(s) to run on: use the adaptive or the yielding wait"
         )
     );
     for wait in [Wait::Spin, Wait::Hint] {

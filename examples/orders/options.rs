@@ -27,7 +27,8 @@ Sends orders from several threads through a ring of five stations:
 created validates and prices an order; risk (a running total per customer) and ledger (totals and
 a checksum) read it side by side; inventory takes it from the stock or marks it back-ordered;
 report writes down how it ended. The result is checked against the same orders processed in a
-plain loop, in the order the ring gave them.
+plain loop, in the order the ring gave them. With several producers that order differs from run to
+run, and with it who finds the stock used up or the credit limit reached.
 
 Without --input the orders come from a seeded generator. The CDNOW file names no product, so one is
 derived from the unit price: value divided by quantity, in cents, hashed to one of 512 products.

@@ -22,8 +22,8 @@ use crate::{
         fence::Fences,
         thread,
     },
-    topology::Node,
-    wait::{Circumstances, Wait, Waiter},
+    topology::{MOST_STATIONS, Node},
+    wait::{Surroundings, Wait, Waiter},
 };
 
 /// One station's place on the ring.
@@ -45,6 +45,13 @@ impl Post {
         self.bell.ring_if_awaited();
     }
 
+    /// The station stands at `sequence`: everything before it is accounted for, and passed.
+    #[inline]
+    pub(crate) fn stand_at(&self, sequence: u64) {
+        self.figures.settle();
+        self.advance(sequence);
+    }
+
     /// The cursor, also after the station has left.
     pub(crate) fn position(&self) -> u64 {
         match self.cursor.passed() {
@@ -60,12 +67,31 @@ pub(crate) struct Figures {
     pub(crate) batches: Figure,
     /// Events that the handler failed on and the policy skipped.
     pub(crate) skipped: Figure,
+    /// Those of them that the cursor has not passed yet; every one is before the next cursor.
+    pub(crate) newly_skipped: Figure,
     /// Calls repeated by the policy.
     pub(crate) retried: Figure,
     /// Abandoned sequences that the station passed over.
     pub(crate) passed_over: Figure,
+    /// Those of them that the cursor has not passed yet.
+    pub(crate) newly_passed_over: Figure,
     /// The cursor when the station left.
     left_at: Figure,
+}
+
+impl Figures {
+    /// The cursor is about to pass what was not handled since it moved last. Before, so that a
+    /// report that comes in between finds less handled than was, and never more.
+    #[inline]
+    fn settle(&self) {
+        let (skipped, passed_over) = (self.newly_skipped.get(), self.newly_passed_over.get());
+        if skipped + passed_over > 0 {
+            self.skipped.add(skipped);
+            self.passed_over.add(passed_over);
+            self.newly_skipped.set(0);
+            self.newly_passed_over.set(0);
+        }
+    }
 }
 
 /// A counter with one writer.
@@ -105,13 +131,13 @@ pub(crate) const RESET_HOOK: usize = usize::MAX;
 pub(crate) const RESET_HOOK_NAME: &str = "reset hook";
 
 /// The stations that a look-through has met, so that many ways to the same one cost no more than
-/// one. Those with larger indices are met again on each way.
+/// one.
 #[derive(Debug, Default)]
-struct Seen([u64; 4]);
+struct Seen([u64; MOST_STATIONS / 64]);
 
 impl Seen {
     fn is_first_time(&mut self, index: usize) -> bool {
-        let Some(word) = self.0.get_mut(index / 64) else { return true };
+        let word = &mut self.0[index / 64];
         let bit = 1 << (index % 64);
         let is_first = *word & bit == 0;
         *word |= bit;
@@ -301,11 +327,7 @@ impl Circuit {
             let follows = &self.posts[index].follows;
             self.holder(follows, from, &is_published, &mut Seen::default())
         };
-        waiter.pause(self.circumstances(), deadline, holder)
-    }
-
-    fn circumstances(&self) -> Circumstances {
-        Circumstances { is_crowded: self.is_crowded(), is_closing: self.lifecycle.is_refusing() }
+        waiter.pause(self, deadline, holder)
     }
 
     /// Waits until the gate has reached `need`, with patience, and returns the gate. `help` may
@@ -328,11 +350,11 @@ impl Circuit {
         };
         let mut late = false;
         loop {
-            if self.lifecycle.is_refusing() {
-                return Err(self.lifecycle.refusal());
-            }
             if self.cleared.is_some() {
                 help();
+            }
+            if self.lifecycle.is_refusing() {
+                return Err(self.lifecycle.refusal());
             }
             let gate = self.gate();
             if gate >= need {
@@ -347,7 +369,7 @@ impl Circuit {
             if let Some(station) = self.own_station_in_the_way(need) {
                 return Err(PublishError::WouldDeadlock { station });
             }
-            late = waiter.pause(self.circumstances(), deadline, || self.gate_holder(need));
+            late = waiter.pause(self, deadline, || self.gate_holder(need));
         }
     }
 
@@ -449,14 +471,20 @@ impl Circuit {
         self.threads.fetch_sub(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn cores(&self) -> usize {
+        self.cores
+    }
+}
+
+impl Surroundings for Circuit {
     /// Whether more threads work on the ring than there are cores.
     #[inline]
-    pub(crate) fn is_crowded(&self) -> bool {
+    fn is_crowded(&self) -> bool {
         // ORDERING(COUNT): Relaxed: advice to waiters.
         self.threads.load(Ordering::Relaxed) > self.cores
     }
 
-    pub(crate) fn cores(&self) -> usize {
-        self.cores
+    fn is_closing(&self) -> bool {
+        self.lifecycle.is_refusing()
     }
 }

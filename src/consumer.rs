@@ -3,7 +3,6 @@
 //! The same [`Seat`] is driven by a thread of its own ([`drive`]) or by a poller.
 
 use std::{
-    mem,
     panic::{AssertUnwindSafe, catch_unwind},
     time::Duration,
 };
@@ -17,7 +16,7 @@ use crate::{
     ring::Ring,
     skips::SkipView,
     sync::{Arc, Instant},
-    wait::{Wait, Waiter},
+    wait::{Surroundings, Wait, Waiter},
     work::{Access, Run, Work},
 };
 
@@ -53,16 +52,6 @@ pub(crate) struct Seat<E> {
     /// The next sequence; the shared cursor is never ahead of it.
     pub(crate) cursor: u64,
     skips: SkipView,
-    /// What happened since the cursor moved, to be told when it moves.
-    pub(crate) tally: Tally,
-}
-
-/// Events of a batch that were not handled. They are added to the figures after the cursor has
-/// moved over them, so that a report never finds more of them than events passed.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) skipped: u64,
-    pub(crate) passed_over: u64,
 }
 
 /// Why a batch was broken off.
@@ -77,7 +66,7 @@ enum Stop {
 impl<E> Seat<E> {
     pub(crate) fn new(ring: Arc<Ring<E>>, index: usize, manner: Manner) -> Self {
         let cursor = ring.circuit.first;
-        Self { ring, index, manner, cursor, skips: SkipView::default(), tally: Tally::default() }
+        Self { ring, index, manner, cursor, skips: SkipView::default() }
     }
 
     pub(crate) fn post(&self) -> &Post {
@@ -141,13 +130,7 @@ impl<E> Seat<E> {
     #[inline]
     fn stand_at(&mut self, to: u64) {
         self.cursor = to;
-        let Tally { skipped, passed_over } = mem::take(&mut self.tally);
-        let post = self.post();
-        post.advance(to);
-        if skipped + passed_over > 0 {
-            post.figures.skipped.add(skipped);
-            post.figures.passed_over.add(passed_over);
-        }
+        self.post().stand_at(to);
     }
 
     /// Whether `sequence` was abandoned. `to` is the end of what is available.
@@ -189,7 +172,7 @@ impl<E> Seat<E> {
             }
             at = skipped;
             if at < to {
-                self.tally.passed_over += 1;
+                self.post().figures.newly_passed_over.add(1);
                 at += 1;
             }
             skipped = self.skips.first_in(&self.ring.circuit.skips, from, at, to).unwrap_or(to);
@@ -273,7 +256,7 @@ impl<E> Seat<E> {
                 return Err(Stop::Halted);
             }
             Verdict::Again => self.post().figures.retried.add(1),
-            Verdict::Skip => self.tally.skipped += unit,
+            Verdict::Skip => self.post().figures.newly_skipped.add(unit),
             Verdict::Halt => {
                 // What was handled before the failure counts as handled.
                 self.stand_at(at);

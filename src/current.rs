@@ -5,7 +5,7 @@ use std::{cell::Cell, marker::PhantomData, ptr};
 
 use crate::circuit::Circuit;
 
-/// How deep polls inside handlers are followed; deeper ones are not told.
+/// How deep polls inside handlers are followed; what happens deeper is not noticed.
 const DEEPEST: usize = 16;
 
 /// A circuit, by its address, which is only compared, and a station on it.

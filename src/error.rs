@@ -176,6 +176,13 @@ pub enum BuildError {
     },
     /// No station was declared: nobody would ever see an event.
     NoStations,
+    /// More stations were declared than a ring can have.
+    TooManyStations {
+        /// Stations declared.
+        asked: usize,
+        /// Stations possible.
+        most: usize,
+    },
     /// A stage with no station in it was declared: an empty list.
     EmptyStage,
     /// A station's name cannot be a thread's: it has a NUL character in it.
@@ -234,6 +241,10 @@ impl fmt::Display for BuildError {
                 )
             }
             Self::NoStations => f.write_str("the ring has no stations: add one with `then`"),
+            Self::TooManyStations { asked, most } => write!(
+                f,
+                "a ring of {asked} stations is not possible: use at most {most}, or a second ring"
+            ),
             Self::EmptyStage => f.write_str("a stage has no stations: leave it out or fill it"),
             Self::BadName(name) => {
                 write!(f, "a station cannot be called {name:?}: leave the NUL characters out")

@@ -56,7 +56,7 @@ impl At<'_> {
     /// ```
     #[inline]
     pub fn release(&self) {
-        self.post.advance(self.sequence);
+        self.post.stand_at(self.sequence);
     }
 }
 

@@ -330,7 +330,7 @@ impl<E> Drop for Batch<'_, E> {
     fn drop(&mut self) {
         let done = if thread::panicking() { self.done } else { self.read };
         if done.at > self.seat.cursor {
-            self.seat.tally.passed_over += done.passed_over;
+            self.seat.post().figures.newly_passed_over.add(done.passed_over);
             self.seat.move_to(done.at);
         }
     }

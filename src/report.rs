@@ -9,9 +9,10 @@ use crate::{
 
 /// The account of a ring's life.
 ///
-/// For every station `published = handled + skipped + left`: no event is unaccounted for. Made
-/// after the threads have ended; a poller, or a thread that did not end in time, may still be at
-/// work, and a producer may still be writing when a ring is halted (its event counts as published).
+/// For every station `published = handled + skipped + left`: no event is unaccounted for. Made when
+/// the threads have ended; what did not end (a poller, a handler that does not return, a handler's
+/// own thread) is accounted for as it stands, and a producer that is still writing when the ring is
+/// halted counts as one that has published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Report {
@@ -60,8 +61,10 @@ impl Report {
             let figures = &post.figures;
             let skipped = figures.skipped.get();
             let passed = post.position() - circuit.first;
-            // A poller on another thread may be just between its cursor and its figures.
-            let handled = passed.saturating_sub(skipped + figures.passed_over.get());
+            // A poller on another thread may be just between its figures and its cursor.
+            let handled = passed
+                .saturating_sub(skipped + figures.passed_over.get())
+                .min(published.saturating_sub(skipped));
             StationReport {
                 name: post.name.to_string(),
                 handled,

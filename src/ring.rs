@@ -1,6 +1,9 @@
 //! The ring: the slots and the circuit around them, shared by every handle and station.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use crate::{
     circuit::{Circuit, RESET_HOOK, RESET_HOOK_NAME},
@@ -105,12 +108,21 @@ impl<E> Ring<E> {
             // SAFETY: the last stations have passed the slots, the producers wait for the reset
             // hook's cursor, and the lock keeps other threads from running the hook.
             let slots = unsafe { self.exclusive(at, len) };
-            let cleared = catch_unwind(AssertUnwindSafe(|| slots.iter_mut().for_each(&mut hook)));
+            let cleared = catch_unwind(AssertUnwindSafe(|| {
+                for slot in slots {
+                    hook(slot);
+                    at += 1;
+                }
+            }));
             if let Err(payload) = cleared {
                 let fault = Fault::new(Arc::from(RESET_HOOK_NAME), at, Failure::panic(payload));
-                return self.circuit.halt(Some(fault));
+                self.circuit.halt(Some(fault));
+                // What it has captured may panic as well; the first panic is the one that is told.
+                if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(hook))) {
+                    mem::forget(another);
+                }
+                return;
             }
-            at += len as u64;
         }
         self.circuit.cleared_to(at);
         *slot = Some(hook);

@@ -4,6 +4,9 @@ use std::collections::HashSet;
 
 use crate::{error::BuildError, sync::Arc};
 
+/// The most stations of a ring; each is a thread, or polled.
+pub(crate) const MOST_STATIONS: usize = 256;
+
 /// A station as the circuit needs it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
@@ -34,6 +37,10 @@ pub(crate) struct Sketch {
 pub(crate) fn resolve(sketches: &[Sketch]) -> Result<Vec<Node>, BuildError> {
     if sketches.is_empty() {
         return Err(BuildError::NoStations);
+    }
+    if sketches.len() > MOST_STATIONS {
+        let asked = sketches.len();
+        return Err(BuildError::TooManyStations { asked, most: MOST_STATIONS });
     }
     if let Some(bad) = sketches.iter().find(|sketch| sketch.name.contains('\0')) {
         return Err(BuildError::BadName(bad.name.clone()));
@@ -179,6 +186,7 @@ mod tests {
     fn what_cannot_work_is_refused_by_name() {
         let cases = [
             (vec![], "no stations"),
+            (vec![sketch("a", false, &[]); 257], "257 stations"),
             (vec![sketch("a\0b", false, &[])], r#""a\0b""#),
             (vec![sketch("a", false, &[]), sketch("a", false, &[])], "`a`"),
             (vec![sketch("a", false, &["b"])], "no station is called `b`"),

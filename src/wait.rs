@@ -132,12 +132,11 @@ enum Pause {
 }
 
 /// What a waiting thread should know of its ring.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Circumstances {
-    /// Threads outnumber cores.
-    pub(crate) is_crowded: bool,
-    /// The ring is closing: whoever naps would be late, so that naps end when there is work.
-    pub(crate) is_closing: bool,
+pub(crate) trait Surroundings {
+    /// Whether threads outnumber cores.
+    fn is_crowded(&self) -> bool;
+    /// Whether the ring takes no more events.
+    fn is_closing(&self) -> bool;
 }
 
 /// One wait: counts fruitless looks and takes the pause that the strategy has for them.
@@ -158,38 +157,41 @@ impl Waiter {
         self.looks = 0;
     }
 
-    /// Pauses after a fruitless look. `holder` finds the bell of somebody whose cursor must move before the next look can be fruitful; `None` if
-    /// it can be now. A sleeping strategy sleeps there, but no longer than until `deadline`.
+    /// Pauses after a fruitless look. `holder` finds the bell of somebody whose cursor must move
+    /// before the next look can be fruitful; `None` if it can be now. A sleeping strategy sleeps
+    /// there, but no longer than until `deadline`.
     ///
     /// Returns `true` when the deadline has passed.
     pub(crate) fn pause<'a>(
         &mut self,
-        circumstances: Circumstances,
+        ring: &impl Surroundings,
         deadline: Option<Instant>,
         holder: impl Fn() -> Option<&'a Bell>,
     ) -> bool {
-        let pause = self.next_pause(circumstances.is_crowded);
+        let pause = self.next_pause(ring.is_crowded());
         match pause {
             Pause::Nothing => {}
             Pause::Hint => sync::spin_loop(),
             Pause::Yield => thread::yield_now(),
-            Pause::Nap(_) | Pause::Rest => {
-                if let Some(bell) = holder() {
+            Pause::Nap(_) | Pause::Rest => match holder() {
+                Some(bell) => {
                     // With several cursors in the way, the one that was may have moved for good
                     // since: then its bell is not the one to sleep on, although another cursor
                     // still is in the way.
                     let must_wait = || holder().is_some_and(|now| ptr::eq(now, bell));
                     match pause {
-                        Pause::Nap(time) if !circumstances.is_closing => {
-                            bell.nap(earliest(time, deadline), must_wait);
+                        // Of a ring that closes, every event that comes may be the last one to be
+                        // waited for: no more naps.
+                        Pause::Nap(time) if !ring.is_closing() => {
+                            let must_nap = || !ring.is_closing() && must_wait();
+                            bell.nap(earliest(time, deadline), must_nap);
                         }
                         _ => bell.sleep(deadline, must_wait),
                     }
-                } else {
-                    // The next look will find something, or the reset hook is still running.
-                    thread::yield_now();
                 }
-            }
+                // The next look will find something, or the reset hook is still running.
+                None => thread::yield_now(),
+            },
         }
         let look_at_clock = !matches!(pause, Pause::Nothing | Pause::Hint)
             || self.looks.is_multiple_of(SPINS_BETWEEN_CLOCKS);

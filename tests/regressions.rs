@@ -420,3 +420,48 @@ fn a_slice_waits_for_room_until_its_deadline() {
     seen.extend(polled(&mut mine));
     assert_eq!(seen, [1, 2]);
 }
+
+#[test]
+fn an_early_release_accounts_for_what_was_skipped_before_it() {
+    within_a_minute(|| {
+        let (turnstile, keeper) = turnstile();
+        let handle = move |_: &u64, at: At<'_>| {
+            if at.sequence() < 3 {
+                return Err("skipped");
+            }
+            at.release();
+            turnstile.pass(at.sequence());
+            Ok(())
+        };
+        let (mut producer, mut dispatcher) = Builder::new(8, || 0_u64)
+            .then(poller("mine").max_batch(8).policy(Policy::Skip))
+            .start()
+            .unwrap();
+        let mut poller = dispatcher.poller("mine").unwrap();
+        producer.publish_slice(&[0; 5]).unwrap();
+        let polling = thread::spawn(move || poller.poll(handle));
+        assert_eq!(keeper.arrival(), 3);
+        drop(producer);
+        let mine = joined(dispatcher).stations.remove(0);
+        assert_eq!((mine.handled, mine.skipped, mine.left), (0, 3, 2));
+        drop(keeper);
+        assert_eq!(polling.join().unwrap(), Ok(Poll::Events(5)));
+    });
+}
+
+#[test]
+fn a_reset_hooks_fault_names_its_event_and_nothing_else_panics() {
+    let state = OnDrop(|| panic!("on purpose, in a hook's state"));
+    let hook = move |event: &mut u64| {
+        let _ = &state;
+        assert_ne!(*event, 13, "on purpose");
+    };
+    let (mut producer, mut dispatcher) =
+        Builder::new(4, || 0_u64).reset(hook).then(poller("mine").max_batch(4)).start().unwrap();
+    let mut poller = dispatcher.poller("mine").unwrap();
+    producer.publish_slice(&[10, 11, 12, 13]).unwrap();
+    assert_eq!(poller.poll(|_, _| ()), Ok(Poll::Events(4)));
+    let fault = dispatcher.fault().unwrap();
+    assert_eq!((fault.station(), fault.sequence()), ("reset hook", 3));
+    assert_eq!(producer.try_publish(|_| ()), Err(PublishError::Halted(fault)));
+}

@@ -27,10 +27,10 @@
 use crossbeam_utils::CachePadded;
 
 use crate::sync::{
-    Instant,
     atomic::{AtomicU32, Ordering},
     fence::{self, Fences},
     lock::flow::{Condvar, Mutex},
+    time::Instant,
 };
 
 const AWAITED: u32 = 1;
@@ -62,7 +62,8 @@ impl Bell {
     /// The signs, read behind everything that this thread has done or seen before: the frequent
     /// side of a handshake (see `sync/fence.rs`).
     #[inline]
-    pub(crate) fn look(&self) -> u32 {
+    #[cfg_attr(loom, track_caller)]
+    pub(crate) fn look_behind(&self) -> u32 {
         fence::light();
         // ORDERING(DEKKER): Relaxed: the light fence orders it; if that is not enough on this
         // machine, a sign says so.
@@ -71,6 +72,7 @@ impl Bell {
     }
 
     #[cold]
+    #[cfg_attr(loom, track_caller)]
     fn look_again(&self, signs: u32) -> u32 {
         if signs & SYMMETRIC == 0 {
             return signs;
@@ -83,7 +85,7 @@ impl Bell {
     /// The signs, as a hint: orders nothing.
     #[inline]
     pub(crate) fn glance(&self) -> u32 {
-        // ORDERING(GLANCE): Relaxed: whoever must not miss a sign uses `look`.
+        // ORDERING(GLANCE): Relaxed: whoever must not miss a sign uses `look_behind`.
         self.signs.load(Ordering::Relaxed)
     }
 
@@ -96,8 +98,9 @@ impl Bell {
 
     /// For the owner, after each move of the cursor.
     #[inline]
+    #[cfg_attr(loom, track_caller)]
     pub(crate) fn ring_if_awaited(&self) {
-        self.answer(self.look());
+        self.answer(self.look_behind());
     }
 
     /// For an owner who has looked after the move: rings if the signs say so.
@@ -133,7 +136,7 @@ impl Bell {
         self.fences.heavy();
         let rings = self.rings.lock();
         if *rings == rings_before && must_wait() {
-            self.condvar.wait(rings, deadline);
+            drop(self.condvar.wait(rings, deadline));
         }
     }
 
@@ -143,7 +146,7 @@ impl Bell {
     pub(crate) fn nap(&self, until: Option<Instant>, must_wait: impl FnOnce() -> bool) {
         let rings = self.rings.lock();
         if must_wait() {
-            self.condvar.wait(rings, until);
+            drop(self.condvar.wait(rings, until));
         }
     }
 }
@@ -171,7 +174,7 @@ mod tests {
             thread::spawn("sleeper", body).expect("a thread for the test")
         };
         for sequence in 1..=3_000 {
-            cursor.publish(sequence);
+            cursor.hand_on(sequence);
             bell.ring_if_awaited();
             if sequence % 64 == 0 {
                 thread::yield_now();
@@ -191,9 +194,9 @@ mod tests {
         for fences in [Fences::Symmetric, Fences::detect()] {
             let bell = Bell::new(fences);
             bell.nap(Some(Instant::now()), || true);
-            assert_eq!(bell.look() & AWAITED, 0);
+            assert_eq!(bell.look_behind() & AWAITED, 0);
             bell.sleep(Some(Instant::now()), || true);
-            assert_eq!(bell.look() & AWAITED, AWAITED);
+            assert_eq!(bell.look_behind() & AWAITED, AWAITED);
         }
     }
 

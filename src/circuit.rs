@@ -17,10 +17,11 @@ use crate::{
     sequencer::Sequencer,
     skips::Skips,
     sync::{
-        Arc, Instant,
+        Arc, PATIENT,
         atomic::{AtomicU64, AtomicUsize, Ordering},
         fence::Fences,
         thread,
+        time::Instant,
     },
     topology::{MOST_STATIONS, Node},
     wait::{Surroundings, Wait, Waiter},
@@ -41,7 +42,7 @@ impl Post {
     /// Moves the cursor and wakes whoever sleeps until it moves.
     #[inline]
     pub(crate) fn advance(&self, sequence: u64) {
-        self.cursor.publish(sequence);
+        self.cursor.hand_on(sequence);
         self.bell.ring_if_awaited();
     }
 
@@ -421,7 +422,7 @@ impl Circuit {
         let post = &self.posts[index];
         self.sequencer.keep_prefix(cursor);
         post.figures.left_at.set(cursor);
-        post.cursor.publish(DETACHED);
+        post.cursor.hand_on(DETACHED);
         // Whoever sleeps for this cursor now follows another one.
         post.bell.ring();
     }
@@ -429,7 +430,7 @@ impl Circuit {
     /// The reset hook has cleared everything before `sequence`.
     pub(crate) fn cleared_to(&self, sequence: u64) {
         if let Some(cleared) = &self.cleared {
-            cleared.publish(sequence);
+            cleared.hand_on(sequence);
         }
     }
 
@@ -481,7 +482,7 @@ impl Surroundings for Circuit {
     #[inline]
     fn is_crowded(&self) -> bool {
         // ORDERING(COUNT): Relaxed: advice to waiters.
-        self.threads.load(Ordering::Relaxed) > self.cores
+        PATIENT && self.threads.load(Ordering::Relaxed) > self.cores
     }
 
     fn is_closing(&self) -> bool {

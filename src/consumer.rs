@@ -15,7 +15,10 @@ use crate::{
     policy::{Policy, Verdict},
     ring::Ring,
     skips::SkipView,
-    sync::{Arc, Instant},
+    sync::{
+        Arc,
+        time::{self, Instant},
+    },
     wait::{Surroundings, Wait, Waiter},
     work::{Access, Run, Work},
 };
@@ -82,7 +85,7 @@ impl<E> Seat<E> {
         let circuit = &self.ring.circuit;
         let furthest = self.cursor + limit.min(self.manner.max_batch);
         let mut to = circuit.ahead(self.index, self.cursor, furthest).min(furthest);
-        let flags = circuit.lifecycle.look();
+        let flags = circuit.lifecycle.flags();
         if flags.are_halted() {
             return Err(Step::Halted);
         }
@@ -332,7 +335,7 @@ impl Dry {
             return false;
         }
         self.is_dry = true;
-        self.deadline = idle_after.and_then(|time| Instant::now().checked_add(time));
+        self.deadline = idle_after.and_then(|time| time::now().checked_add(time));
         true
     }
 

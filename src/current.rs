@@ -3,7 +3,7 @@
 
 use std::{cell::Cell, marker::PhantomData, ptr};
 
-use crate::circuit::Circuit;
+use crate::{circuit::Circuit, sync::thread};
 
 /// How deep polls inside handlers are followed; what happens deeper is not noticed.
 const DEEPEST: usize = 16;
@@ -11,7 +11,7 @@ const DEEPEST: usize = 16;
 /// A circuit, by its address, which is only compared, and a station on it.
 type Entry = (usize, usize);
 
-crate::sync::thread_local! {
+thread::local! {
     /// How many stations this thread runs, one inside the other.
     static DEPTH: Cell<usize> = const { Cell::new(0) };
     /// The outermost of them. Not a `Vec`: its destructor would be registered, and memory allocated,
@@ -28,7 +28,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn enter(circuit: &Circuit, station: usize) -> Self {
-        let depth = DEPTH.replace(DEPTH.get() + 1);
+        let depth = DEPTH.with(|depth| depth.replace(depth.get() + 1));
         RUNNING.with(|running| {
             if let Some(entry) = running.get(depth) {
                 entry.set((address(circuit), station));
@@ -40,13 +40,13 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        DEPTH.set(DEPTH.get() - 1);
+        DEPTH.with(|depth| depth.set(depth.get() - 1));
     }
 }
 
 /// A station of this circuit that the calling thread is running and that `is_wanted`.
 pub(crate) fn find_station(circuit: &Circuit, is_wanted: impl Fn(usize) -> bool) -> Option<usize> {
-    let depth = DEPTH.get().min(DEEPEST);
+    let depth = DEPTH.with(Cell::get).min(DEEPEST);
     let address = address(circuit);
     RUNNING.with(|running| {
         let mut entries = running[..depth].iter().map(Cell::get);

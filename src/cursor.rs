@@ -20,15 +20,17 @@ impl Cursor {
     /// The owner moves on: all that it did to the slots before `sequence` becomes visible to
     /// whoever sees the new value.
     #[inline]
-    pub(crate) fn publish(&self, sequence: u64) {
+    #[cfg_attr(loom, track_caller)]
+    pub(crate) fn hand_on(&self, sequence: u64) {
         // ORDERING(CURSOR): Release, pairs with the Acquire in `passed`.
         self.0.store(sequence, Ordering::Release);
     }
 
     /// How far the owner has come, as seen by those who follow it.
     #[inline]
+    #[cfg_attr(loom, track_caller)]
     pub(crate) fn passed(&self) -> u64 {
-        // ORDERING(CURSOR): Acquire, pairs with the Release in `publish`: the follower sees what
+        // ORDERING(CURSOR): Acquire, pairs with the Release in `hand_on`: the follower sees what
         // the owner did to the slots, and its own accesses stay behind the look.
         self.0.load(Ordering::Acquire)
     }

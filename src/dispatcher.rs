@@ -15,9 +15,10 @@ use crate::{
     ring::Ring,
     station::Engine,
     sync::{
-        Arc, Instant,
+        Arc,
         lock::control::{Condvar, Mutex},
         thread,
+        time::{self, Instant},
     },
 };
 
@@ -120,7 +121,7 @@ impl Muster {
     fn await_ready(&self) -> Option<(usize, Failure)> {
         let mut roll = self.state.lock();
         while roll.starting > 0 {
-            self.changed.wait(&mut roll);
+            roll = self.changed.wait(roll, None);
         }
         roll.failed.take()
     }
@@ -130,13 +131,10 @@ impl Muster {
     fn await_end(&self, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Vec<usize> {
         let mut roll = self.state.lock();
         while !roll.running.is_empty() && !enough() {
-            match deadline {
-                None => self.changed.wait(&mut roll),
-                Some(deadline) if Instant::now() < deadline => {
-                    self.changed.wait_until(&mut roll, deadline);
-                }
-                Some(_) => break,
+            if deadline.is_some_and(|deadline| time::now() >= deadline) {
+                break;
             }
+            roll = self.changed.wait(roll, deadline);
         }
         roll.running.clone()
     }
@@ -367,7 +365,7 @@ impl<E> Dispatcher<E> {
     pub fn shutdown(mut self, timeout: Duration) -> Result<Report, ShutdownError> {
         self.ring.circuit.close();
         // A timeout beyond the clock's range is none.
-        self.finish(Instant::now().checked_add(timeout))
+        self.finish(time::now().checked_add(timeout))
     }
 
     /// Waits until the ring is closed, by the last producer's drop or by a halt, and every station
@@ -407,7 +405,7 @@ impl<E> Dispatcher<E> {
     fn await_close(&self, deadline: Option<Instant>) -> bool {
         let circuit = &self.ring.circuit;
         while circuit.end().is_none() {
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if deadline.is_some_and(|deadline| time::now() >= deadline) {
                 return false;
             }
             // Not `sleep`, which would have the producers ring at every event.
@@ -420,7 +418,7 @@ impl<E> Dispatcher<E> {
     fn end(&mut self, is_drained: bool) -> Result<Report, ShutdownError> {
         self.is_over = true;
         let circuit = &self.ring.circuit;
-        let running = self.muster.await_end(Some(Instant::now() + HALT_GRACE), || false);
+        let running = self.muster.await_end(Some(time::now() + HALT_GRACE), || false);
         for (index, handle) in self.threads.drain(..) {
             // A thread that is left alone keeps the ring alive for as long as it needs it.
             if !running.contains(&index) && !thread::is_current(&handle) {
@@ -447,6 +445,6 @@ impl<E> Drop for Dispatcher<E> {
             return;
         }
         self.ring.circuit.close();
-        let _ = self.finish(Some(Instant::now() + DROP_PATIENCE));
+        let _ = self.finish(Some(time::now() + DROP_PATIENCE));
     }
 }

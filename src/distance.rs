@@ -12,10 +12,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    sequence::Capacity,
-    sync::{self, Instant},
-};
+use crate::{sequence::Capacity, sync::time};
 
 /// A run of so many events is long enough.
 const LONG_RUN: u64 = 256;
@@ -53,16 +50,8 @@ impl Distance {
     #[inline]
     pub(crate) fn moved(&mut self, run: u64, is_crowded: impl FnOnce() -> bool) {
         if self.is_flowing && run < self.long_run && !is_crowded() {
-            self.hold();
+            time::hold_off(self.hold);
         }
         self.is_flowing = true;
-    }
-
-    #[cold]
-    fn hold(&self) {
-        let until = Instant::now() + self.hold;
-        while Instant::now() < until {
-            sync::spin_loop();
-        }
     }
 }

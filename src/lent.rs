@@ -4,10 +4,11 @@
 //! before the one in hand early ([`At::release`](crate::At::release)); from then on others write to
 //! them, so no reference, not even an unused one, may cover them any longer.
 
-use std::{marker::PhantomData, slice};
+use std::{marker::PhantomData, mem, slice};
 
 use crate::{
     ring::Ring,
+    sync::watch::{Held, Watch},
     work::{Access, Exclusive, Shared},
 };
 
@@ -16,6 +17,9 @@ use crate::{
 pub struct Lent<'a, E, A> {
     next: *mut E,
     len: usize,
+    watch: Watch<'a>,
+    /// What is in the handler's hands.
+    held: Held,
     ring: PhantomData<&'a Ring<E>>,
     access: PhantomData<fn() -> A>,
 }
@@ -30,7 +34,14 @@ impl<'a, E, A: Access> Lent<'a, E, A> {
     #[inline]
     pub(crate) unsafe fn new(ring: &'a Ring<E>, first: u64, len: usize) -> Self {
         debug_assert!(len <= ring.circuit.capacity.straight(first, first + len as u64));
-        Self { next: ring.slot(first), len, ring: PhantomData, access: PhantomData }
+        Self {
+            next: ring.slot(first),
+            len,
+            watch: ring.watch(first),
+            held: Held::default(),
+            ring: PhantomData,
+            access: PhantomData,
+        }
     }
 
     #[inline]
@@ -38,8 +49,10 @@ impl<'a, E, A: Access> Lent<'a, E, A> {
         self.len
     }
 
+    /// The next event. The one before is done with.
     #[inline]
     fn take_one(&mut self) -> Option<*mut E> {
+        self.held = Held::default();
         self.len = self.len.checked_sub(1)?;
         let taken = self.next;
         // SAFETY: there was one more slot in the range, so the end of it is not passed.
@@ -52,16 +65,19 @@ impl<'a, E> Lent<'a, E, Shared> {
     /// Takes the next event.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<&E> {
+        let event = self.take_one()?;
+        self.held = self.watch.read(1);
         // SAFETY: the station holds the slot, and whoever runs beside it only reads too, because a
         // mutating station is ordered against all others (checked by the topology).
-        self.take_one().map(|event| unsafe { &*event })
+        Some(unsafe { &*event })
     }
 
     /// Takes all that is left.
     #[inline]
-    pub(crate) fn all(self) -> &'a [E] {
+    pub(crate) fn all(&mut self) -> &[E] {
+        self.held = self.watch.read(self.len);
         // SAFETY: as in `next`, for the whole range; nothing of it can be released from here on.
-        unsafe { slice::from_raw_parts(self.next, self.len) }
+        unsafe { slice::from_raw_parts(self.next, mem::take(&mut self.len)) }
     }
 }
 
@@ -69,15 +85,18 @@ impl<'a, E> Lent<'a, E, Exclusive> {
     /// Takes the next event.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<&mut E> {
+        let event = self.take_one()?;
+        self.held = self.watch.write(1);
         // SAFETY: the station holds the slot and is ordered against all others (checked by the
         // topology), and each slot is taken once.
-        self.take_one().map(|event| unsafe { &mut *event })
+        Some(unsafe { &mut *event })
     }
 
     /// Takes all that is left.
     #[inline]
-    pub(crate) fn all(self) -> &'a mut [E] {
+    pub(crate) fn all(&mut self) -> &mut [E] {
+        self.held = self.watch.write(self.len);
         // SAFETY: as in `next`, for the whole range; nothing of it can be released from here on.
-        unsafe { slice::from_raw_parts_mut(self.next, self.len) }
+        unsafe { slice::from_raw_parts_mut(self.next, mem::take(&mut self.len)) }
     }
 }

@@ -89,6 +89,15 @@ pub use station::{
 pub use wait::{ParseWaitError, Wait};
 pub use work::{Access, Exclusive, Shared};
 
+/// What models of this crate set and ask; see `loom-tests` and `shuttle-tests`.
+#[cfg(any(loom, shuttle))]
+#[doc(hidden)]
+pub mod model {
+    #[cfg(loom)]
+    pub use crate::sync::model::mutation::write_log;
+    pub use crate::sync::model::set_asymmetric;
+}
+
 /// Compiles and runs the README's examples.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -88,16 +88,18 @@ impl Lifecycle {
     /// The flags after a look at the published cursor: `CLOSING` is not missed by whoever has seen
     /// an event that the closer has not found.
     #[inline]
-    pub(crate) fn look(&self) -> Flags {
-        Flags(self.published.look())
+    #[cfg_attr(loom, track_caller)]
+    pub(crate) fn flags(&self) -> Flags {
+        Flags(self.published.look_behind())
     }
 
     /// For the only producer, after publishing everything before `end`: wakes the sleepers, and
     /// says whether the events count. They do unless the ring was closed before they could be
     /// found.
     #[inline]
+    #[cfg_attr(loom, track_caller)]
     pub(crate) fn admits(&self, end: u64) -> bool {
-        let signs = self.published.look();
+        let signs = self.published.look_behind();
         signs == 0 || self.admits_closing(end, signs)
     }
 
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn the_end_is_settled_once() {
         let life = Lifecycle::new(Fences::Symmetric);
-        assert!(!life.look().are_refusing() && life.admits(9));
+        assert!(!life.flags().are_refusing() && life.admits(9));
         assert_eq!(life.end(), None);
         life.settle(|| 7);
         life.settle(|| unreachable!("it is settled"));

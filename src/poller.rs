@@ -7,7 +7,7 @@ use crate::{
     current::Running,
     error::Fault,
     handler::{At, Handler, HandlerMut, Outcome},
-    sync::{Instant, thread},
+    sync::{thread, time, watch::Held},
     wait::Waiter,
     work::{Access, Each, Exclusive, Hooked, Shared, Slices, Work},
 };
@@ -87,7 +87,7 @@ impl<E, A: Access> Poller<E, A> {
     pub fn wait(&mut self, timeout: Duration) -> bool {
         let circuit = &self.seat.ring.circuit;
         // A timeout beyond the clock's range is none.
-        let deadline = Instant::now().checked_add(timeout);
+        let deadline = time::now().checked_add(timeout);
         let mut waiter = Waiter::new(self.seat.manner.wait);
         let mut late = false;
         loop {
@@ -198,7 +198,7 @@ impl<E> Poller<E, Shared> {
     pub fn read(&mut self) -> Option<Batch<'_, E>> {
         let to = self.seat.available(u64::MAX).ok()?;
         let start = Progress { at: self.seat.cursor, passed_over: 0 };
-        Some(Batch { done: start, read: start, to, seat: &mut self.seat })
+        Some(Batch { done: start, read: start, to, held: Held::default(), seat: &mut self.seat })
     }
 }
 
@@ -281,6 +281,8 @@ pub struct Batch<'a, E> {
     /// What has been handed out.
     read: Progress,
     to: u64,
+    /// The event in the caller's hands.
+    held: Held,
 }
 
 /// How far a batch has come.
@@ -298,6 +300,7 @@ impl<E> Batch<'_, E> {
     /// Not `Iterator::next`: an iterator's items could outlive the batch, and the slots with it.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Option<&E> {
+        self.held = Held::default();
         self.done = self.read;
         while self.read.at < self.to {
             let sequence = self.read.at;
@@ -308,7 +311,8 @@ impl<E> Batch<'_, E> {
             }
             // SAFETY: one slot lies inside a lap; the seat's cursor stays at or before it for as
             // long as this batch lives, so nobody writes to it while it is lent.
-            let slot = unsafe { self.seat.ring.shared(sequence, 1) };
+            let (slot, held) = unsafe { self.seat.ring.shared(sequence, 1) };
+            self.held = held;
             return slot.first();
         }
         self.done = self.read;
@@ -328,6 +332,7 @@ impl<E> Batch<'_, E> {
 
 impl<E> Drop for Batch<'_, E> {
     fn drop(&mut self) {
+        self.held = Held::default();
         let done = if thread::panicking() { self.done } else { self.read };
         if done.at > self.seat.cursor {
             self.seat.post().figures.newly_passed_over.add(done.passed_over);

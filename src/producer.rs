@@ -8,7 +8,7 @@ use crate::{
     ring::Ring,
     sequence::END_OF_SEQUENCES,
     sequencer::MultiSequencer,
-    sync::{Arc, Backoff, Instant},
+    sync::{Arc, Backoff, time::Instant},
 };
 
 mod sealed {
@@ -465,8 +465,9 @@ impl<E, C: Claim> Producer<E, C> {
         let writing = self.begin(1, patience)?;
         // SAFETY: one slot lies inside a lap; it is claimed, so every station has passed it and no
         // other producer has it, until it is published below.
-        let slot = unsafe { writing.producer.ring.exclusive(writing.first, 1) };
+        let (slot, held) = unsafe { writing.producer.ring.exclusive(writing.first, 1) };
         write(&mut slot[0]);
+        held.end();
         writing.publish().map(|range| range.start)
     }
 
@@ -515,8 +516,9 @@ impl<E, C: Claim> Producer<E, C> {
             let len = capacity.straight(at, writing.first + writing.count);
             // SAFETY: the slice stays inside a lap and inside the claim, whose slots every station
             // has passed and no other producer has, until it is published below.
-            let slots = unsafe { writing.producer.ring.exclusive(at, len) };
+            let (slots, held) = unsafe { writing.producer.ring.exclusive(at, len) };
             write(done, slots);
+            held.end();
             done += len;
         }
         writing.publish()

@@ -9,7 +9,12 @@ use crate::{
     circuit::{Circuit, RESET_HOOK, RESET_HOOK_NAME},
     current::{self, Running},
     error::{Failure, Fault},
-    sync::{Arc, fence, lock::flow::Mutex, slots::Slots},
+    sync::{
+        Arc, fence,
+        lock::flow::Mutex,
+        slots::Slots,
+        watch::{Held, Watch},
+    },
 };
 
 /// Called for each slot after the last stations have passed it.
@@ -37,26 +42,26 @@ impl<E> Ring<E> {
         Self { slots, circuit, reset: reset.map(|hook| Mutex::new(Some(hook))) }
     }
 
-    /// Lends the events `first..first + len` for reading.
+    /// Lends the events `first..first + len` for reading, while what comes with them is held.
     ///
     /// # Safety
     /// The range lies inside one lap, and until the slice is given up no thread may write to these
     /// events: the caller holds back, by its cursor, everybody who would.
     #[inline]
-    pub(crate) unsafe fn shared(&self, first: u64, len: usize) -> &[E] {
+    pub(crate) unsafe fn shared(&self, first: u64, len: usize) -> (&[E], Held) {
         debug_assert!(len <= self.circuit.capacity.straight(first, first + len as u64));
         // SAFETY: in range, because the first slot is masked and the range stays inside the lap;
         // not written to, by the caller's promise.
         unsafe { self.slots.shared(self.circuit.capacity.slot(first), len) }
     }
 
-    /// Lends the events `first..first + len` for writing.
+    /// Lends the events `first..first + len` for writing, while what comes with them is held.
     ///
     /// # Safety
     /// As for [`Ring::shared`], and nobody else may read them either.
     #[inline]
     #[allow(clippy::mut_from_ref)] // Exclusiveness is the caller's promise.
-    pub(crate) unsafe fn exclusive(&self, first: u64, len: usize) -> &mut [E] {
+    pub(crate) unsafe fn exclusive(&self, first: u64, len: usize) -> (&mut [E], Held) {
         debug_assert!(len <= self.circuit.capacity.straight(first, first + len as u64));
         // SAFETY: in range, as in `shared`; exclusive by the caller's promise.
         unsafe { self.slots.exclusive(self.circuit.capacity.slot(first), len) }
@@ -66,6 +71,12 @@ impl<E> Ring<E> {
     #[inline]
     pub(crate) fn slot(&self, sequence: u64) -> *mut E {
         self.slots.slot(self.circuit.capacity.slot(sequence))
+    }
+
+    /// Who watches the accesses to a sequence's slot and to those behind it.
+    #[inline]
+    pub(crate) fn watch(&self, sequence: u64) -> Watch<'_> {
+        self.slots.watch(self.circuit.capacity.slot(sequence))
     }
 
     /// Runs the reset hook, if there is one, over everything that the last stations have passed,
@@ -107,13 +118,14 @@ impl<E> Ring<E> {
             let len = self.circuit.capacity.straight(at, to);
             // SAFETY: the last stations have passed the slots, the producers wait for the reset
             // hook's cursor, and the lock keeps other threads from running the hook.
-            let slots = unsafe { self.exclusive(at, len) };
+            let (slots, held) = unsafe { self.exclusive(at, len) };
             let cleared = catch_unwind(AssertUnwindSafe(|| {
                 for slot in slots {
                     hook(slot);
                     at += 1;
                 }
             }));
+            held.end();
             if let Err(payload) = cleared {
                 let fault = Fault::new(Arc::from(RESET_HOOK_NAME), at, Failure::panic(payload));
                 self.circuit.halt(Some(fault));

@@ -6,7 +6,10 @@ use std::{fmt, ptr, str::FromStr, time::Duration};
 
 use crate::{
     bell::Bell,
-    sync::{self, Instant, thread},
+    sync::{
+        self, PATIENT, thread,
+        time::{self, Instant},
+    },
 };
 
 /// How a station, a poller or a producer waits.
@@ -195,10 +198,16 @@ impl Waiter {
         }
         let look_at_clock = !matches!(pause, Pause::Nothing | Pause::Hint)
             || self.looks.is_multiple_of(SPINS_BETWEEN_CLOCKS);
-        look_at_clock && deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        look_at_clock && deadline.is_some_and(|deadline| time::now() >= deadline)
     }
 
     fn next_pause(&mut self, crowded: bool) -> Pause {
+        if !PATIENT {
+            return match self.wait {
+                Wait::Block | Wait::Adaptive => Pause::Rest,
+                _ => Pause::Yield,
+            };
+        }
         self.looks = self.looks.saturating_add(1);
         let looks = self.looks;
         let brief = if crowded { 0 } else { BRIEF_SPINS };
@@ -230,7 +239,7 @@ impl Waiter {
 
 /// The end of a nap that starts now: after `time` or at `deadline`; `None` if neither can be told.
 fn earliest(time: Duration, deadline: Option<Instant>) -> Option<Instant> {
-    let end = Instant::now().checked_add(time);
+    let end = time::now().checked_add(time);
     match (end, deadline) {
         (Some(end), Some(deadline)) => Some(end.min(deadline)),
         (end, deadline) => end.or(deadline),

@@ -141,7 +141,7 @@ macro_rules! adapters {
 
             #[inline]
             fn run(&mut self, run: Run<'_, E, $access>, done: &mut usize) -> Result<(), Failure> {
-                let Run { events, first, ends_batch, post } = run;
+                let Run { mut events, first, ends_batch, post } = run;
                 let len = events.len();
                 let at = At { sequence: first, end_of_batch: ends_batch, post };
                 checked((self.handle)(events.all(), at))?;

@@ -18,7 +18,7 @@ impl SingleSequencer {
 
     #[inline]
     pub(crate) fn publish(&self, end: u64) {
-        self.published.publish(end);
+        self.published.hand_on(end);
     }
 
     #[inline]

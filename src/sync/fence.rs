@@ -12,7 +12,7 @@
 //! Where the kernel has no such call, the frequent side finds a sign that says so behind its light
 //! fence, and executes a [`full`] one before it reads again; the protocols do not change.
 
-use std::sync::atomic::{Ordering, compiler_fence, fence};
+use super::face::barrier::{self, membarrier};
 
 /// Which fences this process uses; found out once for each ring, when it is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,19 +23,20 @@ pub(crate) enum Fences {
     Symmetric,
 }
 
-/// The frequent side of a handshake, if the rare side reaches into this thread.
+/// The frequent side of a handshake, if the rare side reaches into this thread: the compiler must
+/// keep the order, and [`Fences::heavy`] makes the processor keep it at the only moment when it
+/// matters.
 #[inline]
+#[cfg_attr(loom, track_caller)]
 pub(crate) fn light() {
-    // ORDERING(DEKKER): the compiler must keep the order; the other side's `heavy` makes the
-    // processor keep it too, at the only moment when it matters.
-    compiler_fence(Ordering::SeqCst);
+    barrier::compiler();
 }
 
 /// The frequent side of a handshake, if the rare side cannot.
 #[inline]
+#[cfg_attr(loom, track_caller)]
 pub(crate) fn full() {
-    // ORDERING(DEKKER): pairs with the fence in `heavy`.
-    fence(Ordering::SeqCst);
+    barrier::full();
 }
 
 impl Fences {
@@ -45,55 +46,19 @@ impl Fences {
     }
 
     /// The rare side of a handshake: between its store and its load.
+    #[cfg_attr(loom, track_caller)]
     pub(crate) fn heavy(self) {
-        // ORDERING(DEKKER): pairs with `full`; with `light` the call below does.
-        fence(Ordering::SeqCst);
-        if self == Self::Asymmetric {
-            membarrier::execute();
-            // ORDERING(DEKKER): as above; the loads that follow stay behind the call.
-            fence(Ordering::SeqCst);
+        match self {
+            Self::Asymmetric => membarrier::execute(),
+            Self::Symmetric => barrier::full(),
         }
-    }
-}
-
-#[cfg(all(target_os = "linux", not(miri)))]
-mod membarrier {
-    use libc::{
-        MEMBARRIER_CMD_PRIVATE_EXPEDITED, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, SYS_membarrier,
-    };
-
-    fn call(command: libc::c_int) -> bool {
-        // SAFETY: membarrier(2) takes two integers (three since Linux 5.10), touches no memory of
-        // ours, and reports an unknown command as an error.
-        unsafe { libc::syscall(SYS_membarrier, command, 0, 0) == 0 }
-    }
-
-    pub(super) fn register() -> bool {
-        call(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
-    }
-
-    pub(super) fn execute() {
-        // The call cannot fail once the process is registered, which `Fences::Asymmetric` is the
-        // proof of. Registration is lost in no way but `execve`.
-        assert!(call(MEMBARRIER_CMD_PRIVATE_EXPEDITED), "membarrier refused after registration");
-    }
-}
-
-#[cfg(not(all(target_os = "linux", not(miri))))]
-mod membarrier {
-    pub(super) fn register() -> bool {
-        false
-    }
-
-    pub(super) fn execute() {
-        unreachable!("only a registered process is asymmetric")
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicU32;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     /// Store buffering: without the fences both threads may read 0.
     fn store_buffering(fences: Fences, rounds: usize) {

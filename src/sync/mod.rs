@@ -1,31 +1,43 @@
 //! The facade: the only place that names the standard library's atomics, threads and locks.
 //!
-//! Every atomic, slot cell, fence, thread, park and spin of this crate goes through here, so that
+//! Every atomic, slot, fence, thread, lock, clock and spin of this crate goes through here, so that
 //! a model checker can take the place of the standard library without a change above this folder.
+//! `cfg(loom)` and `cfg(shuttle)` are set by the build scripts of `loom-tests` and `shuttle-tests`,
+//! which compile these same sources; nobody else sets them.
 //!
 //! | file | what |
 //! |---|---|
-//! | `atomic` (here) | atomic integers and `Ordering` |
 //! | `slots.rs` | the ring's memory: preallocated cells lent as slices |
 //! | `fence.rs` | the asymmetric store-load fence |
-//! | `thread.rs` | spawning, naming, pinning, yielding, sleeping, the number of cores |
-//! | `lock.rs` | mutex and condition variable |
+//! | `real/` | the face that everybody gets: the standard library and the locks |
+//! | `model/` | the face under a model checker |
+//!
+//! What a face offers:
+//!
+//! | name | what |
+//! |---|---|
+//! | `atomic` | atomic integers and `Ordering` |
+//! | `barrier` | the fences that `fence.rs` is made of |
+//! | `lock` | mutex and condition variable, of two kinds |
+//! | `thread` | spawning, naming, pinning, yielding, the number of cores, thread locals |
+//! | `time` | the clock |
+//! | `watch` | what a race detector is told of the slots |
+//! | `spin_loop`, `Backoff` | waiting actively |
+//! | `PATIENT` | whether spinning before sleeping is worth anything |
 
 pub(crate) mod fence;
-pub(crate) mod lock;
 pub(crate) mod slots;
-pub(crate) mod thread;
 
-pub(crate) use crossbeam_utils::Backoff;
-pub(crate) use std::{sync::Arc, thread_local, time::Instant};
+#[cfg(any(loom, shuttle))]
+pub(crate) mod model;
+#[cfg(not(any(loom, shuttle)))]
+mod real;
 
-/// Atomic integers. `Ordering` is named only together with its edge (ARCHITECTURE.md).
-pub(crate) mod atomic {
-    pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
-}
+#[cfg(any(loom, shuttle))]
+use model as face;
+#[cfg(not(any(loom, shuttle)))]
+use real as face;
 
-/// Tells the processor that this thread waits in a loop.
-#[inline]
-pub(crate) fn spin_loop() {
-    std::hint::spin_loop();
-}
+pub(crate) use face::{Backoff, PATIENT, atomic, lock, spin_loop, thread, time, watch};
+// Handles are counted, not synchronised with: a model learns nothing from a counter of its own.
+pub(crate) use std::sync::Arc;

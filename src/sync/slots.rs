@@ -12,6 +12,8 @@ use std::{
     slice,
 };
 
+use super::watch::{Held, Watch, Watchers};
+
 /// Two cache lines: the adjacent-line prefetcher pulls lines in pairs.
 const LINE: usize = 128;
 
@@ -20,6 +22,7 @@ pub(crate) struct Slots<E> {
     first: NonNull<UnsafeCell<E>>,
     len: usize,
     layout: Layout,
+    watchers: Watchers,
 }
 
 // SAFETY: the cells are owned; sending them to another thread sends the values.
@@ -54,7 +57,7 @@ impl<E> Slots<E> {
             NonNull::new(memory.cast()).unwrap_or_else(|| alloc::handle_alloc_error(layout))
         };
         // Grows with each value made, so that a panicking factory drops exactly what exists.
-        let mut slots = Self { first, len: 0, layout };
+        let mut slots = Self { first, len: 0, layout, watchers: Watchers::new(len) };
         while slots.len < len {
             let value = UnsafeCell::new(factory());
             // SAFETY: `slots.len < len`, so the cell is inside the allocation.
@@ -76,27 +79,35 @@ impl<E> Slots<E> {
         UnsafeCell::raw_get(cell.as_ptr())
     }
 
-    /// Lends slots `start..start + len` for reading.
+    /// Who watches the accesses to slot `index` and to those behind it.
+    #[inline]
+    pub(crate) fn watch(&self, index: usize) -> Watch<'_> {
+        self.watchers.at(index)
+    }
+
+    /// Lends slots `start..start + len` for reading, while what comes with them is held.
     ///
     /// # Safety
     /// The range lies inside the ring, and while the slice lives no thread writes these slots.
     #[inline]
-    pub(crate) unsafe fn shared(&self, start: usize, len: usize) -> &[E] {
+    pub(crate) unsafe fn shared(&self, start: usize, len: usize) -> (&[E], Held) {
         debug_assert!(start + len <= self.len);
+        let held = self.watch(start).read(len);
         // SAFETY: in range and initialised since `new`; not written to, by the caller's promise.
-        unsafe { slice::from_raw_parts(self.slot(start), len) }
+        (unsafe { slice::from_raw_parts(self.slot(start), len) }, held)
     }
 
-    /// Lends slots `start..start + len` for writing.
+    /// Lends slots `start..start + len` for writing, while what comes with them is held.
     ///
     /// # Safety
     /// The range lies inside the ring, and while the slice lives nobody else touches these slots.
     #[inline]
     #[allow(clippy::mut_from_ref)] // The cells are UnsafeCells; exclusiveness is the caller's.
-    pub(crate) unsafe fn exclusive(&self, start: usize, len: usize) -> &mut [E] {
+    pub(crate) unsafe fn exclusive(&self, start: usize, len: usize) -> (&mut [E], Held) {
         debug_assert!(start + len <= self.len);
+        let held = self.watch(start).write(len);
         // SAFETY: in range and initialised since `new`; exclusive by the caller's promise.
-        unsafe { slice::from_raw_parts_mut(self.slot(start), len) }
+        (unsafe { slice::from_raw_parts_mut(self.slot(start), len) }, held)
     }
 }
 
@@ -134,7 +145,7 @@ mod tests {
             (next, Rc::clone(&seen))
         });
         // SAFETY: one thread, no other borrow.
-        let values: Vec<u64> = unsafe { slots.shared(0, 4) }.iter().map(|(n, _)| *n).collect();
+        let values: Vec<u64> = unsafe { slots.shared(0, 4) }.0.iter().map(|(n, _)| *n).collect();
         assert_eq!(values, [1, 2, 3, 4]);
         assert_eq!(slots.first.as_ptr().addr() % LINE, 0);
         assert_eq!(Rc::strong_count(&seen), 5);
@@ -179,6 +190,6 @@ mod tests {
     fn events_of_no_size_take_no_memory() {
         let slots = Slots::new(1024, || ());
         // SAFETY: one thread, no other borrow.
-        assert_eq!(unsafe { slots.shared(0, 1024) }.len(), 1024);
+        assert_eq!(unsafe { slots.shared(0, 1024) }.0.len(), 1024);
     }
 }

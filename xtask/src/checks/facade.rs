@@ -32,12 +32,16 @@ pub fn run(project: &Project) -> Result<String, String> {
     let files = project.rust_files(&["src"])?;
     let sources: Vec<(&str, Source)> =
         files.iter().map(|(file, text)| (file.as_str(), Source::parse(text))).collect();
-    let outside: Vec<_> = sources.iter().filter(|(file, _)| !is_facade(file)).collect();
+    let outside = || sources.iter().filter(|(file, _)| !is_facade(file));
     let mut findings: Vec<Finding> =
-        outside.iter().flat_map(|(file, source)| check(file, source)).collect();
-    let (more, summary) = orderings::check(&sources, &project.read(orderings::DOCUMENT)?);
+        outside().flat_map(|(file, source)| check(file, source)).collect();
+    let count = outside().count();
+    // The model checkers' face names orderings to weaken them: an instrument, no protocol.
+    let protocols: Vec<(&str, Source)> =
+        sources.into_iter().filter(|(file, _)| !file.starts_with("src/sync/model/")).collect();
+    let (more, summary) = orderings::check(&protocols, &project.read(orderings::DOCUMENT)?);
     findings.extend(more);
-    report(findings, format!("{} files outside the facade; {summary}.", outside.len()))
+    report(findings, format!("{count} files outside the facade; {summary}."))
 }
 
 fn is_facade(file: &str) -> bool {

@@ -7,7 +7,8 @@ use std::process::Stdio;
 
 use crate::{command, project::Project};
 
-const WORKSPACE: [&str; 2] = ["--workspace", "--all-features"];
+/// Models are `cargo xtask models`'s: they want their own profile.
+const WORKSPACE: [&str; 4] = ["--workspace", "--all-features", "--exclude", "loom-tests"];
 
 pub fn run(project: &Project) -> Result<String, String> {
     let runner: &[&str] = if has_nextest(project) {

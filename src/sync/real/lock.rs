@@ -10,15 +10,43 @@
 
 /// Locks taken when a ring starts, ends or fails.
 pub(crate) mod control {
-    pub(crate) use parking_lot::{Condvar, Mutex};
+    use std::time::Instant;
+
+    use parking_lot::MutexGuard;
+
+    pub(crate) use parking_lot::Mutex;
+
+    #[derive(Debug, Default)]
+    pub(crate) struct Condvar(parking_lot::Condvar);
+
+    impl Condvar {
+        /// Waits until notified or until `deadline`. May wake without cause.
+        pub(crate) fn wait<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            deadline: Option<Instant>,
+        ) -> MutexGuard<'a, T> {
+            match deadline {
+                Some(deadline) => {
+                    self.0.wait_until(&mut guard, deadline);
+                }
+                None => self.0.wait(&mut guard),
+            }
+            guard
+        }
+
+        pub(crate) fn notify_all(&self) {
+            self.0.notify_all();
+        }
+    }
 }
 
 /// Locks that may be taken while events flow.
 pub(crate) mod flow {
-    use std::sync::{self, PoisonError, TryLockError};
-    use std::time::Instant;
-
-    pub(crate) use std::sync::MutexGuard;
+    use std::{
+        sync::{self, MutexGuard, PoisonError, TryLockError},
+        time::Instant,
+    };
 
     #[derive(Debug, Default)]
     pub(crate) struct Mutex<T>(sync::Mutex<T>);
@@ -46,15 +74,18 @@ pub(crate) mod flow {
     pub(crate) struct Condvar(sync::Condvar);
 
     impl Condvar {
-        /// Waits until notified or until `deadline`, and gives the lock up. May wake without cause.
-        pub(crate) fn wait<T>(&self, guard: MutexGuard<'_, T>, deadline: Option<Instant>) {
-            // The guard comes back in the result, poisoned or not, and is dropped with it.
+        /// Waits until notified or until `deadline`. May wake without cause.
+        pub(crate) fn wait<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            deadline: Option<Instant>,
+        ) -> MutexGuard<'a, T> {
             match deadline {
                 Some(deadline) => {
                     let left = deadline.saturating_duration_since(Instant::now());
-                    drop(self.0.wait_timeout(guard, left));
+                    self.0.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0
                 }
-                None => drop(self.0.wait(guard)),
+                None => self.0.wait(guard).unwrap_or_else(PoisonError::into_inner),
             }
         }
 

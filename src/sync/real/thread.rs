@@ -1,8 +1,11 @@
-//! Threads: spawning, naming, pinning, yielding, and what the machine has of cores.
+//! Threads: spawning, naming, pinning, yielding, what they own, and what the machine has of cores.
 
 use std::{io, num::NonZero};
 
-pub(crate) use std::thread::{JoinHandle, panicking};
+pub(crate) use std::{
+    thread::{JoinHandle, panicking},
+    thread_local as local,
+};
 
 /// Starts a thread with a name.
 pub(crate) fn spawn(

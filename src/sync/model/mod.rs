@@ -1,0 +1,72 @@
+//! The face under a model checker: loom, which tries every order and every stale value, or
+//! shuttle, which tries many orders.
+//!
+//! What differs from the real face, beside the types:
+//!
+//! * nobody spins before sleeping, and whoever spins yields: else a model would never end;
+//! * the clock stands still ([`time`]): what ends only because time passes is found as a deadlock;
+//! * the frequent side of the asymmetric fence executes a full one, and so does the rare side
+//!   ([`barrier`]);
+//! * under loom, each slot has a watcher that finds accesses which are not ordered ([`watch`]), and
+//!   each ordering can be weakened at run time ([`mutation`]).
+
+#[cfg(loom)]
+pub(crate) use loom as checker;
+#[cfg(shuttle)]
+pub(crate) use shuttle as checker;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+pub(super) mod barrier;
+pub(crate) mod lock;
+#[cfg(loom)]
+pub(crate) mod mutation;
+pub(crate) mod thread;
+pub(crate) mod time;
+
+#[cfg(loom)]
+pub(crate) mod watch;
+// Under shuttle everything is sequentially consistent, and a race is found by what it does.
+#[cfg(shuttle)]
+#[path = "../real/watch.rs"]
+pub(crate) mod watch;
+
+#[cfg(loom)]
+pub(crate) mod atomic;
+#[cfg(shuttle)]
+pub(crate) mod atomic {
+    pub(crate) use shuttle::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+}
+
+/// No: another thread gets on only when this one yields or sleeps.
+pub(crate) const PATIENT: bool = false;
+
+/// Lets the others get on.
+pub(crate) fn spin_loop() {
+    checker::hint::spin_loop();
+}
+
+/// Keeping distance after a lost exchange: makes no difference here.
+#[derive(Debug)]
+pub(crate) struct Backoff;
+
+#[allow(clippy::unused_self)] // The other face's has state.
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    pub(crate) fn spin(&self) {}
+}
+
+static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
+
+/// Says which fences the rings of this process use from now on: those of a kernel with
+/// membarrier(2), or of one without.
+pub fn set_asymmetric(asymmetric: bool) {
+    ASYMMETRIC.store(asymmetric, Ordering::SeqCst);
+}
+
+pub(super) fn is_asymmetric() -> bool {
+    ASYMMETRIC.load(Ordering::SeqCst)
+}

@@ -1,0 +1,150 @@
+//! Orderings that can be weakened at run time, one at a time: how `cargo xtask ordering-mutants`
+//! finds out whether a model fails without them.
+//!
+//! A *site* is where an ordering takes effect: the call of an atomic's method, or of a small
+//! accessor marked `track_caller`, whose callers are then sites of their own (a reader that needs
+//! no order would otherwise hide behind one that does).
+//!
+//! | variable | effect |
+//! |---|---|
+//! | `ORD_LOG=file` | [`write_log`] appends every site met, one a line: `place operation ordering` |
+//! | `ORD_MUT=place operation weaker` | that ordering is weakened to `weaker` there (`Drop` leaves a fence out) |
+
+use std::{
+    collections::BTreeSet,
+    env,
+    io::Write as _,
+    panic::Location,
+    sync::{Mutex, OnceLock, PoisonError, atomic::Ordering},
+};
+
+/// What an ordering is an operand of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Operation {
+    Load,
+    Store,
+    /// A read-modify-write.
+    Change,
+    /// The failed case of a compare-and-swap.
+    Failure,
+    Fence,
+}
+
+impl Operation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Load => "load",
+            Self::Store => "store",
+            Self::Change => "change",
+            Self::Failure => "failure",
+            Self::Fence => "fence",
+        }
+    }
+}
+
+/// One ordering to weaken.
+struct Mutation {
+    place: String,
+    operation: String,
+    /// `None`: the fence is left out.
+    weaker: Option<Ordering>,
+}
+
+impl Mutation {
+    fn from_env() -> Option<Self> {
+        let text = env::var("ORD_MUT").ok()?;
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [place, operation, weaker] = words[..] else {
+            panic!("ORD_MUT wants `place operation weaker`, not `{text}`");
+        };
+        let weaker = match weaker {
+            "Relaxed" => Some(Ordering::Relaxed),
+            "Acquire" => Some(Ordering::Acquire),
+            "Release" => Some(Ordering::Release),
+            "AcqRel" => Some(Ordering::AcqRel),
+            "Drop" => None,
+            _ => panic!("ORD_MUT knows no ordering `{weaker}`"),
+        };
+        Some(Self { place: place.to_owned(), operation: operation.to_owned(), weaker })
+    }
+}
+
+/// A place, an operation, and the ordering that the source gives it.
+type Site = (&'static str, u32, u32, Operation, &'static str);
+
+static SITES: Mutex<BTreeSet<Site>> = Mutex::new(BTreeSet::new());
+
+/// The ordering to use at the caller's: the one given, unless it is the one to weaken.
+#[track_caller]
+pub(crate) fn weakened(operation: Operation, order: Ordering) -> Ordering {
+    effective(Location::caller(), operation, order).unwrap_or(Ordering::Relaxed)
+}
+
+/// A fence, unless it is the one to leave out.
+#[track_caller]
+pub(crate) fn fence(order: Ordering) {
+    if let Some(order) = effective(Location::caller(), Operation::Fence, order) {
+        loom::sync::atomic::fence(order);
+    }
+}
+
+fn effective(
+    here: &'static Location<'static>,
+    operation: Operation,
+    order: Ordering,
+) -> Option<Ordering> {
+    static LOGS: OnceLock<bool> = OnceLock::new();
+    static MUTATION: OnceLock<Option<Mutation>> = OnceLock::new();
+    if *LOGS.get_or_init(|| env::var_os("ORD_LOG").is_some()) && order != Ordering::Relaxed {
+        let site = (here.file(), here.line(), here.column(), operation, name(order));
+        SITES.lock().unwrap_or_else(PoisonError::into_inner).insert(site);
+    }
+    match MUTATION.get_or_init(Mutation::from_env) {
+        Some(mutation)
+            if mutation.operation == operation.name() && mutation.place == place(here) =>
+        {
+            mutation.weaker
+        }
+        _ => Some(order),
+    }
+}
+
+/// `src/cursor.rs:33:16`: where a call stands in the repository.
+fn place(here: &Location<'_>) -> String {
+    format!("{}:{}:{}", in_repository(here.file()), here.line(), here.column())
+}
+
+/// A path as seen from the repository's root; the models' crate sees it from a folder below.
+fn in_repository(file: &str) -> &str {
+    file.rfind("src/").map_or(file, |at| &file[at..])
+}
+
+fn name(order: Ordering) -> &'static str {
+    match order {
+        Ordering::Relaxed => "Relaxed",
+        Ordering::Acquire => "Acquire",
+        Ordering::Release => "Release",
+        Ordering::AcqRel => "AcqRel",
+        Ordering::SeqCst => "SeqCst",
+        _ => unreachable!("there are five orderings"),
+    }
+}
+
+/// Writes down which sites this process has met, if it was asked to.
+///
+/// # Panics
+/// If the file cannot be written.
+pub fn write_log() {
+    let Some(file) = env::var_os("ORD_LOG") else { return };
+    let sites = SITES.lock().unwrap_or_else(PoisonError::into_inner);
+    let lines = sites.iter().map(|(file, line, column, operation, order)| {
+        format!("{}:{line}:{column} {} {order}\n", in_repository(file), operation.name())
+    });
+    let text: String = lines.collect();
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(file)
+        .and_then(|mut log| log.write_all(text.as_bytes()))
+        .expect("the log of sites can be written");
+}

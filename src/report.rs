@@ -59,9 +59,11 @@ impl Report {
         let published = (end - circuit.first).saturating_sub(abandoned);
         let station = |post: &Post| {
             let figures = &post.figures;
-            let skipped = figures.skipped.get();
+            // A poller on another thread may be moving. What it did not handle is told before its
+            // cursor passes it: so with the cursor seen first, too little counts as handled, but
+            // never too much.
             let passed = post.position() - circuit.first;
-            // A poller on another thread may be just between its figures and its cursor.
+            let skipped = figures.skipped.get();
             let handled = passed
                 .saturating_sub(skipped + figures.passed_over.get())
                 .min(published.saturating_sub(skipped));

@@ -2,9 +2,34 @@
 
 mod harness;
 mod p01;
+mod p02;
+mod p03;
+mod p04;
+mod p05;
+mod p06;
+mod p07;
+mod p08;
+mod p09;
+mod p13;
+mod p15;
+mod p16;
+mod shapes;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::main(&[p01::MODELS])
+    harness::main(&[
+        p01::MODELS,
+        p02::MODELS,
+        p03::MODELS,
+        p04::MODELS,
+        p05::MODELS,
+        p06::MODELS,
+        p07::MODELS,
+        p08::MODELS,
+        p09::MODELS,
+        p13::MODELS,
+        p15::MODELS,
+        p16::MODELS,
+    ])
 }

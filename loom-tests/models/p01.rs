@@ -1,58 +1,147 @@
 //! p01: a consumer sees every event once, in order, with its content.
 
 use loom::thread;
-use slipring::{Builder, Poll, poller};
+use slipring::{Poll, poller};
 
-use crate::harness::Model;
+use crate::{
+    harness::Model,
+    shapes::{read_now, read_some, read_to_the_end, reader, ring, try_each},
+};
 
 pub const MODELS: &[Model] = &[
-    Model::exhaustive("p01", "spinning", (2, 2, 3), spinning).bounded(2),
-    Model::exhaustive("p01", "bounded", (2, 2, 3), bounded),
+    Model::exhaustive("p01", "attempts", (2, 2, 3), attempts),
+    Model::exhaustive("p01", "attempts_with_many_producers", (2, 2, 3), attempts_multi),
+    Model::exhaustive("p01", "spinning", (2, 1, 2), spinning).bounded(3),
+    Model::exhaustive("p01", "batches", (2, 2, 4), batches),
+    Model::exhaustive("p01", "references_held", (2, 2, 3), references_held),
+    Model::exhaustive("p01", "multicast", (3, 2, 2), multicast).bounded(3),
 ];
 
-fn spinning() {
-    let (mut producer, mut dispatcher) = Builder::new(2, || 0).then(poller("a")).start().unwrap();
-    let mut poller = dispatcher.poller("a").unwrap();
+fn attempts() {
+    let (mut producer, mut dispatcher) = ring(2).then(poller("a")).start().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
     let publishing = thread::spawn(move || {
-        for number in 0..3 {
-            producer.publish(|event| *event = number + 10).unwrap();
-        }
+        let left = try_each(&mut producer, 10..13);
+        (producer, left)
     });
-    let mut seen = Vec::new();
-    loop {
-        match poller.poll(|event, _| seen.push(*event)).unwrap() {
-            Poll::Closed => break,
-            Poll::Idle | Poll::Gated => thread::yield_now(),
-            Poll::Events(_) => {}
-        }
+    let mut seen = read_some(&mut a, 3);
+    let (mut producer, mut left) = publishing.join().unwrap();
+    while !left.is_empty() {
+        read_now(&mut a, &mut seen);
+        left = try_each(&mut producer, left);
     }
-    publishing.join().unwrap();
+    drop(producer);
+    read_to_the_end(&mut a, &mut seen);
     assert_eq!(seen, [10, 11, 12]);
 }
 
-fn bounded() {
-    let (mut producer, mut dispatcher) = Builder::new(2, || 0).then(poller("a")).start().unwrap();
-    let mut poller = dispatcher.poller("a").unwrap();
+fn attempts_multi() {
+    let (mut producer, mut dispatcher) = ring(2).then(poller("a")).start_multi().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
     let publishing = thread::spawn(move || {
-        let mut done = 0;
-        for _ in 0..3 {
-            if producer.try_publish(|event| *event = done + 10).is_ok() {
-                done += 1;
+        let left = try_each(&mut producer, 10..13);
+        (producer, left)
+    });
+    let mut seen = read_some(&mut a, 3);
+    let (mut producer, mut left) = publishing.join().unwrap();
+    while !left.is_empty() {
+        read_now(&mut a, &mut seen);
+        left = try_each(&mut producer, left);
+    }
+    drop(producer);
+    read_to_the_end(&mut a, &mut seen);
+    assert_eq!(seen, [10, 11, 12]);
+}
+
+/// Both sides wait for each other in loops.
+fn spinning() {
+    let (mut producer, mut dispatcher) = ring(1).then(poller("a")).start().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
+    let publishing = thread::spawn(move || {
+        for number in 10..12 {
+            while producer.try_publish(|slot| *slot = number).is_err() {
+                thread::yield_now();
             }
         }
+        producer
+    });
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        if a.poll(|number, _| seen.push(*number)) == Ok(Poll::Idle) {
+            thread::yield_now();
+        }
+    }
+    publishing.join().unwrap();
+    assert_eq!(seen, [10, 11]);
+}
+
+/// Batches that wrap, read as slices.
+fn batches() {
+    let (mut producer, mut dispatcher) =
+        ring(2).first_sequence(1).then(poller("a").max_batch(2)).start().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
+    let publishing = thread::spawn(move || {
+        let write = |first| move |index: usize, slot: &mut u64| *slot = first + index as u64;
+        producer.try_publish_batch(2, write(10)).expect("the ring is empty");
+        let done = producer.try_publish_batch(2, write(12)).is_ok();
         (producer, done)
     });
     let mut seen = Vec::new();
-    for _ in 0..3 {
-        let _ = poller.poll_at_most(1, |event, _| seen.push(*event)).unwrap();
+    for _ in 0..2 {
+        a.poll_batch(|slice, _| seen.extend_from_slice(slice)).unwrap();
     }
-    let (mut producer, mut done) = publishing.join().unwrap();
-    while done < 3 {
-        let _ = poller.poll(|event, _| seen.push(*event)).unwrap();
-        producer.try_publish(|event| *event = done + 10).unwrap();
-        done += 1;
+    let (producer, done) = publishing.join().unwrap();
+    drop(producer);
+    read_to_the_end(&mut a, &mut seen);
+    assert_eq!(seen, if done { vec![10, 11, 12, 13] } else { vec![10, 11] });
+}
+
+/// A batch taken by `read`, whose references live while the producer goes on.
+fn references_held() {
+    let (mut producer, mut dispatcher) = ring(2).then(poller("a").max_batch(2)).start().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
+    let publishing = thread::spawn(move || {
+        let left = try_each(&mut producer, 10..13);
+        (producer, left)
+    });
+    let mut seen = Vec::new();
+    if let Some(mut batch) = a.read() {
+        while let Some(number) = batch.next() {
+            thread::yield_now();
+            seen.push(*number);
+        }
+    }
+    let (mut producer, mut left) = publishing.join().unwrap();
+    while !left.is_empty() {
+        read_now(&mut a, &mut seen);
+        left = try_each(&mut producer, left);
     }
     drop(producer);
-    while poller.poll(|event, _| seen.push(*event)).unwrap() != Poll::Closed {}
+    read_to_the_end(&mut a, &mut seen);
     assert_eq!(seen, [10, 11, 12]);
+}
+
+fn multicast() {
+    let (mut producer, mut dispatcher) = ring(2).then((poller("a"), poller("b"))).start().unwrap();
+    let (mut a, mut b) = (reader(&mut dispatcher, "a"), reader(&mut dispatcher, "b"));
+    let reading = thread::spawn(move || {
+        let seen = read_some(&mut a, 2);
+        (a, seen)
+    });
+    let publishing = thread::spawn(move || {
+        let left = try_each(&mut producer, 10..13);
+        (producer, left)
+    });
+    let mut seen_by_b = read_some(&mut b, 2);
+    let (mut a, mut seen_by_a) = reading.join().unwrap();
+    let (mut producer, mut left) = publishing.join().unwrap();
+    while !left.is_empty() {
+        read_now(&mut a, &mut seen_by_a);
+        read_now(&mut b, &mut seen_by_b);
+        left = try_each(&mut producer, left);
+    }
+    drop(producer);
+    read_to_the_end(&mut a, &mut seen_by_a);
+    read_to_the_end(&mut b, &mut seen_by_b);
+    assert_eq!((seen_by_a, seen_by_b), (vec![10, 11, 12], vec![10, 11, 12]));
 }

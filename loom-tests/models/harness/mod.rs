@@ -7,7 +7,7 @@ mod runner;
 
 use std::process::ExitCode;
 
-pub use model::{Fences, Model};
+pub use model::Model;
 
 /// The main program, given the models of each property.
 pub fn main(models: &[&'static [Model]]) -> ExitCode {

@@ -14,11 +14,13 @@ mod mutation {
     pub(super) use shuttle::sync::atomic::fence;
 }
 
-/// The light side.
+/// The light side: nothing on a kernel without the call, as in life.
 #[cfg_attr(loom, track_caller)]
 pub(in crate::sync) fn compiler() {
-    // ORDERING(DEKKER): stands for what the heavy side's system call does to this thread.
-    mutation::fence(Ordering::SeqCst);
+    if super::is_asymmetric() {
+        // ORDERING(DEKKER): stands for what the heavy side's system call does to this thread.
+        mutation::fence(Ordering::SeqCst);
+    }
 }
 
 #[cfg_attr(loom, track_caller)]

@@ -2,7 +2,8 @@
 //!
 //! An asymmetric pair orders as two full fences do (the light side behaves as if it had been a full
 //! one whenever the heavy side was there to see): so under loom each side is one, and a pair whose
-//! either side is missing is found. What a model cannot tell is whether somebody relies on two
+//! either side is missing is found. On a machine without the system call the light side is nothing,
+//! and a handshake that relies on it is found too. What a model cannot tell is whether somebody relies on two
 //! light sides meeting each other; nothing may, and ARCHITECTURE.md says why nothing does.
 
 use std::sync::atomic::Ordering;
@@ -11,18 +12,21 @@ use std::sync::atomic::Ordering;
 use super::mutation;
 #[cfg(shuttle)]
 mod mutation {
-    pub(super) use shuttle::sync::atomic::fence;
+    pub(super) use shuttle::sync::atomic::{fence, fence as light_fence, fence as heavy_fence};
 }
 
 /// The light side.
 #[cfg_attr(loom, track_caller)]
 pub(in crate::sync) fn compiler() {
-    // ORDERING(DEKKER): stands for what the heavy side's system call does to this thread.
-    mutation::fence(Ordering::SeqCst);
+    // Without the system call there is nothing that makes it more than the compiler's affair.
+    if membarrier::register() {
+        // ORDERING(DEKKER): stands for what the heavy side's system call does to this thread.
+        mutation::light_fence(Ordering::SeqCst);
+    }
 }
 
 #[cfg_attr(loom, track_caller)]
-pub(in crate::sync) fn full() {
+pub(in crate::sync) fn processor() {
     // ORDERING(DEKKER): both sides of a symmetric handshake execute one.
     mutation::fence(Ordering::SeqCst);
 }
@@ -39,6 +43,6 @@ pub(in crate::sync) mod membarrier {
     #[cfg_attr(loom, track_caller)]
     pub(in crate::sync) fn execute() {
         // ORDERING(DEKKER): stands for the system call.
-        mutation::fence(Ordering::SeqCst);
+        mutation::heavy_fence(Ordering::SeqCst);
     }
 }

@@ -13,13 +13,15 @@ use super::mutation;
 #[cfg(shuttle)]
 mod mutation {
     pub(super) use shuttle::sync::atomic::{fence, fence as light_fence, fence as heavy_fence};
+
+    pub(super) fn fences_are_ordered() {}
 }
 
 /// The light side.
 #[cfg_attr(loom, track_caller)]
 pub(in crate::sync) fn compiler() {
     // Without the system call there is nothing that makes it more than the compiler's affair.
-    if membarrier::register() {
+    if super::is_asymmetric() {
         // ORDERING(DEKKER): stands for what the heavy side's system call does to this thread.
         mutation::light_fence(Ordering::SeqCst);
     }
@@ -36,6 +38,7 @@ pub(in crate::sync) mod membarrier {
 
     /// Whether the kernel of this model has the call.
     pub(in crate::sync) fn register() -> bool {
+        mutation::fences_are_ordered();
         crate::sync::model::is_asymmetric()
     }
 

@@ -100,12 +100,28 @@ pub(crate) fn weakened(operation: Operation, order: Ordering) -> Ordering {
     effective(Location::caller(), operation, order).unwrap_or(Ordering::Relaxed)
 }
 
+loom::lazy_static! {
+    /// Written before each fence, and never read: see [`fences_are_ordered`].
+    static ref FENCES: loom::sync::atomic::AtomicUsize = loom::sync::atomic::AtomicUsize::new(0);
+}
+
+/// For the thread that builds a ring, before it shares it.
+///
+/// To loom a fence is no event: it tries no execution only because two fences come in another
+/// order, and so misses that one thread looks between another's store and the fence behind it. Two
+/// stores to one atomic are events whose orders are all tried; one that nobody reads orders nothing
+/// else. The first access to it would, so that is made here.
+pub(crate) fn fences_are_ordered() {
+    let _ = &*FENCES;
+}
+
 macro_rules! fences {
     ($($name:ident $operation:ident),+) => {$(
         /// A fence, unless it is the one to leave out.
         #[track_caller]
         pub(crate) fn $name(order: Ordering) {
             if let Some(order) = effective(Location::caller(), Operation::$operation, order) {
+                FENCES.store(0, Ordering::Relaxed);
                 loom::sync::atomic::fence(order);
             }
         }

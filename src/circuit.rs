@@ -239,15 +239,15 @@ impl Circuit {
         let Some((first, others)) = followed.split_first() else {
             return origin();
         };
-        let mut smallest = self.passed(*first, origin);
+        let mut smallest = self.passed_by(*first, origin);
         for index in others {
-            smallest = smallest.min(self.passed(*index, origin));
+            smallest = smallest.min(self.passed_by(*index, origin));
         }
         smallest
     }
 
     #[inline]
-    fn passed(&self, index: usize, origin: impl Fn() -> u64) -> u64 {
+    fn passed_by(&self, index: usize, origin: impl Fn() -> u64) -> u64 {
         match self.posts[index].cursor.passed() {
             DETACHED => self.through(index, &origin, &mut Seen::default()),
             cursor => cursor,

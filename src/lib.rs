@@ -95,7 +95,7 @@ pub use work::{Access, Exclusive, Shared};
 pub mod model {
     #[cfg(loom)]
     pub use crate::sync::model::mutation::write_log;
-    pub use crate::sync::model::set_asymmetric;
+    pub use crate::sync::model::{Fences, set_fences};
 }
 
 /// Compiles and runs the README's examples.

@@ -36,7 +36,7 @@ pub(crate) fn light() {
 #[inline]
 #[cfg_attr(loom, track_caller)]
 pub(crate) fn full() {
-    barrier::full();
+    barrier::processor();
 }
 
 impl Fences {
@@ -50,7 +50,7 @@ impl Fences {
     pub(crate) fn heavy(self) {
         match self {
             Self::Asymmetric => membarrier::execute(),
-            Self::Symmetric => barrier::full(),
+            Self::Symmetric => barrier::processor(),
         }
     }
 }

@@ -1,6 +1,12 @@
 //! Commands that a check runs.
 
-use std::process::{Command, Stdio};
+use std::{
+    io::Read as _,
+    process::{Command, Output, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 /// Runs a command with its output in view.
 pub fn run(command: &mut Command) -> Result<(), String> {
@@ -22,6 +28,31 @@ pub fn output(command: &mut Command) -> Result<String, String> {
     }
     String::from_utf8(output.stdout)
         .map_err(|_| format!("`{name}` wrote something that is not UTF-8"))
+}
+
+/// Runs a command to its end and hands back what it wrote to its standard output; `None` if it
+/// took longer than `limit` and was ended.
+pub fn within(command: &mut Command, limit: Duration) -> Result<Option<Output>, String> {
+    let name = shown(command);
+    let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+    let mut child = spawned.map_err(|error| format!("`{name}` did not start: {error}"))?;
+    let mut pipe = child.stdout.take().ok_or("no pipe")?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        let mut output = Vec::new();
+        let read = pipe.read_to_end(&mut output);
+        // Nobody listens any more when the time is up.
+        let _ = sender.send(read.map(|_| output));
+    });
+    // The pipe closes when the command ends.
+    let outcome = receiver.recv_timeout(limit);
+    if outcome.is_err() {
+        let _ = child.kill();
+    }
+    let status = child.wait().map_err(|error| format!("`{name}`: {error}"))?;
+    let Ok(read) = outcome else { return Ok(None) };
+    let stdout = read.map_err(|error| format!("`{name}`: {error}"))?;
+    Ok(Some(Output { status, stdout, stderr: Vec::new() }))
 }
 
 /// The command as one would type it.
@@ -46,6 +77,15 @@ mod tests {
     fn failures_name_the_command() {
         let failure = run(&mut Command::new("./no-such-command"));
         assert!(failure.is_err_and(|message| message.contains("`no-such-command` did not start")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn time_is_limited() {
+        let ended = within(Command::new("sleep").arg("60"), Duration::from_millis(50));
+        assert_eq!(ended, Ok(None));
+        let output = within(Command::new("echo").arg("a"), Duration::from_secs(30));
+        assert!(output.is_ok_and(|output| output.is_some_and(|output| output.stdout == b"a\n")));
     }
 
     #[cfg(unix)]

@@ -7,6 +7,7 @@
 mod checks;
 mod command;
 mod finding;
+mod functions;
 mod markdown;
 mod paths;
 mod pipeline;
@@ -15,7 +16,7 @@ mod source;
 
 use std::{env, fmt::Write as _, process::ExitCode};
 
-use checks::CHECKS;
+use checks::{CHECKS, Check, WRITERS};
 use project::Project;
 
 fn main() -> ExitCode {
@@ -27,10 +28,8 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["ci"] => pipeline::run(&Project::here(), CHECKS),
-        [name] => match CHECKS.iter().find(|check| check.name == name) {
-            Some(check) => pipeline::run_one(&Project::here(), check),
-            None => Err(format!("no check is called `{name}`\n\n{}", usage())),
-        },
+        [name] => one_of(CHECKS, name, "no check is called"),
+        [name, "--write"] => one_of(WRITERS, name, "nothing is written by"),
         _ => Err(format!("one check at a time, and no further arguments\n\n{}", usage())),
     };
     match outcome {
@@ -42,13 +41,25 @@ fn main() -> ExitCode {
     }
 }
 
+fn one_of(checks: &[Check], name: &str, or: &str) -> Result<(), String> {
+    match checks.iter().find(|check| check.name == name) {
+        Some(check) => pipeline::run_one(&Project::here(), check),
+        None => Err(format!("{or} `{name}`\n\n{}", usage())),
+    }
+}
+
 /// The commands, in the order in which `ci` runs them.
 fn usage() -> String {
     let mut text = String::from("Usage: cargo xtask <command>\n\n");
     for (name, about) in CHECKS.iter().map(|check| (check.name, check.about)) {
-        let _ = writeln!(text, "  {name:<9} {about}");
+        let _ = writeln!(text, "  {name:<16} {about}");
     }
-    text + "\n  ci        all of the above, in this order, up to the first failure\n"
+    let all = "all of the above, in this order, up to the first failure";
+    let _ = writeln!(text, "\n  {:<16} {all}", "ci");
+    for (name, about) in WRITERS.iter().map(|check| (check.name, check.about)) {
+        let _ = writeln!(text, "\ncargo xtask {name} --write: {about}");
+    }
+    text
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ pub fn run(project: &Project, checks: &[Check]) -> Result<(), String> {
         })?;
         if done + 1 < checks.len() {
             println!("    {}: ok in {}. {summary}", check.name, seconds(took));
-            let _ = writeln!(times, "    {:<9} {:>9}", check.name, seconds(took));
+            let _ = writeln!(times, "    {:<16} {:>9}", check.name, seconds(took));
         }
     }
     Ok(())

@@ -17,6 +17,8 @@ pub struct Token<'a> {
     pub text: &'a str,
     /// Counted from 1.
     pub line: usize,
+    /// Counted from 1, in characters, as the compiler does.
+    pub column: usize,
 }
 
 impl Token<'_> {
@@ -38,8 +40,14 @@ impl Source {
     pub fn tokens(&self) -> Vec<Token<'_>> {
         let mut tokens = Vec::new();
         for (index, code) in self.code.iter().enumerate() {
-            let mut rest = code.trim_start();
+            let mut column = 1;
+            let mut rest = code.as_str();
             while let Some(first) = rest.chars().next() {
+                if first.is_whitespace() {
+                    rest = &rest[first.len_utf8()..];
+                    column += 1;
+                    continue;
+                }
                 let length = if is_word_char(first) {
                     rest.find(|c| !is_word_char(c)).unwrap_or(rest.len())
                 } else if rest.starts_with("::") {
@@ -47,8 +55,10 @@ impl Source {
                 } else {
                     first.len_utf8()
                 };
-                tokens.push(Token { text: &rest[..length], line: index + 1 });
-                rest = rest[length..].trim_start();
+                let (text, behind) = rest.split_at(length);
+                tokens.push(Token { text, line: index + 1, column });
+                column += text.chars().count();
+                rest = behind;
             }
         }
         tokens
@@ -240,6 +250,16 @@ mod tests {
         let source = Source::parse("a\n\n  b::c\n");
         let lines: Vec<_> = source.tokens().iter().map(|token| (token.line, token.text)).collect();
         assert_eq!(lines, [(1, "a"), (3, "b"), (3, "::"), (3, "c")]);
+    }
+
+    #[test]
+    fn tokens_know_their_columns() {
+        let source = Source::parse("f(\"é\", /* ü */ a::b)\n  c");
+        let columns: Vec<_> =
+            source.tokens().iter().map(|token| (token.column, token.text)).collect();
+        let expected =
+            [(1, "f"), (2, "("), (6, ","), (16, "a"), (17, "::"), (19, "b"), (20, ")"), (3, "c")];
+        assert_eq!(columns, expected);
     }
 
     #[test]

@@ -23,7 +23,7 @@ pub fn main(jobs: &[Job], child: &Child) -> ExitCode {
         eprintln!("there is no model `{}`", child.job);
         return ExitCode::FAILURE;
     };
-    slipring::model::set_asymmetric(job.asymmetric);
+    slipring::model::set_fences(job.fences);
     fail_at_once();
     let search = || {
         explorer(job, child).check({

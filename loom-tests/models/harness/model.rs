@@ -1,5 +1,7 @@
 //! What a model is.
 
+use slipring::model::Fences;
+
 /// A small concurrent program, and what must hold at the end of each of its executions.
 #[derive(Clone, Copy)]
 pub struct Model {
@@ -12,28 +14,20 @@ pub struct Model {
     pub bound: Option<usize>,
     /// The same for the full run.
     pub full: Option<usize>,
-    pub fences: Fences,
+    /// It is run once with each.
+    pub fences: &'static [Fences],
     pub body: fn(),
 }
 
-/// Which form of the store-load fence a model runs with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fences {
-    /// The property does not rest on it: the symmetric form.
-    Any,
-    /// Once with each form.
-    Both,
-}
-
 impl Model {
-    /// A model whose executions are all tried.
+    /// A model whose executions are all tried, and whose property does not rest on fences.
     pub const fn exhaustive(
         property: &'static str,
         name: &'static str,
         size: (u8, u8, u8),
         body: fn(),
     ) -> Self {
-        Self { property, name, size, bound: None, full: None, fences: Fences::Any, body }
+        Self { property, name, size, bound: None, full: None, fences: &[Fences::Left], body }
     }
 
     /// The same model, tried with at most so many preemptions; all of them in the full run.
@@ -48,9 +42,9 @@ impl Model {
         self
     }
 
-    /// The same model, once with each form of the store-load fence.
+    /// The same model, once with each form of the store-load fence: its property rests on it.
     pub const fn both_fences(mut self) -> Self {
-        self.fences = Fences::Both;
+        self.fences = &[Fences::Symmetric, Fences::Asymmetric];
         self
     }
 }
@@ -59,24 +53,25 @@ impl Model {
 #[derive(Clone, Copy)]
 pub struct Job {
     pub model: &'static Model,
-    pub asymmetric: bool,
+    pub fences: Fences,
 }
 
 impl Job {
     /// All jobs of these models.
     pub fn all(models: &[&'static [Model]]) -> Vec<Self> {
-        let forms = |model: &'static Model| {
-            let both = model.fences == Fences::Both;
-            [false, true].into_iter().filter(move |asymmetric| both || !asymmetric)
+        let jobs = |model: &'static Model| {
+            model.fences.iter().map(move |fences| Self { model, fences: *fences })
         };
-        let jobs =
-            |model: &'static Model| forms(model).map(move |asymmetric| Self { model, asymmetric });
         models.iter().flat_map(|models| models.iter()).flat_map(jobs).collect()
     }
 
-    /// `p06::one_sleeper`, or `p06::one_sleeper/asymmetric`.
+    /// `p01::attempts`, or `p06::one_sleeper/asymmetric`.
     pub fn name(&self) -> String {
-        let form = if self.asymmetric { "/asymmetric" } else { "" };
+        let form = match self.fences {
+            Fences::Left => "",
+            Fences::Symmetric => "/symmetric",
+            Fences::Asymmetric => "/asymmetric",
+        };
         format!("{}::{}{form}", self.model.property, self.model.name)
     }
 

@@ -2,8 +2,14 @@
 //!
 //! An asymmetric pair orders as two full fences do (the light side behaves as if it had been a full
 //! one whenever the heavy side was there to see): so under loom each side is one, and a pair whose
-//! either side is missing is found. What a model cannot tell is whether somebody relies on two
-//! light sides meeting each other; nothing may, and ARCHITECTURE.md says why nothing does.
+//! either side is missing is found. On a machine without the system call the light side is nothing,
+//! and a handshake that relies on it is found too. What a model cannot tell is whether somebody
+//! relies on two light sides meeting each other; nothing may, and ARCHITECTURE.md says why nothing
+//! does.
+//!
+//! A model whose property does not rest on handshakes runs without any of these fences: loom orders
+//! all sequentially consistent fences among each other so strictly that they would hide a missing
+//! Acquire or Release beside them.
 
 use std::sync::atomic::Ordering;
 
@@ -11,22 +17,27 @@ use std::sync::atomic::Ordering;
 use super::mutation;
 #[cfg(shuttle)]
 mod mutation {
-    pub(super) use shuttle::sync::atomic::fence;
+    pub(super) use shuttle::sync::atomic::{fence, fence as light_fence, fence as heavy_fence};
+
+    pub(super) fn fences_are_ordered() {}
 }
 
-/// The light side: nothing on a kernel without the call, as in life.
+/// The light side.
 #[cfg_attr(loom, track_caller)]
 pub(in crate::sync) fn compiler() {
-    if super::is_asymmetric() {
+    // Without the system call there is nothing that makes it more than the compiler's affair.
+    if super::fences() == super::Fences::Asymmetric {
         // ORDERING(DEKKER): stands for what the heavy side's system call does to this thread.
-        mutation::fence(Ordering::SeqCst);
+        mutation::light_fence(Ordering::SeqCst);
     }
 }
 
 #[cfg_attr(loom, track_caller)]
-pub(in crate::sync) fn full() {
-    // ORDERING(DEKKER): both sides of a symmetric handshake execute one.
-    mutation::fence(Ordering::SeqCst);
+pub(in crate::sync) fn processor() {
+    if super::fences() != super::Fences::Left {
+        // ORDERING(DEKKER): both sides of a symmetric handshake execute one.
+        mutation::fence(Ordering::SeqCst);
+    }
 }
 
 pub(in crate::sync) mod membarrier {
@@ -34,13 +45,14 @@ pub(in crate::sync) mod membarrier {
 
     /// Whether the kernel of this model has the call.
     pub(in crate::sync) fn register() -> bool {
-        crate::sync::model::is_asymmetric()
+        mutation::fences_are_ordered();
+        crate::sync::model::fences() == crate::sync::model::Fences::Asymmetric
     }
 
     /// The heavy side.
     #[cfg_attr(loom, track_caller)]
     pub(in crate::sync) fn execute() {
         // ORDERING(DEKKER): stands for the system call.
-        mutation::fence(Ordering::SeqCst);
+        mutation::heavy_fence(Ordering::SeqCst);
     }
 }

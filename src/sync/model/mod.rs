@@ -15,7 +15,7 @@ pub(crate) use loom as checker;
 #[cfg(shuttle)]
 pub(crate) use shuttle as checker;
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 
 pub(super) mod barrier;
 pub(crate) mod lock;
@@ -59,14 +59,29 @@ impl Backoff {
     pub(crate) fn spin(&self) {}
 }
 
-static ASYMMETRIC: AtomicBool = AtomicBool::new(false);
-
-/// Says which fences the rings of this process use from now on: those of a kernel with
-/// membarrier(2), or of one without.
-pub fn set_asymmetric(asymmetric: bool) {
-    ASYMMETRIC.store(asymmetric, Ordering::SeqCst);
+/// What becomes of the fences of the rings of this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fences {
+    /// As on a machine without membarrier(2).
+    #[default]
+    Symmetric,
+    /// As on a machine with it.
+    Asymmetric,
+    /// They are left out: for models whose property does not rest on them.
+    Left,
 }
 
-pub(super) fn is_asymmetric() -> bool {
-    ASYMMETRIC.load(Ordering::SeqCst)
+static FENCES: AtomicU8 = AtomicU8::new(0);
+
+/// Says what becomes of the fences of rings that are built from now on.
+pub fn set_fences(fences: Fences) {
+    FENCES.store(fences as u8, Ordering::SeqCst);
+}
+
+pub(super) fn fences() -> Fences {
+    match FENCES.load(Ordering::SeqCst) {
+        0 => Fences::Symmetric,
+        1 => Fences::Asymmetric,
+        _ => Fences::Left,
+    }
 }

@@ -7,8 +7,8 @@
 //!
 //! | variable | effect |
 //! |---|---|
-//! | `ORD_LOG=file` | [`write_log`] appends every site met, one a line: `place operation ordering` |
-//! | `ORD_MUT=place operation weaker` | that ordering is weakened to `weaker` there (`Drop` leaves a fence out) |
+//! | `ORD_LOG=file` | [`write_log`] appends every site met, one a line: `file:line:column operation ordering` |
+//! | `ORD_MUT=file:line:column operation weaker` | that ordering is weakened to `weaker` there (`Drop` leaves a fence out) |
 
 use std::{
     collections::BTreeSet,
@@ -28,6 +28,10 @@ pub(crate) enum Operation {
     /// The failed case of a compare-and-swap.
     Failure,
     Fence,
+    /// The light side of an asymmetric pair.
+    LightFence,
+    /// The heavy side.
+    HeavyFence,
 }
 
 impl Operation {
@@ -38,13 +42,18 @@ impl Operation {
             Self::Change => "change",
             Self::Failure => "failure",
             Self::Fence => "fence",
+            Self::LightFence => "light-fence",
+            Self::HeavyFence => "heavy-fence",
         }
     }
 }
 
 /// One ordering to weaken.
 struct Mutation {
-    place: String,
+    /// A path as seen from the repository's root.
+    file: String,
+    line: u32,
+    column: u32,
     operation: String,
     /// `None`: the fence is left out.
     weaker: Option<Ordering>,
@@ -55,8 +64,12 @@ impl Mutation {
         let text = env::var("ORD_MUT").ok()?;
         let words: Vec<&str> = text.split_whitespace().collect();
         let [place, operation, weaker] = words[..] else {
-            panic!("ORD_MUT wants `place operation weaker`, not `{text}`");
+            panic!("ORD_MUT wants `file:line:column operation weaker`, not `{text}`");
         };
+        let number = |text: &str| text.parse().expect("ORD_MUT wants `file:line:column` first");
+        let mut place = place.rsplitn(3, ':');
+        let (column, line) = (place.next().map_or(0, number), place.next().map_or(0, number));
+        let file = place.next().unwrap_or_default().to_owned();
         let weaker = match weaker {
             "Relaxed" => Some(Ordering::Relaxed),
             "Acquire" => Some(Ordering::Acquire),
@@ -65,7 +78,14 @@ impl Mutation {
             "Drop" => None,
             _ => panic!("ORD_MUT knows no ordering `{weaker}`"),
         };
-        Some(Self { place: place.to_owned(), operation: operation.to_owned(), weaker })
+        Some(Self { file, line, column, operation: operation.to_owned(), weaker })
+    }
+
+    /// Asked at every access: the numbers go first.
+    fn concerns(&self, here: &Location<'_>, operation: Operation) -> bool {
+        (here.line(), here.column()) == (self.line, self.column)
+            && operation.name() == self.operation
+            && in_repository(here.file()) == self.file
     }
 }
 
@@ -80,13 +100,36 @@ pub(crate) fn weakened(operation: Operation, order: Ordering) -> Ordering {
     effective(Location::caller(), operation, order).unwrap_or(Ordering::Relaxed)
 }
 
-/// A fence, unless it is the one to leave out.
-#[track_caller]
-pub(crate) fn fence(order: Ordering) {
-    if let Some(order) = effective(Location::caller(), Operation::Fence, order) {
-        loom::sync::atomic::fence(order);
-    }
+loom::lazy_static! {
+    /// Written before each fence, and never read: see [`fences_are_ordered`].
+    static ref FENCES: loom::sync::atomic::AtomicUsize = loom::sync::atomic::AtomicUsize::new(0);
 }
+
+/// For the thread that builds a ring, before it shares it.
+///
+/// To loom a fence is no event: it tries no execution only because two fences come in another
+/// order, and so misses that one thread looks between another's store and the fence behind it. Two
+/// stores to one atomic are events whose orders are all tried; one that nobody reads orders nothing
+/// else. The first access to it would, so that is made here.
+pub(crate) fn fences_are_ordered() {
+    let _ = &*FENCES;
+}
+
+macro_rules! fences {
+    ($($name:ident $operation:ident),+) => {$(
+        /// A fence, unless it is the one to leave out.
+        #[track_caller]
+        pub(crate) fn $name(order: Ordering) {
+            if let Some(order) = effective(Location::caller(), Operation::$operation, order) {
+                FENCES.store(0, Ordering::Relaxed);
+                loom::sync::atomic::fence(order);
+            }
+        }
+    )+};
+}
+
+// Of three kinds, because an accessor executes one or another of them for the same caller.
+fences!(fence Fence, light_fence LightFence, heavy_fence HeavyFence);
 
 fn effective(
     here: &'static Location<'static>,
@@ -100,18 +143,9 @@ fn effective(
         SITES.lock().unwrap_or_else(PoisonError::into_inner).insert(site);
     }
     match MUTATION.get_or_init(Mutation::from_env) {
-        Some(mutation)
-            if mutation.operation == operation.name() && mutation.place == place(here) =>
-        {
-            mutation.weaker
-        }
+        Some(mutation) if mutation.concerns(here, operation) => mutation.weaker,
         _ => Some(order),
     }
-}
-
-/// `src/cursor.rs:33:16`: where a call stands in the repository.
-fn place(here: &Location<'_>) -> String {
-    format!("{}:{}:{}", in_repository(here.file()), here.line(), here.column())
 }
 
 /// A path as seen from the repository's root; the models' crate sees it from a folder below.

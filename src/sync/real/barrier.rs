@@ -11,7 +11,7 @@ pub(in crate::sync) fn compiler() {
 
 /// A fence for compiler and processor.
 #[inline]
-pub(in crate::sync) fn full() {
+pub(in crate::sync) fn processor() {
     // ORDERING(DEKKER): both sides of a symmetric handshake execute one.
     fence(Ordering::SeqCst);
 }

@@ -8,6 +8,7 @@ mod doc;
 mod facade;
 mod fmt;
 mod lines;
+mod ordering_mutants;
 mod orderings;
 mod orders;
 mod package;
@@ -52,8 +53,20 @@ pub const CHECKS: &[Check] = &[
         run: orders::run,
     },
     Check {
+        name: "ordering-mutants",
+        about: "each ordering is needed: some model fails without it",
+        run: ordering_mutants::run,
+    },
+    Check {
         name: "test",
         about: "unit, integration, example and documentation tests",
         run: test::run,
     },
 ];
+
+/// Checks that compare something with what it should be, and with `--write` bring it up to date.
+pub const WRITERS: &[Check] = &[Check {
+    name: "ordering-mutants",
+    about: "the table of what guards which ordering is written",
+    run: ordering_mutants::write,
+}];

@@ -49,6 +49,15 @@ pub fn check(sources: &[(&str, Source)], document: &str) -> (Vec<Finding>, Strin
     (findings, format!("{orderings} orderings on {} edges", table.len()))
 }
 
+/// The edges that the comment nearest above a line names, the line itself included: those of an
+/// ordering that stands there.
+pub fn edges_of(source: &Source, line: usize) -> Vec<String> {
+    let (edges, _) = edges_in("", source);
+    let reach = line.saturating_sub(REACH)..=line;
+    let nearest = edges.iter().map(|(line, _)| *line).filter(|at| reach.contains(at)).max();
+    edges.into_iter().filter(|(at, _)| Some(*at) == nearest).map(|(_, edge)| edge).collect()
+}
+
 /// The edges of the document with their lines.
 fn table(document: &str) -> (BTreeMap<String, usize>, Vec<Finding>) {
     let mut edges = BTreeMap::new();
@@ -224,6 +233,14 @@ mod tests {
         assert!(findings(text, &document).is_empty());
         let text = "// ORDERING(PUBLISH): a.\na.load(Ordering::Acquire);";
         fails(text, &document, "ARCHITECTURE.md:8: no comment in src names the edge GATE");
+    }
+
+    #[test]
+    fn the_nearest_comment_names_the_edges_of_a_line() {
+        let source = Source::parse("// ORDERING(A): a.\n// ORDERING(B, C): b.\nx();\n\n\n\n\n\n");
+        assert_eq!(edges_of(&source, 3), ["B", "C"]);
+        assert_eq!(edges_of(&source, 1), ["A"]);
+        assert!(edges_of(&source, 9).is_empty());
     }
 
     #[test]

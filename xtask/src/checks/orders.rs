@@ -3,15 +3,7 @@
 //! The real ones are the 1/10 sample of the CDNOW purchase history (Fader and Hardie). It is not
 //! part of this repository: the run on it is left out unless the file is found, see [`sample`].
 
-use std::{
-    env,
-    io::Read,
-    path::PathBuf,
-    process::{Command, Stdio},
-    sync::mpsc,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{env, path::PathBuf, process::Command, time::Duration};
 
 use crate::{
     command::{self, shown},
@@ -74,30 +66,12 @@ fn run_example(project: &Project, arguments: &[&str]) -> Result<String, String> 
 /// Runs a command to its end and hands back its output; ends it when it takes longer than `limit`.
 fn within(command: &mut Command, limit: Duration) -> Result<String, String> {
     let name = shown(command);
-    let started = Instant::now();
-    let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
-    let mut child = spawned.map_err(|error| format!("`{name}` did not start: {error}"))?;
-    let mut pipe = child.stdout.take().ok_or("no pipe")?;
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut output = Vec::new();
-        let read = pipe.read_to_end(&mut output);
-        // Nobody listens any more when the time is up.
-        let _ = sender.send(read.map(|_| output));
-    });
-    // The pipe closes when the command ends.
-    let outcome = receiver.recv_timeout(limit);
-    if outcome.is_err() {
-        let _ = child.kill();
-    }
-    let status = child.wait().map_err(|error| format!("`{name}`: {error}"))?;
-    let Ok(output) = outcome else {
-        let seconds = started.elapsed().as_secs();
-        return Err(format!("`{name}` did not end and was stopped after {seconds} s"));
+    let Some(output) = command::within(command, limit)? else {
+        return Err(format!("`{name}` did not end and was stopped after {} s", limit.as_secs()));
     };
-    let output = output.map_err(|error| format!("`{name}`: {error}"))?;
-    let output = String::from_utf8_lossy(&output).into_owned();
-    if status.success() { Ok(output) } else { Err(format!("{output}`{name}` ended with {status}")) }
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let status = output.status;
+    if status.success() { Ok(text) } else { Err(format!("{text}`{name}` ended with {status}")) }
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p06", "whoever_is_followed_leaves", (2, 2, 1), the_followed_leaves)
         .both_fences(),
     Model::exhaustive("p06", "a_producer", (2, 1, 2), a_producer).both_fences(),
-    Model::exhaustive("p06", "two_producers", (3, 1, 2), two_producers).both_fences().bounded(2),
+    Model::exhaustive("p06", "two_producers", (3, 1, 2), two_producers).both_fences().bounded(1),
     Model::exhaustive("p06", "a_producer_behind_two", (3, 1, 2), a_producer_behind_two)
         .both_fences()
         .bounded(3),

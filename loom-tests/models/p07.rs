@@ -29,12 +29,15 @@ pub const MODELS: &[Model] = &[
         .both_fences()
         .bounded(2),
     Model::exhaustive("p07", "shutdown_under_a_producer", (3, 1, 1), shutdown_under_a_producer)
-        .bounded(1),
+        .bounded(1)
+        .both_fences(),
     Model::exhaustive("p07", "the_last_of_two_producers_closes", (2, 2, 2), the_last_closes),
     Model::exhaustive("p07", "halting_under_a_sleeper", (2, 2, 1), halting_under_a_sleeper)
         .both_fences()
         .bounded(3),
-    Model::exhaustive("p07", "halting_a_thread", (2, 2, 2), halting_a_thread).bounded(2),
+    Model::exhaustive("p07", "halting_a_thread", (2, 2, 2), halting_a_thread)
+        .bounded(2)
+        .both_fences(),
 ];
 
 const LONG: Duration = Duration::from_secs(3600);

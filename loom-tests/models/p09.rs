@@ -12,10 +12,14 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p09", "halt_wakes_the_producer", (2, 1, 2), halt_wakes_the_producer)
         .both_fences()
         .bounded(3),
-    Model::exhaustive("p09", "halt_stops_the_others", (3, 2, 1), halt_stops_the_others).bounded(3),
+    Model::exhaustive("p09", "halt_stops_the_others", (3, 2, 1), halt_stops_the_others)
+        .bounded(3)
+        .both_fences(),
     Model::exhaustive("p09", "skip_makes_room", (2, 1, 2), skip_makes_room).both_fences(),
     Model::exhaustive("p09", "two_faults", (2, 2, 1), two_faults).bounded(3),
-    Model::exhaustive("p09", "a_thread_that_panics", (2, 1, 2), a_thread_that_panics).bounded(2),
+    Model::exhaustive("p09", "a_thread_that_panics", (2, 1, 2), a_thread_that_panics)
+        .bounded(2)
+        .both_fences(),
 ];
 
 fn halt_wakes_the_producer() {

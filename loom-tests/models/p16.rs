@@ -16,7 +16,7 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p16", "a_report_while_a_poller_leaves", (2, 2, 2), a_report_beside_a_leaver)
         .bounded(3),
     Model::exhaustive("p16", "a_report_while_a_poller_skips", (2, 2, 2), a_report_beside_a_skipper)
-        .bounded(3),
+        .bounded(2),
 ];
 
 fn room() {

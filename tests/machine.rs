@@ -14,6 +14,10 @@ mod payload;
 mod polling;
 #[path = "machine/publishing.rs"]
 mod publishing;
+#[path = "machine/recipes.rs"]
+mod recipes;
+#[path = "machine/rules.rs"]
+mod rules;
 #[path = "machine/world.rs"]
 mod world;
 
@@ -21,6 +25,7 @@ use common::within_a_minute;
 use ops::{Case, cases};
 use payload::{Counted, Plain};
 use proptest::prelude::*;
+use recipes::recipes;
 use slipring::{Multi, Single};
 
 /// 1,000, or as many as `PROPTEST_CASES` says.
@@ -47,5 +52,10 @@ proptest! {
     #[test]
     fn every_call_returns_what_the_model_foretells(case in cases()) {
         within_a_minute(move || run(&case));
+    }
+
+    #[test]
+    fn the_builder_does_what_its_rules_say(recipe in recipes()) {
+        within_a_minute(move || recipes::run(&recipe));
     }
 }

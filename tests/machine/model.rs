@@ -123,8 +123,6 @@ pub struct Model {
     pub cleared: Option<u64>,
     /// The stations whose handlers the thread is in, the outermost first.
     pub running: Vec<usize>,
-    /// The only producer was in its write closure when the ring was closed.
-    pub wrote_too_late: bool,
 }
 
 impl Model {
@@ -150,7 +148,6 @@ impl Model {
             fault: None,
             cleared: has_hook.then_some(first),
             running: Vec::new(),
-            wrote_too_late: false,
         }
     }
 
@@ -277,7 +274,6 @@ impl Model {
             return Ok(());
         }
         if self.end.is_some() {
-            self.wrote_too_late = true;
             return Err(self.refusal());
         }
         self.claimed = claim.end;

@@ -16,6 +16,8 @@ mod polling;
 mod publishing;
 #[path = "machine/recipes.rs"]
 mod recipes;
+#[path = "machine/rest.rs"]
+mod rest;
 #[path = "machine/rules.rs"]
 mod rules;
 #[path = "machine/world.rs"]
@@ -34,15 +36,12 @@ fn cases_to_run() -> u32 {
 }
 
 fn run(case: &Case) {
-    match case.is_multi {
-        false => {
-            world::run::<Counted, Single>(case);
-            world::run::<Plain, Single>(case);
-        }
-        true => {
-            world::run::<Counted, Multi>(case);
-            world::run::<Plain, Multi>(case);
-        }
+    if case.is_multi {
+        world::run::<Counted, Multi>(case);
+        world::run::<Plain, Multi>(case);
+    } else {
+        world::run::<Counted, Single>(case);
+        world::run::<Plain, Single>(case);
     }
 }
 

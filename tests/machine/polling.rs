@@ -45,8 +45,7 @@ pub struct Run<'a> {
     index: usize,
     from: u64,
     to: u64,
-    whole_slices: bool,
-    start_panics: bool,
+    how: How,
     /// Everything before is handled, skipped or abandoned.
     next: u64,
     /// Failures in a row at the same place.
@@ -129,8 +128,7 @@ impl<E: Payload, C: Kind> World<E, C> {
             index,
             from,
             to,
-            whole_slices: matches!(plan.how, How::Slices),
-            start_panics: matches!(plan.how, How::Handler { start_panics: true }),
+            how: plan.how,
             next: from,
             failures: 0,
             reactions: plan.reactions.iter(),
@@ -139,8 +137,8 @@ impl<E: Payload, C: Kind> World<E, C> {
         };
         self.model.running.push(index);
         let result = match &mut seat {
-            Seat::Reads(poller) => self.poll_shared(poller, plan.how, &mut run),
-            Seat::Mutates(poller) => self.poll_exclusive(poller, plan.how, &mut run),
+            Seat::Reads(poller) => self.poll_shared(poller, &mut run),
+            Seat::Mutates(poller) => self.poll_exclusive(poller, &mut run),
             Seat::Untaken | Seat::Away => unreachable!("only pollers are taken"),
         };
         self.model.running.pop();
@@ -167,12 +165,8 @@ impl<E: Payload, C: Kind> World<E, C> {
         self.check_cleared();
     }
 
-    fn poll_shared(
-        &mut self,
-        poller: &mut Poller<E>,
-        how: How,
-        run: &mut Run<'_>,
-    ) -> Result<Poll, Fault> {
+    fn poll_shared(&mut self, poller: &mut Poller<E>, run: &mut Run<'_>) -> Result<Poll, Fault> {
+        let how = run.how;
         let one =
             |event: &E, at: At<'_>| self.meet(run, Events::Shared(slice::from_ref(event)), at);
         match how {
@@ -187,9 +181,9 @@ impl<E: Payload, C: Kind> World<E, C> {
     fn poll_exclusive(
         &mut self,
         poller: &mut PollerMut<E>,
-        how: How,
         run: &mut Run<'_>,
     ) -> Result<Poll, Fault> {
+        let how = run.how;
         let one = |event: &mut E, at: At<'_>| {
             self.meet(run, Events::Exclusive(slice::from_mut(event)), at)
         };
@@ -212,7 +206,7 @@ impl<E: Payload, C: Kind> World<E, C> {
         run.has_started = true;
         let expected = (run.to - run.from, self.model.backlog(run.index));
         self.expect("size and backlog", &(size as u64, backlog), &expected);
-        if run.start_panics {
+        if matches!(run.how, How::Handler { start_panics: true }) {
             // There is no event to skip: a fault, whatever the policy says.
             let name = self.model.posts[run.index].name.clone();
             self.model.fail(&name, run.from, FaultKind::Panic, message(PanicPayload::Str));
@@ -228,7 +222,8 @@ impl<E: Payload, C: Kind> World<E, C> {
         events: Events<'_, E>,
         at: At<'_>,
     ) -> Result<(), Complaint> {
-        let unit = self.model.next_unit(run.next, run.to, run.whole_slices);
+        let whole_slices = matches!(run.how, How::Slices);
+        let unit = self.model.next_unit(run.next, run.to, whole_slices);
         let Some(unit) = unit.filter(|_| !run.is_broken_off) else {
             self.note(format!("a handler was called once more, {at:?}"));
             return Ok(());
@@ -241,8 +236,10 @@ impl<E: Payload, C: Kind> World<E, C> {
         self.expect("the events", &events.contents(), &expected);
         if let Events::Exclusive(events) = events {
             // Also where the handler fails later: what it wrote stays.
-            events.iter_mut().for_each(|event| event.pass(run.index));
-            unit.clone().for_each(|sequence| self.model.slot(sequence).pass(run.index));
+            for (event, sequence) in events.iter_mut().zip(unit.clone()) {
+                event.pass(run.index);
+                self.model.slot(sequence).pass(run.index);
+            }
         }
         let Some(reaction) = run.reactions.next() else {
             run.succeed(unit.end);

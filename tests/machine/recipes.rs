@@ -401,10 +401,9 @@ fn units() -> impl Strategy<Value = Unit> {
         |(name, thread, mutates, (max_batch, core, wait))| Unit {
             name,
             mutates,
-            // A core is of no effect on a polled station.
-            core: core.filter(|_| thread.is_some()),
             thread,
             max_batch,
+            core,
             wait,
         },
     )
@@ -419,7 +418,9 @@ fn steps() -> impl Strategy<Value = Step> {
     let alone = units().prop_map(|unit| (Shape::Alone, vec![unit]));
     let shapes = prop::sample::select(vec![Shape::List, Shape::Array, Shape::Tuple]);
     let several = (shapes, prop::collection::vec(units(), 0..9)).prop_map(|(shape, mut units)| {
-        units.iter_mut().for_each(|unit| unit.mutates = false);
+        for unit in &mut units {
+            unit.mutates = false;
+        }
         (shape, units)
     });
     (place, prop_oneof![4 => alone, 1 => several]).prop_map(|(place, (shape, units))| Step {

@@ -133,18 +133,14 @@ fn edges(placed: &[Placed<'_>]) -> Result<Vec<Vec<usize>>, BuildError> {
 
 /// For each station which others are before it, however far (Warshall's algorithm).
 fn before(edges: &[Vec<usize>]) -> Vec<Vec<bool>> {
-    let count = edges.len();
-    let mut before = vec![vec![false; count]; count];
-    for (index, followed) in edges.iter().enumerate() {
-        followed.iter().for_each(|other| before[index][*other] = true);
-    }
-    for middle in 0..count {
-        let row = before[middle].clone();
-        for index in 0..count {
-            if before[index][middle] {
-                for (has, also) in before[index].iter_mut().zip(&row) {
-                    *has |= also;
-                }
+    let follows =
+        |followed: &Vec<usize>| (0..edges.len()).map(|at| followed.contains(&at)).collect();
+    let mut before: Vec<Vec<bool>> = edges.iter().map(follows).collect();
+    for middle in 0..edges.len() {
+        let through = before[middle].clone();
+        for row in before.iter_mut().filter(|row| row[middle]) {
+            for (is_before, is_further) in row.iter_mut().zip(&through) {
+                *is_before |= is_further;
             }
         }
     }
@@ -171,7 +167,8 @@ fn bad_option(placed: &[Placed<'_>], cores: &[usize]) -> Option<BuildError> {
         if unit.max_batch == Some(0) {
             return Some(BuildError::NoBatch { station: station() });
         }
-        let core = unit.core.filter(|core| !cores.contains(core))?;
+        // Of no effect on a polled station.
+        let core = unit.core.filter(|core| unit.thread.is_some() && !cores.contains(core))?;
         Some(BuildError::NoSuchCore { station: station(), core, available: cores.to_vec() })
     })
 }

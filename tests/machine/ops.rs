@@ -142,6 +142,9 @@ pub enum After {
     Panic,
 }
 
+/// Operations are nested so deep.
+const DEEPEST: u32 = 2;
+
 fn payloads() -> impl Strategy<Value = Payload> {
     prop::sample::select(vec![Payload::Str, Payload::String, Payload::Loud])
 }
@@ -215,10 +218,12 @@ fn ops(depth: u32) -> BoxedStrategy<Op> {
     let end = prop_oneof![
         2 => Just(Op::Close),
         2 => Just(Op::Halt),
-        1 => any::<bool>().prop_map(|has_time| Op::Shutdown { has_time }),
+        2 => any::<bool>().prop_map(|has_time| Op::Shutdown { has_time }),
         1 => Just(Op::Join),
         1 => Just(Op::DropDispatcher),
     ];
+    // Rare, because not much happens afterwards; less so where it happens in the middle of something.
+    let how_often = if depth == DEEPEST { 2 } else { 12 };
     prop_oneof![
         30 => publishes(depth).prop_map(Op::Publish),
         34 => pollings(depth).prop_map(Op::Poll),
@@ -230,7 +235,7 @@ fn ops(depth: u32) -> BoxedStrategy<Op> {
         1 => Just(Op::TakeUnknown),
         2 => any::<u8>().prop_map(Op::Clone),
         1 => any::<u8>().prop_map(Op::DropProducer),
-        2 => end,
+        how_often => end,
     ]
     .boxed()
 }
@@ -293,7 +298,7 @@ pub fn cases() -> impl Strategy<Value = Case> {
     let hook = prop::option::weighted(0.4, hook.prop_map(|panics_at| Hook { panics_at }));
     let shape = (0_u32..4, first, any::<bool>(), stations, any::<bool>());
     let rest = (prop::option::of(waits()), prop::bool::weighted(0.8));
-    (shape, hook, rest, prop::collection::vec(ops(2), 1..50)).prop_map(
+    (shape, hook, rest, prop::collection::vec(ops(DEEPEST), 1..50)).prop_map(
         |((bits, first, is_multi, mut stations, is_reversed), hook, rest, ops)| {
             order_mutations(&mut stations);
             if is_reversed {

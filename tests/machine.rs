@@ -30,9 +30,9 @@ use proptest::prelude::*;
 use recipes::recipes;
 use slipring::{Multi, Single};
 
-/// 1,000, or as many as `PROPTEST_CASES` says.
+/// 2,000, or as many as `PROPTEST_CASES` says.
 fn cases_to_run() -> u32 {
-    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(1_000)
+    std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(2_000)
 }
 
 fn run(case: &Case) {

@@ -251,9 +251,8 @@ fn order_changes(rng: &mut Rng, plan: &mut Plan) {
 
 /// Has one station, if there is one that can, fail before the ring is up.
 fn fail_to_start(rng: &mut Rng, plan: &mut Plan) {
-    let has_start = |plan: &&mut StationPlan| {
-        matches!(plan.driver, Driver::Thread(Form::With | Form::Handler))
-    };
+    let has_start =
+        |plan: &&mut StationPlan| matches!(plan.driver, Driver::Thread(Form::With | Form::Handler));
     let mut able: Vec<&mut StationPlan> = plan.stations.iter_mut().filter(has_start).collect();
     if !able.is_empty() {
         let index = rng.usize(0..able.len());

@@ -270,7 +270,10 @@ mod tests {
         drop(tokens);
         let even = census.count();
         assert!(even.is_even());
-        assert!(!Count { gone: 3, gone_sum: even.gone_sum.wrapping_add(scattered(1)), ..even }.is_even());
+        assert!(
+            !Count { gone: 3, gone_sum: even.gone_sum.wrapping_add(scattered(1)), ..even }
+                .is_even()
+        );
         // One leaked, the other dropped twice: only the sum tells.
         assert!(!Count { gone_sum: scattered(1).wrapping_mul(2), ..even }.is_even());
     }

@@ -63,9 +63,7 @@ impl<E: Event> Polled for PollerMut<E> {
     fn turn(&mut self, turn: Turn, script: &mut Script) -> Result<Poll, Fault> {
         match turn {
             Turn::Poll | Turn::Read(..) => self.poll(|event, at| script.change(event, at)),
-            Turn::AtMost(limit) => {
-                self.poll_at_most(limit, |event, at| script.change(event, at))
-            }
+            Turn::AtMost(limit) => self.poll_at_most(limit, |event, at| script.change(event, at)),
             Turn::Batch => self.poll_batch(|events, at| script.change_slice(events, at)),
             Turn::Handler => self.poll_handler(script),
         }

@@ -61,8 +61,13 @@ pub fn feed<E: Event, C: Renew>(
     shared: &Arc<Shared>,
 ) -> Ledger {
     let mut rng = Rng::with_seed(plan.seed);
-    let mut desk =
-        Desk { producer: index as u32, next: 0, slots_are_cleared, shared, ledger: Ledger::default() };
+    let mut desk = Desk {
+        producer: index as u32,
+        next: 0,
+        slots_are_cleared,
+        shared,
+        ledger: Ledger::default(),
+    };
     for turn in 0..plan.calls {
         if plan.pause > 0 && turn % plan.pause == 0 {
             thread::yield_now();
@@ -73,7 +78,8 @@ pub fn feed<E: Event, C: Renew>(
         let order = order(&mut rng, plan, producer.capacity());
         if desk.publish(&mut producer, &order) == Answer::Refused(Refusal::Ended) {
             // Once more: what has ended does not begin again.
-            let order = Order { form: Form::One, count: 1, patience: Patience::None, panics_at: None };
+            let order =
+                Order { form: Form::One, count: 1, patience: Patience::None, panics_at: None };
             desk.publish(&mut producer, &order);
             break;
         }
@@ -146,7 +152,7 @@ impl Desk<'_> {
             }
         }));
         if self.slots_are_cleared && dirty > 0 {
-            self.complain(format!("{dirty} slots of a call had not been reset"));
+            self.complain(&format!("{dirty} slots of a call had not been reset"));
         }
         let answer = self.answer(made);
         if order.form == Form::Slice && matches!(answer, Answer::Accepted(_)) {
@@ -158,16 +164,12 @@ impl Desk<'_> {
             Patience::Until(_) => Manner::Timed,
         };
         self.next += order.count as u32;
-        let call =
-            Call { number, count: order.count, manner, was_closed, written, ticks, answer };
+        let call = Call { number, count: order.count, manner, was_closed, written, ticks, answer };
         self.ledger.calls.push(call.clone());
         call.answer
     }
 
-    fn answer(
-        &mut self,
-        made: thread::Result<Result<Range<u64>, PublishError>>,
-    ) -> Answer {
+    fn answer(&mut self, made: thread::Result<Result<Range<u64>, PublishError>>) -> Answer {
         match made {
             Ok(Ok(range)) => Answer::Accepted(range),
             Ok(Err(error)) => {
@@ -176,20 +178,20 @@ impl Desk<'_> {
                 }
                 let refusal = Refusal::from(&error);
                 if refusal == Refusal::Other {
-                    self.complain(format!("refused with: {error}"));
+                    self.complain(&format!("refused with: {error}"));
                 }
                 Answer::Refused(refusal)
             }
             Err(payload) => {
                 if payload.downcast_ref::<&str>() != Some(&ON_PURPOSE) {
-                    self.complain("a publish call panicked by itself".to_owned());
+                    self.complain("a publish call panicked by itself");
                 }
                 Answer::Panicked
             }
         }
     }
 
-    fn complain(&mut self, complaint: String) {
+    fn complain(&mut self, complaint: &str) {
         self.ledger.complaints.push(format!("producer {}: {complaint}", self.producer));
     }
 }

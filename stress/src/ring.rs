@@ -103,11 +103,7 @@ fn changing<E: Event>(script: Script, polled: &mut Vec<Script>) -> Station<E, Ex
     with_options(station, &plan)
 }
 
-fn threaded_reading<E: Event>(
-    form: Form,
-    name: String,
-    mut script: Script,
-) -> Station<E, Reading> {
+fn threaded_reading<E: Event>(form: Form, name: String, mut script: Script) -> Station<E, Reading> {
     match form {
         Form::Each => read(name, move |event: &E, at: At<'_>| script.read(event, at)),
         Form::Batch => {
@@ -130,9 +126,11 @@ fn threaded_changing<E: Event>(
         Form::Batch => {
             update_batch(name, move |events: &mut [E], at: At<'_>| script.change_slice(events, at))
         }
-        Form::With => update_with(name, started(script), |script: &mut Script, event: &mut E, at| {
-            script.change(event, at)
-        }),
+        Form::With => {
+            update_with(name, started(script), |script: &mut Script, event: &mut E, at| {
+                script.change(event, at)
+            })
+        }
         Form::Handler => update_handler(name, move || script),
     }
 }

@@ -25,7 +25,7 @@ const LESS_THAN_DROP_PATIENCE: Duration = Duration::from_secs(9);
 /// What came of a round.
 #[derive(Debug)]
 pub enum Outcome {
-    Ran(Evidence),
+    Ran(Box<Evidence>),
     /// The ring did not start, as planned; what was wrong with that.
     NotStarted(Vec<String>),
 }
@@ -44,14 +44,14 @@ fn run_with<E: Event>(plan: &Plan, shared: &Arc<Shared>) -> Outcome {
             Ok((producer, dispatcher)) => {
                 let mut producers = vec![producer.clone(); plan.producers.len() - 1];
                 producers.push(producer);
-                Outcome::Ran(play(plan, shared, producers, dispatcher, scripts))
+                Outcome::Ran(Box::new(play(plan, shared, producers, dispatcher, scripts)))
             }
             Err(error) => not_started(plan, shared, &error, scripts),
         }
     } else {
         match ring.start() {
             Ok((producer, dispatcher)) => {
-                Outcome::Ran(play(plan, shared, vec![producer], dispatcher, scripts))
+                Outcome::Ran(Box::new(play(plan, shared, vec![producer], dispatcher, scripts)))
             }
             Err(error) => not_started(plan, shared, &error, scripts),
         }

@@ -169,14 +169,7 @@ impl Script {
         event.stamp_mut().trace = left;
     }
 
-    fn note<E: Event>(
-        &mut self,
-        event: &E,
-        sequence: u64,
-        unit: u64,
-        left: u64,
-        outcome: Outcome,
-    ) {
+    fn note<E: Event>(&mut self, event: &E, sequence: u64, unit: u64, left: u64, outcome: Outcome) {
         let (stamp, is_whole, tick) = (event.stamp(), event.is_whole(), self.shared.tick());
         self.testimony.log.push(Entry { sequence, unit, stamp, is_whole, left, outcome, tick });
     }

@@ -59,9 +59,10 @@ impl Totals {
                 let entries = testimony.log.iter().filter(move |entry| entry.outcome == outcome);
                 entries.count() as u64
             };
-            let calls = testimony.log.iter().filter(|entry| {
-                entry.outcome == Outcome::Failed && entry.sequence == entry.unit
-            });
+            let calls = testimony
+                .log
+                .iter()
+                .filter(|entry| entry.outcome == Outcome::Failed && entry.sequence == entry.unit);
             let calls = calls.count() as u64;
             self.handled += count(Outcome::Done);
             self.reader_panics += count(Outcome::GivenBack);

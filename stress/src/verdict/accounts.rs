@@ -56,7 +56,9 @@ fn check_station(
     let (plan, course) = (&case.plan.stations[index], &case.courses[index]);
     let ending = &case.evidence.ending;
     let has_ended = match &plan.driver {
-        Driver::Thread(_) => !matches!(&ending.cause, Cause::TimedOut(running) if running.contains(&plan.name)),
+        Driver::Thread(_) => {
+            !matches!(&ending.cause, Cause::TimedOut(running) if running.contains(&plan.name))
+        }
         Driver::Poller(_) => ending.without_pollers[index],
         Driver::Untaken => true,
     };
@@ -76,17 +78,17 @@ fn check_station(
 }
 
 fn check_ending(case: Case<'_>, wrong: &mut Vec<String>) {
-    let cause = &case.evidence.ending.cause;
-    if let Cause::TimedOut(_) = cause
+    let ended_by = &case.evidence.ending.cause;
+    if let Cause::TimedOut(_) = ended_by
         && !matches!(case.plan.finale.way, crate::plan::Way::Shutdown(_))
         && case.evidence.halts == 0
     {
         wrong.push("the time was up where there was none".to_owned());
     }
-    let is_told = matches!(cause, Cause::Fault(_) | Cause::Dropped { .. });
+    let is_told = matches!(ended_by, Cause::Fault(_) | Cause::Dropped { .. });
     for (index, testimony) in case.evidence.testimonies.iter().enumerate() {
         let name = &case.plan.stations[index].name;
-        let running = matches!(cause, Cause::TimedOut(running) if running.contains(name));
+        let running = matches!(ended_by, Cause::TimedOut(running) if running.contains(name));
         let halts = case.courses[index].halts;
         if halts && testimony.end == End::Thread && !is_told && !running {
             wrong.push(format!("{name}: it halted the ring, and nobody was told of a fault"));

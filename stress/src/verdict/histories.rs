@@ -183,10 +183,12 @@ impl Traces {
 
     /// What the stations before `index` left on an event.
     fn before(&self, index: usize, before: &[usize], sequence: u64) -> u64 {
-        let earlier = self.changing.iter().rev().filter(|(changing, _)| {
-            *changing != index && before.contains(changing)
-        });
-        earlier.filter_map(|(_, left)| left.get(&sequence)).next().copied().unwrap_or(0)
+        let mut earlier = self
+            .changing
+            .iter()
+            .rev()
+            .filter(|(changing, _)| *changing != index && before.contains(changing));
+        earlier.find_map(|(_, left)| left.get(&sequence)).copied().unwrap_or(0)
     }
 
     /// Each event comes as the last station before, or the last attempt, has left it.
@@ -251,9 +253,8 @@ fn check_clock(case: Case<'_>, follows: &[Vec<usize>], wrong: &mut Vec<String>) 
     for (index, testimony) in case.evidence.testimonies.iter().enumerate() {
         let name = &case.plan.stations[index].name;
         for entry in &testimony.log {
-            let is_early = |followed: &usize| {
-                last_looks[*followed].get(&entry.sequence).copied() > entry.tick
-            };
+            let is_early =
+                |followed: &usize| last_looks[*followed].get(&entry.sequence).copied() > entry.tick;
             if follows[index].iter().any(is_early) {
                 wrong.push(format!("{name}: ahead of those before it: {entry:?}"));
             }

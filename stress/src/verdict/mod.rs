@@ -5,8 +5,8 @@ mod accounts;
 mod histories;
 mod reset;
 mod stream;
-
-
+#[cfg(test)]
+mod tests;
 
 use crate::{
     evidence::{Cause, End, Evidence},

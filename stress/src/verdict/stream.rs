@@ -100,15 +100,13 @@ fn complaint(plan: &Plan, call: &Call, has_ended: bool) -> Option<&'static str> 
         Answer::Accepted(range) if range.clone().count() != *count || written != count => {
             Some("not as many events as asked for")
         }
-        Answer::Accepted(_) => None,
         Answer::Panicked if *written == 0 => Some("a panic out of nothing"),
-        Answer::Panicked => None,
-        Answer::Refused(Refusal::TooLarge) if !is_large => Some("a batch that would fit"),
-        Answer::Refused(Refusal::Full) if *manner != Manner::Trying => Some("it should wait"),
-        Answer::Refused(Refusal::TimedOut) if *manner != Manner::Timed => Some("it has no time"),
         // The only producer notices the end when it has written, and publishes nothing then.
         Answer::Refused(Refusal::Ended) if !plan.is_multi && !was_closed && !has_ended => None,
         Answer::Refused(_) if *written > 0 => Some("refused after it was written"),
-        Answer::Refused(_) => None,
+        Answer::Refused(Refusal::TooLarge) if !is_large => Some("a batch that would fit"),
+        Answer::Refused(Refusal::Full) if *manner != Manner::Trying => Some("it should wait"),
+        Answer::Refused(Refusal::TimedOut) if *manner != Manner::Timed => Some("it has no time"),
+        Answer::Accepted(_) | Answer::Panicked | Answer::Refused(_) => None,
     }
 }

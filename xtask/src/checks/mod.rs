@@ -13,6 +13,7 @@ mod orders;
 mod package;
 mod peers;
 mod readme;
+mod stress;
 mod test;
 mod unsafe_code;
 
@@ -52,8 +53,19 @@ pub const CHECKS: &[Check] = &[
         run: orders::run,
     },
     Check {
+        name: "stress",
+        about: "random rings under random misfortune, for a minute",
+        run: stress::run,
+    },
+    Check {
         name: "test",
         about: "unit, integration, example and documentation tests",
         run: test::run,
     },
 ];
+
+/// A check that is told more on the command line.
+pub type RunWith = fn(&Project, &[&str]) -> Result<String, String>;
+
+/// The checks that take arguments. `ci` gives them none.
+pub const WITH_ARGUMENTS: &[(&str, RunWith)] = &[("stress", stress::run_with)];

@@ -6,12 +6,10 @@ use fastrand::Rng;
 use slipring::{GiveUp, Policy, Wait};
 
 use crate::plan::{
-    Awaits, Cargo, Deed, Driver, Failing, Finale, Form, Hook, HookPanic, Placing, Plan, PollerPlan,
-    ProducerPlan, ResetPlan, StagePlan, StationPlan, Trouble, Way, ancestors,
+    AMPLE, Awaits, Cargo, Deed, Driver, Failing, Finale, Form, Hook, HookPanic, Placing, Plan,
+    PollerPlan, ProducerPlan, ResetPlan, StagePlan, StationPlan, Trouble, Way, ancestors,
 };
 
-/// Far more time than any round takes.
-const AMPLE: Duration = Duration::from_mins(10);
 const MOST_STATIONS: usize = 8;
 
 /// The round of this seed.
@@ -145,7 +143,8 @@ fn graph(rng: &mut Rng, count: usize) -> Vec<StagePlan> {
 
 fn producers(rng: &mut Rng, is_multi: bool) -> Vec<ProducerPlan> {
     let count = if is_multi { rng.usize(1..=4) } else { 1 };
-    let most = *pick(rng, &[4, 30, 30, 100]);
+    // Most misfortune comes at a beginning or an end: many short rounds, and a few long ones.
+    let most = if one_in(rng, 50) { 2_000 } else { *pick(rng, &[4, 30, 30, 100]) };
     let producer = |_| ProducerPlan {
         seed: rng.u64(..),
         calls: rng.u32(0..=most),
@@ -177,6 +176,7 @@ fn station(rng: &mut Rng, index: usize, capacity: usize, is_calm: bool) -> Stati
         wait: rng.bool().then(|| wait(rng)),
         policy,
         max_batch: rng.bool().then(|| rng.usize(1..=capacity + 1)),
+        idle_after: one_in(rng, 3).then(|| Duration::from_micros(rng.u64(0..300))),
         failing: failing(rng, policy, is_calm),
         hook_panic,
         release: *pick(rng, &[0, 0, 1, 3]),

@@ -5,6 +5,9 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use slipring::{GiveUp, Policy, Wait};
 
+/// Far more time than any round takes.
+pub const AMPLE: Duration = Duration::from_mins(10);
+
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub seed: u64,
@@ -56,6 +59,7 @@ pub struct StationPlan {
     pub wait: Option<Wait>,
     pub policy: Policy,
     pub max_batch: Option<usize>,
+    pub idle_after: Option<Duration>,
     pub failing: Option<Failing>,
     pub hook_panic: Option<HookPanic>,
     /// Events between two early releases; 0 for none.

@@ -32,6 +32,7 @@ pub trait Polled {
     fn turn(&mut self, turn: Turn, script: &mut Script) -> Result<Poll, Fault>;
     fn wait(&mut self, timeout: Duration);
     fn sequence(&self) -> u64;
+    fn is_over(&self) -> bool;
 }
 
 impl<E: Event> Polled for Poller<E> {
@@ -57,6 +58,10 @@ impl<E: Event> Polled for Poller<E> {
     fn sequence(&self) -> u64 {
         self.sequence()
     }
+
+    fn is_over(&self) -> bool {
+        self.is_over()
+    }
 }
 
 impl<E: Event> Polled for PollerMut<E> {
@@ -75,6 +80,10 @@ impl<E: Event> Polled for PollerMut<E> {
 
     fn sequence(&self) -> u64 {
         self.sequence()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over()
     }
 }
 
@@ -113,9 +122,23 @@ pub fn attend<P: Polled>(mut poller: P, mut script: Script, plan: &PollerPlan) {
             4 => Turn::Handler,
             _ => Turn::Read(rng.u64(0..4), plan.panics && rng.u8(0..3) == 0),
         };
+        let from = poller.sequence();
         match poller.turn(turn, &mut script) {
-            Ok(Poll::Events(_)) => {}
-            Ok(Poll::Closed) => break End::Closed,
+            Ok(Poll::Events(events)) => {
+                let passed = poller.sequence() - from;
+                let most =
+                    if let Turn::AtMost(limit) = turn { limit.max(1) as u64 } else { passed };
+                if events != passed || events > most {
+                    let complaint = format!("{turn:?} passed {passed} events and told {events}");
+                    script.testimony.complaints.push(complaint);
+                }
+            }
+            Ok(Poll::Closed) => {
+                if !poller.is_over() {
+                    script.testimony.complaints.push("closed, and yet not over".to_owned());
+                }
+                break End::Closed;
+            }
             Ok(Poll::Idle | Poll::Gated) if rng.bool() => thread::yield_now(),
             Ok(Poll::Idle | Poll::Gated) => poller.wait(Duration::from_micros(rng.u64(0..2_000))),
             Err(fault) => {

@@ -151,5 +151,8 @@ fn with_options<E, A: Access>(mut station: Station<E, A>, plan: &StationPlan) ->
     if let Some(events) = plan.max_batch {
         station = station.max_batch(events);
     }
+    if let Some(time) = plan.idle_after {
+        station = station.idle_after(time);
+    }
     station
 }

@@ -3,7 +3,7 @@
 use super::Case;
 use crate::{
     evidence::{Account, Cause, End, FaultSeen, ON_PURPOSE, StationAccount},
-    plan::{Driver, Hook},
+    plan::{AMPLE, Driver, Hook, Way},
 };
 
 pub fn check(case: Case<'_>, wrong: &mut Vec<String>) {
@@ -79,11 +79,10 @@ fn check_station(
 
 fn check_ending(case: Case<'_>, wrong: &mut Vec<String>) {
     let ended_by = &case.evidence.ending.cause;
-    if let Cause::TimedOut(_) = ended_by
-        && !matches!(case.plan.finale.way, crate::plan::Way::Shutdown(_))
-        && case.evidence.halts == 0
-    {
-        wrong.push("the time was up where there was none".to_owned());
+    let has_little_time = matches!(case.plan.finale.way, Way::Shutdown(time) if time < AMPLE);
+    // After a halt, a handler that is slow to return is out of time as well.
+    if matches!(ended_by, Cause::TimedOut(_)) && !has_little_time && case.evidence.halts == 0 {
+        wrong.push("the time was up where there was enough".to_owned());
     }
     let is_told = matches!(ended_by, Cause::Fault(_) | Cause::Dropped { .. });
     for (index, testimony) in case.evidence.testimonies.iter().enumerate() {

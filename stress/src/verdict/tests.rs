@@ -28,6 +28,7 @@ fn plan() -> Plan {
         wait: None,
         policy: Policy::retry(1).or_skip(),
         max_batch: None,
+        idle_after: None,
         failing: None,
         hook_panic: None,
         release: 0,
@@ -430,6 +431,9 @@ fn faults_told_wrong() {
     assert_noticed("s0: it halted the ring, and nobody was told of a fault", |plan, evidence| {
         fail(plan, evidence);
         evidence.ending.cause = Cause::Drained;
+    });
+    assert_noticed("the time was up where there was enough", |_, evidence| {
+        evidence.ending.cause = Cause::TimedOut(Vec::new());
     });
 }
 

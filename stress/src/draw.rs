@@ -11,6 +11,8 @@ use crate::plan::{
 };
 
 const MOST_STATIONS: usize = 8;
+/// More calls than a producer comes to before the ring is ended.
+const CALLS_WITHOUT_END: u32 = 20_000;
 
 /// The round of this seed.
 pub fn plan(seed: u64) -> Plan {
@@ -42,6 +44,11 @@ pub fn plan(seed: u64) -> Plan {
         finale: finale(rng, is_calm),
     };
     order_changes(rng, &mut plan);
+    if is_cut_short(&plan) && !one_in(rng, 4) {
+        for producer in &mut plan.producers {
+            producer.calls = CALLS_WITHOUT_END;
+        }
+    }
     if one_in(rng, 60) {
         fail_to_start(rng, &mut plan);
     }
@@ -50,6 +57,12 @@ pub fn plan(seed: u64) -> Plan {
         plan.finale.awaits = Awaits::Nobody;
     }
     plan
+}
+
+/// Whether somebody ends the ring without waiting for the producers: then they are to be at it.
+fn is_cut_short(plan: &Plan) -> bool {
+    let finale = &plan.finale;
+    !plan.troubles.is_empty() || (finale.awaits == Awaits::Nobody && finale.way != Way::Join)
 }
 
 fn pick<'a, T>(rng: &mut Rng, choices: &'a [T]) -> &'a T {
@@ -151,6 +164,7 @@ fn producers(rng: &mut Rng, is_multi: bool) -> Vec<ProducerPlan> {
         panics: *pick(rng, &[0, 0, 3, 10, 30]),
         clones: one_in(rng, 3),
         pause: *pick(rng, &[0, 0, 1, 10]),
+        dawdles: *pick(rng, &[0, 0, 2, 10]),
     };
     (0..count).map(producer).collect()
 }

@@ -49,6 +49,9 @@ pub struct ProducerPlan {
     pub clones: bool,
     /// Calls between two breaks; 0 for none.
     pub pause: u32,
+    /// One in so many events takes its time to be written, so that what others do at the same
+    /// moment comes in between; 0 for none.
+    pub dawdles: u32,
 }
 
 #[derive(Clone, Debug)]

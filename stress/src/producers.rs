@@ -61,10 +61,12 @@ pub fn feed<E: Event, C: Renew>(
     shared: &Arc<Shared>,
 ) -> Ledger {
     let mut rng = Rng::with_seed(plan.seed);
+    let dawdling = Dawdling { one_in: plan.dawdles, events: 0 };
     let mut desk = Desk {
         producer: index as u32,
         next: 0,
         slots_are_cleared,
+        dawdling,
         shared,
         ledger: Ledger::default(),
     };
@@ -118,8 +120,25 @@ struct Desk<'a> {
     next: u32,
     /// Whether a slot must be as the reset hook left it.
     slots_are_cleared: bool,
+    dawdling: Dawdling,
     shared: &'a Arc<Shared>,
     ledger: Ledger,
+}
+
+/// Takes its time over some events.
+#[derive(Clone, Copy, Debug)]
+struct Dawdling {
+    one_in: u32,
+    events: u32,
+}
+
+impl Dawdling {
+    fn event(&mut self) {
+        self.events = self.events.wrapping_add(1);
+        if self.one_in > 0 && self.events.is_multiple_of(self.one_in) {
+            thread::yield_now();
+        }
+    }
 }
 
 impl Desk<'_> {
@@ -131,7 +150,9 @@ impl Desk<'_> {
         let (shared, id, number) = (self.shared, self.producer, self.next);
         let was_closed = shared.is_closed.load(Ordering::Acquire);
         let (mut written, mut ticks, mut dirty) = (0, None, 0);
+        let dawdling = &mut self.dawdling;
         let mut write = |index: usize, event: &mut E| {
+            dawdling.event();
             written += 1;
             dirty += usize::from(event.stamp() != Stamp::CLEAR);
             if let Some(tick) = shared.tick() {

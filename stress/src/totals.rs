@@ -101,7 +101,7 @@ impl fmt::Display for Totals {
         writeln!(f, "skipped    {}, by the reports", self.skipped)?;
         writeln!(f, "left       {}, by the reports", self.left)?;
         writeln!(f, "reset      {} slots", self.cleared)?;
-        writeln!(f, "dropped    {} owned values, each once", self.tokens)?;
+        writeln!(f, "dropped    {} owned values", self.tokens)?;
         writeln!(
             f,
             "panics     {} in write closures, {} in handlers, {} in hooks, {} in reset hooks, {} over \

@@ -216,8 +216,13 @@ fn failing(rng: &mut Rng, policy: Policy, is_calm: bool) -> Option<Failing> {
     if halts && !is_calm && one_in(rng, 2) {
         return None;
     }
-    // A failure that halts is to come late enough for something to have happened.
-    let period = if halts { 97 } else { rng.u64(1..30) };
+    let period = match rng.u32(0..6) {
+        // A failure that halts is to come late enough for something to have happened.
+        _ if halts => 97,
+        // A station that does nothing else: whatever a report says it has handled is wrong.
+        0 => 1,
+        _ => rng.u64(2..30),
+    };
     Some(Failing {
         period,
         phase: rng.u64(0..period),

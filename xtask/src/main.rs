@@ -1,6 +1,7 @@
 //! The checks of this repository: `cargo xtask <check>` runs one, `cargo xtask ci` runs all of them.
 //!
-//! Each check is a file of [`checks`] and a row of [`checks::CHECKS`]. Checks that only read text do
+//! Each check is a file of [`checks`] and a row of [`checks::CHECKS`]; the few that take arguments
+//! are listed in [`checks::WITH_ARGUMENTS`]. Checks that only read text do
 //! so through [`source`] (Rust without comments and strings, and the comments), [`paths`] (the paths
 //! that code names, `use` trees unfolded) and [`markdown`].
 
@@ -16,7 +17,7 @@ mod source;
 
 use std::{env, fmt::Write as _, process::ExitCode};
 
-use checks::{CHECKS, Check, WRITERS};
+use checks::{CHECKS, WITH_ARGUMENTS};
 use project::Project;
 
 fn main() -> ExitCode {
@@ -28,9 +29,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         ["ci"] => pipeline::run(&Project::here(), CHECKS),
-        [name] => one_of(CHECKS, name, "no check is called"),
-        [name, "--write"] => one_of(WRITERS, name, "nothing is written by"),
-        _ => Err(format!("one check at a time, and no further arguments\n\n{}", usage())),
+        [name, ref arguments @ ..] => run_one(name, arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -41,11 +40,18 @@ fn main() -> ExitCode {
     }
 }
 
-fn one_of(checks: &[Check], name: &str, or: &str) -> Result<(), String> {
-    match checks.iter().find(|check| check.name == name) {
-        Some(check) => pipeline::run_one(&Project::here(), check),
-        None => Err(format!("{or} `{name}`\n\n{}", usage())),
+fn run_one(name: &str, arguments: &[&str]) -> Result<(), String> {
+    let Some(check) = CHECKS.iter().find(|check| check.name == name) else {
+        return Err(format!("no check is called `{name}`\n\n{}", usage()));
+    };
+    let project = Project::here();
+    if arguments.is_empty() {
+        return pipeline::run_one(name, || (check.run)(&project));
     }
+    let Some((_, run)) = WITH_ARGUMENTS.iter().find(|(able, _)| *able == name) else {
+        return Err(format!("`{name}` takes no arguments\n\n{}", usage()));
+    };
+    pipeline::run_one(name, || run(&project, arguments))
 }
 
 /// The commands, in the order in which `ci` runs them.
@@ -56,8 +62,8 @@ fn usage() -> String {
     }
     let all = "all of the above, in this order, up to the first failure";
     let _ = writeln!(text, "\n  {:<16} {all}", "ci");
-    for (name, about) in WRITERS.iter().map(|check| (check.name, check.about)) {
-        let _ = writeln!(text, "\ncargo xtask {name} --write: {about}");
+    for (name, _) in WITH_ARGUMENTS {
+        let _ = writeln!(text, "\n`cargo xtask {name} --help` lists what `{name}` can be told.");
     }
     text
 }
@@ -73,6 +79,15 @@ mod tests {
             let rows = text.lines().filter(|line| line.split_whitespace().next() == Some(name));
             assert_eq!(rows.count(), 1, "{name}");
         }
+    }
+
+    #[test]
+    fn only_checks_that_can_take_arguments_do() {
+        assert!(WITH_ARGUMENTS.iter().all(|(able, _)| CHECKS.iter().any(|row| row.name == *able)));
+        let refused = run_one("lines", &["--seconds", "1"]).expect_err("it takes none");
+        assert!(refused.starts_with("`lines` takes no arguments"), "{refused}");
+        let unknown = run_one("nothing", &["--seed"]).expect_err("there is no such check");
+        assert!(unknown.starts_with("no check is called `nothing`"), "{unknown}");
     }
 
     #[test]

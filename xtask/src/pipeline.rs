@@ -20,7 +20,7 @@ pub fn run(project: &Project, checks: &[Check]) -> Result<(), String> {
             println!("\n{done} checks passed in {}:\n{times}", seconds(started.elapsed()));
         }
         println!("\n==> {position} {}: {}", check.name, check.about);
-        let (outcome, took) = timed(project, check);
+        let (outcome, took) = timed(|| (check.run)(project));
         let summary = outcome.map_err(|report| {
             let name = check.name;
             format!(
@@ -37,20 +37,20 @@ pub fn run(project: &Project, checks: &[Check]) -> Result<(), String> {
     Ok(())
 }
 
-/// Runs a single check.
-pub fn run_one(project: &Project, check: &Check) -> Result<(), String> {
-    let (outcome, took) = timed(project, check);
-    let summary = outcome.map_err(|report| format!("check `{}` failed:\n{report}", check.name))?;
+/// Runs a single check, with or without arguments.
+pub fn run_one(name: &str, check: impl FnOnce() -> Result<String, String>) -> Result<(), String> {
+    let (outcome, took) = timed(check);
+    let summary = outcome.map_err(|report| format!("check `{name}` failed:\n{report}"))?;
     // Some checks end with their tool's own words.
     if !summary.is_empty() {
-        println!("{}: ok in {}. {summary}", check.name, seconds(took));
+        println!("{name}: ok in {}. {summary}", seconds(took));
     }
     Ok(())
 }
 
-fn timed(project: &Project, check: &Check) -> (Result<String, String>, Duration) {
+fn timed(check: impl FnOnce() -> Result<String, String>) -> (Result<String, String>, Duration) {
     let started = Instant::now();
-    let outcome = (check.run)(project);
+    let outcome = check();
     (outcome, started.elapsed())
 }
 

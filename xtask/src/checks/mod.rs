@@ -14,6 +14,7 @@ mod orders;
 mod package;
 mod peers;
 mod readme;
+mod stress;
 mod test;
 mod unsafe_code;
 
@@ -58,15 +59,20 @@ pub const CHECKS: &[Check] = &[
         run: ordering_mutants::run,
     },
     Check {
+        name: "stress",
+        about: "random rings under random misfortune, for a minute",
+        run: stress::run,
+    },
+    Check {
         name: "test",
         about: "unit, integration, example and documentation tests",
         run: test::run,
     },
 ];
 
-/// Checks that compare something with what it should be, and with `--write` bring it up to date.
-pub const WRITERS: &[Check] = &[Check {
-    name: "ordering-mutants",
-    about: "the table of what guards which ordering is written",
-    run: ordering_mutants::write,
-}];
+/// A check that is told more on the command line.
+pub type RunWith = fn(&Project, &[&str]) -> Result<String, String>;
+
+/// The checks that take arguments. `ci` gives them none.
+pub const WITH_ARGUMENTS: &[(&str, RunWith)] =
+    &[("ordering-mutants", ordering_mutants::run_with), ("stress", stress::run_with)];

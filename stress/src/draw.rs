@@ -1,0 +1,314 @@
+//! Draws a round from its seed.
+
+use std::{num::NonZero, time::Duration};
+
+use fastrand::Rng;
+use slipring::{GiveUp, Policy, Wait};
+
+use crate::plan::{
+    AMPLE, Awaits, Cargo, Deed, Driver, Failing, Finale, Form, Hook, HookPanic, Placing, Plan,
+    PollerPlan, ProducerPlan, ResetPlan, StagePlan, StationPlan, Trouble, Way, ancestors,
+};
+
+const MOST_STATIONS: usize = 8;
+/// More calls than a producer comes to before the ring is ended.
+const CALLS_WITHOUT_END: u32 = 20_000;
+
+/// The round of this seed.
+pub fn plan(seed: u64) -> Plan {
+    let mut rng = Rng::with_seed(seed);
+    let rng = &mut rng;
+    let stages = stages(rng);
+    let count = stages.iter().map(|stage| stage.stations.len()).sum();
+    let capacity = *pick(rng, &[1, 1, 2, 2, 4, 4, 8, 64]);
+    let first = *pick(rng, &[0, 0, 0, 1, 7, 999, (1 << 34) - 3, (1 << 62) - 9, 1 << 62]);
+    let is_multi = rng.bool();
+    // Most rounds are to end well, or little would be seen of drained rings.
+    let is_calm = one_in(rng, 2);
+    let mut plan = Plan {
+        seed,
+        capacity,
+        first,
+        cargo: if rng.bool() { Cargo::Copied } else { Cargo::Owned },
+        wait: wait(rng),
+        producer_wait: rng.bool().then(|| wait(rng)),
+        is_multi,
+        producers: producers(rng, is_multi),
+        stations: (0..count).map(|index| station(rng, index, capacity, is_calm)).collect(),
+        stages,
+        reset: one_in(rng, 2).then(|| ResetPlan {
+            panics_at: (!is_calm && one_in(rng, 4)).then(|| rng.usize(0..60)),
+        }),
+        has_clock: one_in(rng, 4),
+        troubles: if is_calm { Vec::new() } else { troubles(rng) },
+        finale: finale(rng, is_calm),
+    };
+    order_changes(rng, &mut plan);
+    if is_cut_short(&plan) && !one_in(rng, 4) {
+        for producer in &mut plan.producers {
+            producer.calls = CALLS_WITHOUT_END;
+        }
+    }
+    if one_in(rng, 60) {
+        fail_to_start(rng, &mut plan);
+    }
+    if plan.stations.iter().any(|station| matches!(station.driver, Driver::Untaken)) {
+        // It holds everybody back until the dispatcher goes.
+        plan.finale.awaits = Awaits::Nobody;
+    }
+    plan
+}
+
+/// Whether somebody ends the ring without waiting for the producers: then they are to be at it.
+fn is_cut_short(plan: &Plan) -> bool {
+    let finale = &plan.finale;
+    !plan.troubles.is_empty() || (finale.awaits == Awaits::Nobody && finale.way != Way::Join)
+}
+
+fn pick<'a, T>(rng: &mut Rng, choices: &'a [T]) -> &'a T {
+    &choices[rng.usize(0..choices.len())]
+}
+
+fn one_in(rng: &mut Rng, cases: u32) -> bool {
+    rng.u32(0..cases) == 0
+}
+
+fn wait(rng: &mut Rng) -> Wait {
+    let nap = Duration::from_micros(rng.u64(0..40));
+    let waits = [
+        Wait::Adaptive,
+        Wait::Adaptive,
+        Wait::Spin,
+        Wait::Hint,
+        Wait::Yield,
+        Wait::Backoff,
+        Wait::Sleep(nap),
+        Wait::Block,
+        Wait::Block,
+    ];
+    *pick(rng, &waits)
+}
+
+/// A moment while a round runs, or soon after.
+fn moment(rng: &mut Rng) -> Duration {
+    Duration::from_micros(match rng.u32(0..4) {
+        0 => 0,
+        1 => rng.u64(0..60),
+        2 => rng.u64(0..600),
+        _ => rng.u64(0..4_000),
+    })
+}
+
+fn stages(rng: &mut Rng) -> Vec<StagePlan> {
+    let count = rng.usize(1..=MOST_STATIONS);
+    let sizes = match rng.u32(0..5) {
+        // A chain, side by side, a diamond, layers.
+        0 => vec![1; count],
+        1 => vec![count],
+        2 => vec![1, rng.usize(1..=MOST_STATIONS - 2), 1],
+        3 => layers(rng, count),
+        _ => return graph(rng, count),
+    };
+    let mut next = 0;
+    let stage = |size: usize| {
+        let stations = (next..next + size).collect();
+        next += size;
+        StagePlan { placing: Placing::Then, stations }
+    };
+    sizes.into_iter().map(stage).collect()
+}
+
+fn layers(rng: &mut Rng, count: usize) -> Vec<usize> {
+    let mut sizes = Vec::new();
+    let mut left = count;
+    while left > 0 {
+        let size = rng.usize(1..=left.min(3));
+        sizes.push(size);
+        left -= size;
+    }
+    sizes
+}
+
+/// An acyclic graph, declared in an order of its own.
+fn graph(rng: &mut Rng, count: usize) -> Vec<StagePlan> {
+    let mut order: Vec<usize> = (0..count).collect();
+    if rng.bool() {
+        rng.shuffle(&mut order);
+    }
+    // Who comes `place`-th in the flow is declared `order[place]`-th.
+    let mut stages: Vec<(usize, StagePlan)> = Vec::new();
+    for place in 0..count {
+        let mut after = Vec::new();
+        if place > 0 {
+            after.extend((0..rng.usize(0..=place.min(3))).map(|_| order[rng.usize(0..place)]));
+        }
+        let placing = match &*after {
+            [] => Placing::Branch,
+            // As `then` would place it, if that is where it was declared.
+            [only] if only + 1 == order[place] && rng.bool() => Placing::Then,
+            _ => Placing::After(after),
+        };
+        stages.push((order[place], StagePlan { placing, stations: vec![order[place]] }));
+    }
+    stages.sort_by_key(|(declared, _)| *declared);
+    stages.into_iter().map(|(_, stage)| stage).collect()
+}
+
+fn producers(rng: &mut Rng, is_multi: bool) -> Vec<ProducerPlan> {
+    let count = if is_multi { rng.usize(1..=4) } else { 1 };
+    // Most misfortune comes at a beginning or an end: many short rounds, and a few long ones.
+    let most = if one_in(rng, 50) { 2_000 } else { *pick(rng, &[4, 30, 30, 100]) };
+    let producer = |_| ProducerPlan {
+        seed: rng.u64(..),
+        calls: rng.u32(0..=most),
+        panics: *pick(rng, &[0, 0, 3, 10, 30]),
+        clones: one_in(rng, 3),
+        pause: *pick(rng, &[0, 0, 1, 10]),
+        dawdles: *pick(rng, &[0, 0, 2, 10]),
+    };
+    (0..count).map(producer).collect()
+}
+
+fn station(rng: &mut Rng, index: usize, capacity: usize, is_calm: bool) -> StationPlan {
+    let driver = match rng.u32(0..20) {
+        0..=3 => Driver::Poller(PollerPlan {
+            seed: rng.u64(..),
+            leaves_after: one_in(rng, 3).then(|| rng.u64(0..80)),
+            panics: one_in(rng, 2),
+        }),
+        4 if !is_calm && one_in(rng, 3) => Driver::Untaken,
+        _ => Driver::Thread(*pick(rng, &[Form::Each, Form::Batch, Form::With, Form::Handler])),
+    };
+    let policy = policy(rng, is_calm);
+    let hook = *pick(rng, &[Hook::BatchStart, Hook::Idle, Hook::Stop]);
+    let hook_panic =
+        (!is_calm && one_in(rng, 30)).then(|| HookPanic { hook, call: rng.u32(0..20) });
+    StationPlan {
+        name: format!("s{index}"),
+        mutates: rng.bool(),
+        driver,
+        wait: rng.bool().then(|| wait(rng)),
+        policy,
+        max_batch: rng.bool().then(|| rng.usize(1..=capacity + 1)),
+        idle_after: one_in(rng, 3).then(|| Duration::from_micros(rng.u64(0..300))),
+        failing: failing(rng, policy, is_calm),
+        hook_panic,
+        release: *pick(rng, &[0, 0, 1, 3]),
+        pause: *pick(rng, &[0, 0, 0, 1, 7]),
+    }
+}
+
+fn policy(rng: &mut Rng, is_calm: bool) -> Policy {
+    let times = NonZero::<u32>::MIN.saturating_add(rng.u32(0..3));
+    let then = if is_calm || rng.bool() { GiveUp::Skip } else { GiveUp::Halt };
+    match (rng.bool(), then) {
+        (true, then) => Policy::Retry { times, then },
+        (false, GiveUp::Skip) => Policy::Skip,
+        (false, GiveUp::Halt) => Policy::Halt,
+    }
+}
+
+fn failing(rng: &mut Rng, policy: Policy, is_calm: bool) -> Option<Failing> {
+    if one_in(rng, 2) {
+        return None;
+    }
+    let halts = matches!(policy, Policy::Halt | Policy::Retry { then: GiveUp::Halt, .. });
+    if halts && !is_calm && one_in(rng, 2) {
+        return None;
+    }
+    let period = match rng.u32(0..6) {
+        // A failure that halts is to come late enough for something to have happened.
+        _ if halts => 97,
+        // A station that does nothing else: whatever a report says it has handled is wrong.
+        0 => 1,
+        _ => rng.u64(2..30),
+    };
+    Some(Failing {
+        period,
+        phase: rng.u64(0..period),
+        times: rng.u32(1..=5),
+        panics: rng.bool(),
+        half_done: rng.bool(),
+    })
+}
+
+fn troubles(rng: &mut Rng) -> Vec<Trouble> {
+    let count = usize::from(rng.u8(0..4)).saturating_sub(1);
+    let trouble = |_| Trouble {
+        after: moment(rng),
+        deed: if one_in(rng, 3) { Deed::Halt } else { Deed::Close },
+    };
+    (0..count).map(trouble).collect()
+}
+
+fn finale(rng: &mut Rng, is_calm: bool) -> Finale {
+    let awaits = *pick(rng, &[Awaits::Nobody, Awaits::Producers, Awaits::ProducersAndPollers]);
+    let hasty = if rng.bool() { Duration::ZERO } else { moment(rng) };
+    let way = match rng.u32(0..8) {
+        0..=2 => Way::Join,
+        3 if !is_calm => Way::Shutdown(hasty),
+        3..=5 => Way::Shutdown(AMPLE),
+        _ => Way::Drop,
+    };
+    Finale { after: moment(rng), awaits, way, elsewhere: one_in(rng, 3) }
+}
+
+/// Lets a station change events only where the topology allows it.
+fn order_changes(rng: &mut Rng, plan: &mut Plan) {
+    let before = ancestors(&plan.follows());
+    let is_ordered = |one: usize, other: usize| {
+        one == other || before[one].contains(&other) || before[other].contains(&one)
+    };
+    // In some rounds nobody changes anything: the changes of one station could hide that another
+    // is missing.
+    let changes = !one_in(rng, 4);
+    for index in 0..plan.stations.len() {
+        let is_sound = (0..plan.stations.len()).all(|other| is_ordered(index, other));
+        plan.stations[index].mutates &= changes && is_sound;
+    }
+}
+
+/// Has one station, if there is one that can, fail before the ring is up.
+fn fail_to_start(rng: &mut Rng, plan: &mut Plan) {
+    let has_start =
+        |plan: &&mut StationPlan| matches!(plan.driver, Driver::Thread(Form::With | Form::Handler));
+    let mut able: Vec<&mut StationPlan> = plan.stations.iter_mut().filter(has_start).collect();
+    if !able.is_empty() {
+        let index = rng.usize(0..able.len());
+        able[index].hook_panic = Some(HookPanic { hook: Hook::Start, call: 0 });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_depends_on_its_seed_alone() {
+        for seed in 0..200 {
+            assert_eq!(plan(seed).to_string(), plan(seed).to_string());
+        }
+        assert_ne!(plan(1).to_string(), plan(2).to_string());
+    }
+
+    #[test]
+    fn every_shape_and_every_misfortune_is_drawn() {
+        let plans: Vec<Plan> = (0..2_000).map(plan).collect();
+        let any = |what: &str, is: fn(&Plan) -> bool| assert!(plans.iter().any(is), "{what}");
+        any("one station", |plan| plan.stations.len() == 1);
+        any("eight stations", |plan| plan.stations.len() == 8);
+        any("a change in a graph", |plan| {
+            let in_a_graph = |stage: &StagePlan| matches!(stage.placing, Placing::After(_));
+            plan.stages.iter().any(in_a_graph) && !plan.changing().is_empty()
+        });
+        any("a reset hook that panics", |plan| {
+            plan.reset.is_some_and(|reset| reset.panics_at.is_some())
+        });
+        any("a start that fails", |plan| plan.start_failure().is_some());
+        any("an untaken poller", |plan| {
+            plan.stations.iter().any(|station| matches!(station.driver, Driver::Untaken))
+        });
+        any("a halt", |plan| plan.troubles.iter().any(|trouble| trouble.deed == Deed::Halt));
+        any("no time at all", |plan| plan.finale.way == Way::Shutdown(Duration::ZERO));
+    }
+}

@@ -1,0 +1,153 @@
+//! Pollers at work: every form of polling, batches dropped half-read, and early departures.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread,
+    time::Duration,
+};
+
+use fastrand::Rng;
+use slipring::{At, Fault, Poll, Poller, PollerMut};
+
+use crate::{
+    event::Event,
+    evidence::{End, ON_PURPOSE, Testimony},
+    plan::PollerPlan,
+    script::Script,
+};
+
+/// What one turn of a poller is.
+#[derive(Clone, Copy, Debug)]
+pub enum Turn {
+    Poll,
+    AtMost(usize),
+    Batch,
+    Handler,
+    /// Reads so many events one by one, and panics over the last of them.
+    Read(u64, bool),
+}
+
+/// The two kinds of pollers.
+pub trait Polled {
+    fn turn(&mut self, turn: Turn, script: &mut Script) -> Result<Poll, Fault>;
+    fn wait(&mut self, timeout: Duration);
+    fn sequence(&self) -> u64;
+    fn is_over(&self) -> bool;
+}
+
+impl<E: Event> Polled for Poller<E> {
+    fn turn(&mut self, turn: Turn, script: &mut Script) -> Result<Poll, Fault> {
+        let read = |script: &mut Script, event: &E, at: At<'_>| script.read(event, at);
+        match turn {
+            Turn::Poll => self.poll(|event, at| read(script, event, at)),
+            Turn::AtMost(limit) => self.poll_at_most(limit, |event, at| read(script, event, at)),
+            Turn::Batch => self.poll_batch(|events, at| script.read_slice(events, at)),
+            Turn::Handler => self.poll_handler(script),
+            Turn::Read(limit, panics) => {
+                let taken = take(self, limit, panics, script);
+                // How it stands, if there was nothing to take, only a poll can tell.
+                if taken { Ok(Poll::Idle) } else { self.poll(|event, at| read(script, event, at)) }
+            }
+        }
+    }
+
+    fn wait(&mut self, timeout: Duration) {
+        self.wait(timeout);
+    }
+
+    fn sequence(&self) -> u64 {
+        self.sequence()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over()
+    }
+}
+
+impl<E: Event> Polled for PollerMut<E> {
+    fn turn(&mut self, turn: Turn, script: &mut Script) -> Result<Poll, Fault> {
+        match turn {
+            Turn::Poll | Turn::Read(..) => self.poll(|event, at| script.change(event, at)),
+            Turn::AtMost(limit) => self.poll_at_most(limit, |event, at| script.change(event, at)),
+            Turn::Batch => self.poll_batch(|events, at| script.change_slice(events, at)),
+            Turn::Handler => self.poll_handler(script),
+        }
+    }
+
+    fn wait(&mut self, timeout: Duration) {
+        self.wait(timeout);
+    }
+
+    fn sequence(&self) -> u64 {
+        self.sequence()
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over()
+    }
+}
+
+/// Reads a part of a batch; returns whether there was one.
+fn take<E: Event>(poller: &mut Poller<E>, limit: u64, panics: bool, script: &mut Script) -> bool {
+    let mut reading = || {
+        let Some(mut batch) = poller.read() else { return false };
+        for taken in 1..=limit {
+            let Some(event) = batch.next() else { break };
+            let (stamp, is_whole) = (event.stamp(), event.is_whole());
+            // Only now, because abandoned sequences are passed over on the way to an event.
+            let sequence = batch.sequence() - 1;
+            script.take(stamp, is_whole, sequence, panics && taken == limit);
+        }
+        true
+    };
+    catch_unwind(AssertUnwindSafe(&mut reading)).unwrap_or_else(|payload| {
+        if payload.downcast_ref::<&str>() != Some(&ON_PURPOSE) {
+            script.testimony.complaints.push("reading a batch panicked by itself".to_owned());
+        }
+        true
+    })
+}
+
+/// Polls until the ring has ended or the plan says to leave.
+pub fn attend<P: Polled>(mut poller: P, mut script: Script, plan: &PollerPlan) {
+    let mut rng = Rng::with_seed(plan.seed);
+    let end = loop {
+        if plan.leaves_after.is_some_and(|events| script.testimony.log.len() as u64 >= events) {
+            break End::Left;
+        }
+        let turn = match rng.u8(0..6) {
+            0 | 1 => Turn::Poll,
+            2 => Turn::AtMost(rng.usize(0..4)),
+            3 => Turn::Batch,
+            4 => Turn::Handler,
+            _ => Turn::Read(rng.u64(0..4), plan.panics && rng.u8(0..3) == 0),
+        };
+        let from = poller.sequence();
+        match poller.turn(turn, &mut script) {
+            Ok(Poll::Events(events)) => {
+                let passed = poller.sequence() - from;
+                let most =
+                    if let Turn::AtMost(limit) = turn { limit.max(1) as u64 } else { passed };
+                if events != passed || events > most {
+                    let complaint = format!("{turn:?} passed {passed} events and told {events}");
+                    script.testimony.complaints.push(complaint);
+                }
+            }
+            Ok(Poll::Closed) => {
+                if !poller.is_over() {
+                    script.testimony.complaints.push("closed, and yet not over".to_owned());
+                }
+                break End::Closed;
+            }
+            Ok(Poll::Idle | Poll::Gated) if rng.bool() => thread::yield_now(),
+            Ok(Poll::Idle | Poll::Gated) => poller.wait(Duration::from_micros(rng.u64(0..2_000))),
+            Err(fault) => {
+                script.testimony.fault = Some((&fault).into());
+                break End::Faulted;
+            }
+        }
+    };
+    let Testimony { end: noted, position, .. } = &mut script.testimony;
+    (*noted, *position) = (end, Some(poller.sequence()));
+    drop(poller);
+}

@@ -1,0 +1,124 @@
+//! What all rounds came to.
+
+use std::fmt;
+
+use crate::{
+    evidence::{Answer, Cause, End, Evidence, Outcome},
+    plan::{Driver, Plan, Way},
+};
+
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    pub rounds: u64,
+    not_started: u64,
+    published: u64,
+    abandoned: u64,
+    refused: u64,
+    handled: u64,
+    failures: u64,
+    skipped: u64,
+    left: u64,
+    cleared: u64,
+    write_panics: u64,
+    handler_panics: u64,
+    hook_panics: u64,
+    reset_panics: u64,
+    reader_panics: u64,
+    detaches: u64,
+    closes: u64,
+    halts: u64,
+    faults: u64,
+    joins: u64,
+    shutdowns: u64,
+    timeouts: u64,
+    drops: u64,
+    tokens: u64,
+}
+
+impl Totals {
+    pub fn add_not_started(&mut self) {
+        self.rounds += 1;
+        self.not_started += 1;
+        self.hook_panics += 1;
+    }
+
+    pub fn add(&mut self, plan: &Plan, evidence: &Evidence) {
+        self.rounds += 1;
+        for call in evidence.ledgers.iter().flat_map(|ledger| &ledger.calls) {
+            match &call.answer {
+                Answer::Accepted(range) => self.published += range.end - range.start,
+                Answer::Refused(_) => self.refused += call.count as u64,
+                Answer::Panicked => {
+                    self.write_panics += 1;
+                    self.abandoned += if plan.is_multi { call.count as u64 } else { 0 };
+                }
+            }
+        }
+        for (plan, testimony) in plan.stations.iter().zip(&evidence.testimonies) {
+            let count = |outcome| {
+                let entries = testimony.log.iter().filter(move |entry| entry.outcome == outcome);
+                entries.count() as u64
+            };
+            let calls = testimony
+                .log
+                .iter()
+                .filter(|entry| entry.outcome == Outcome::Failed && entry.sequence == entry.unit);
+            let calls = calls.count() as u64;
+            self.handled += count(Outcome::Done);
+            self.reader_panics += count(Outcome::GivenBack);
+            let panics = plan.failing.is_some_and(|failing| failing.panics);
+            *(if panics { &mut self.handler_panics } else { &mut self.failures }) += calls;
+            self.hook_panics += u64::from(testimony.hook_panicked.is_some());
+            let taken = matches!(plan.driver, Driver::Poller(_));
+            self.detaches += u64::from(taken && testimony.end == End::Left);
+        }
+        if let Some(account) = &evidence.ending.account {
+            self.skipped += account.stations.iter().map(|station| station.skipped).sum::<u64>();
+            self.left += account.stations.iter().map(|station| station.left).sum::<u64>();
+        }
+        self.cleared += evidence.cleared.len() as u64;
+        self.reset_panics += u64::from(evidence.reset_panicked);
+        self.closes += u64::from(evidence.closes);
+        self.halts += u64::from(evidence.halts);
+        self.faults += u64::from(matches!(evidence.ending.cause, Cause::Fault(_)));
+        self.timeouts += u64::from(matches!(evidence.ending.cause, Cause::TimedOut(_)));
+        *(match plan.finale.way {
+            Way::Join => &mut self.joins,
+            Way::Shutdown(_) => &mut self.shutdowns,
+            Way::Drop => &mut self.drops,
+        }) += 1;
+        self.tokens += evidence.count.made;
+    }
+}
+
+impl fmt::Display for Totals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "rounds     {}, of which {} did not start", self.rounds, self.not_started)?;
+        writeln!(f, "published  {}", self.published)?;
+        writeln!(f, "abandoned  {}", self.abandoned)?;
+        writeln!(f, "refused    {}", self.refused)?;
+        writeln!(f, "handled    {}", self.handled)?;
+        writeln!(f, "skipped    {}, by the reports", self.skipped)?;
+        writeln!(f, "left       {}, by the reports", self.left)?;
+        writeln!(f, "reset      {} slots", self.cleared)?;
+        writeln!(f, "dropped    {} owned values", self.tokens)?;
+        writeln!(
+            f,
+            "panics     {} in write closures, {} in handlers, {} in hooks, {} in reset hooks, {} over \
+             batches",
+            self.write_panics,
+            self.handler_panics,
+            self.hook_panics,
+            self.reset_panics,
+            self.reader_panics,
+        )?;
+        writeln!(f, "errors     {}", self.failures)?;
+        writeln!(f, "detaches   {}", self.detaches)?;
+        writeln!(f, "closes     {}, halts {}, faults {}", self.closes, self.halts, self.faults)?;
+        write!(
+            f,
+            "ends       {} joins, {} shutdowns ({} out of time), {} drops",
+            self.joins, self.shutdowns, self.timeouts, self.drops,
+        )
+    }
+}

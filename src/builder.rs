@@ -130,8 +130,8 @@ impl<E: Send + 'static> Builder<E> {
 
     /// A hook that is called for each slot after the last stations have passed it and before it is
     /// used again: the place to let go of what an event holds. It runs on the thread of the
-    /// station that comes last, at the end of its batch, or of a producer that needs the room
-    /// sooner. A panic in it halts the ring.
+    /// station that comes last, at the end of its batch or when it leaves, or of a producer that
+    /// needs the room sooner. A panic in it halts the ring.
     ///
     /// ```
     /// use slipring::{Builder, read};
@@ -284,7 +284,7 @@ fn entrant<E>(
     if max_batch == 0 {
         return Err(BuildError::NoBatch { station: name });
     }
-    if let Some(core) = options.core {
+    if let (Some(core), Some(_)) = (options.core, &engine) {
         let available = thread::cores();
         if !available.contains(&core) {
             return Err(BuildError::NoSuchCore { station: name, core, available });

@@ -221,7 +221,25 @@ impl Circuit {
     /// The first sequence that the last stations have not passed.
     #[inline]
     pub(crate) fn last_passed(&self) -> u64 {
-        self.smallest(&self.last, || self.sequencer.ungated())
+        self.smallest(&self.last, || self.ungated())
+    }
+
+    /// What is published, for those who find that every station has left. Without the event that was
+    /// refused because the ring was closed while it was written: nobody is given that one.
+    #[cold]
+    fn ungated(&self) -> u64 {
+        let published = self.sequencer.ungated();
+        if self.lifecycle.flags().are_closing() {
+            published.min(self.lifecycle.settled_end())
+        } else {
+            published
+        }
+    }
+
+    /// The end of what was claimed so far, or of the stream: a figure, not a permission.
+    pub(crate) fn claimed(&self) -> u64 {
+        let claimed = self.sequencer.claimed();
+        self.end().map_or(claimed, |end| claimed.min(end))
     }
 
     /// What producers follow by one lap.
@@ -379,7 +397,7 @@ impl Circuit {
         if self.lifecycle.is_refusing() {
             return None;
         }
-        let is_published = || self.sequencer.ungated() >= need;
+        let is_published = || self.ungated() >= need;
         self.holder(&self.last, need - 1, &is_published, &mut Seen::default())
     }
 

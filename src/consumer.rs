@@ -149,7 +149,7 @@ impl<E> Seat<E> {
         to: u64,
     ) -> Result<(), Stop> {
         if W::WANTS_BACKLOG {
-            let backlog = self.ring.circuit.sequencer.claimed().max(to) - from;
+            let backlog = self.ring.circuit.claimed().max(to) - from;
             self.hook(|| work.batch_start((to - from) as usize, backlog)).map_err(Stop::Fault)?;
         }
         let Some(skipped) = self.skips.first_in(&self.ring.circuit.skips, from, from, to) else {

@@ -305,7 +305,7 @@ impl<E> Dispatcher<E> {
     /// `Mutates` if it was declared with [`poller_mut`](crate::poller_mut).
     pub fn poller(&mut self, name: &str) -> Result<Poller<E>, PollerError> {
         let index = self.find_poller(name)?;
-        match self.pollers.swap_remove(index) {
+        match self.pollers.remove(index) {
             Untaken::Reading(poller) => Ok(poller),
             other @ Untaken::Mutating(_) => {
                 self.pollers.push(other);
@@ -321,7 +321,7 @@ impl<E> Dispatcher<E> {
     /// [`poller`](crate::poller).
     pub fn poller_mut(&mut self, name: &str) -> Result<PollerMut<E>, PollerError> {
         let index = self.find_poller(name)?;
-        match self.pollers.swap_remove(index) {
+        match self.pollers.remove(index) {
             Untaken::Mutating(poller) => Ok(poller),
             other @ Untaken::Reading(_) => {
                 self.pollers.push(other);
@@ -373,8 +373,8 @@ impl<E> Dispatcher<E> {
     /// in [`shutdown`](Self::shutdown).
     ///
     /// # Deadlocks
-    /// If a producer is alive and nobody drops it: on the same thread, or in a handler of this
-    /// ring. Use [`shutdown`](Self::shutdown) then, which closes the ring itself.
+    /// If a producer is alive and nobody drops it: on the same thread, or in the state of one of
+    /// the handlers. Use [`shutdown`](Self::shutdown) then, which closes the ring itself.
     ///
     /// # Errors
     /// As [`shutdown`](Self::shutdown).

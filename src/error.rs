@@ -37,7 +37,8 @@ pub enum PublishError {
     /// waiting for ever: publishing into a full ring inside one of its own write closures, or
     /// while a [`Batch`](crate::Batch) of it is held; two rings whose handlers feed each other.
     WouldDeadlock {
-        /// The station whose handler made the call.
+        /// A station that this thread is running and that is in the way: where handlers poll other
+        /// stations, the outermost such one.
         station: Arc<str>,
     },
     /// The ring has come to sequence 2^63 - 1 and cannot count further. Build a new one.

@@ -143,8 +143,8 @@ pub trait Handler<E> {
     fn on_start(&mut self) {}
 
     /// Before each batch: `size` events will be handled before the station looks again, of
-    /// `backlog` that are published and not yet handled here (with many producers the events
-    /// still being written count as well).
+    /// `backlog` that are published and not yet handled here. With many producers the events
+    /// still being written count as well in the `backlog`, and abandoned ones in both.
     fn on_batch_start(&mut self, size: usize, backlog: u64) {
         let _ = (size, backlog);
     }

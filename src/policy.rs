@@ -25,7 +25,8 @@ pub enum Policy {
     /// batch handler skips its whole slice.
     Skip,
     /// Calls the handler again for the same event (a batch handler for the same slice), then does
-    /// what `then` says.
+    /// what `then` says. Once the ring is halted, by whomever, it is not called again: the event is
+    /// left.
     Retry {
         /// Further calls after the first one failed.
         times: NonZero<u32>,

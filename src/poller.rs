@@ -153,7 +153,8 @@ impl<E> Poller<E, Shared> {
         self.step(&mut Each::new((), |(): &mut (), event: &E, at: At<'_>| handle(event, at)), limit)
     }
 
-    /// Handles the events that are available as slices, at most two.
+    /// Handles the events that are available as slices: one, or two where the ring wraps, or more
+    /// around abandoned sequences.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
@@ -227,7 +228,8 @@ impl<E> Poller<E, Exclusive> {
         self.step(&mut Each::new((), each), limit)
     }
 
-    /// Handles the events that are available as slices, at most two.
+    /// Handles the events that are available as slices: one, or two where the ring wraps, or more
+    /// around abandoned sequences.
     ///
     /// # Errors
     /// As [`poll`](Self::poll).
@@ -321,7 +323,7 @@ impl<E> Batch<'_, E> {
 
     /// The sequence of the event that [`next`](Self::next) returns next, if there is one.
     pub fn sequence(&self) -> u64 {
-        self.read.at
+        self.seat.ring.circuit.skips.first_kept(self.read.at, self.to)
     }
 
     /// How many events are left, abandoned ones included.

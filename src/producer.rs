@@ -439,8 +439,7 @@ impl<E, C: Claim> Producer<E, C> {
     /// room at any time. Never more than the capacity.
     pub fn room(&self) -> usize {
         let circuit = &self.ring.circuit;
-        let claimed = circuit.sequencer.claimed();
-        let taken = claimed.saturating_sub(circuit.last_passed());
+        let taken = circuit.claimed().saturating_sub(circuit.last_passed());
         circuit.capacity.lap_len().saturating_sub(taken) as usize
     }
 

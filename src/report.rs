@@ -38,7 +38,8 @@ pub struct StationReport {
     pub retried: u64,
     /// Events published and not reached: because of a halt, a deadline, or a poller that left.
     pub left: u64,
-    /// Moves of the cursor, early releases not counted.
+    /// Batches handled to their end; early releases are not counted, nor is a batch that a fault broke
+    /// off.
     pub batches: u64,
 }
 
@@ -54,7 +55,7 @@ impl Report {
     }
 
     pub(crate) fn of(circuit: &Circuit) -> Self {
-        let end = circuit.end().unwrap_or_else(|| circuit.sequencer.claimed());
+        let end = circuit.claimed();
         let abandoned = circuit.skips.count();
         let published = (end - circuit.first).saturating_sub(abandoned);
         let station = |post: &Post| {

@@ -38,6 +38,16 @@ impl Skips {
         self.count.load(Ordering::Relaxed)
     }
 
+    /// The first sequence in `from..to`, all of which this thread has seen published and no station
+    /// has passed, that was not abandoned; `to` if there is none.
+    pub(crate) fn first_kept(&self, from: u64, to: u64) -> u64 {
+        if self.count() == 0 {
+            return from;
+        }
+        let abandoned = self.sequences.lock();
+        (from..to).find(|sequence| !abandoned.contains(sequence)).unwrap_or(to)
+    }
+
     /// The abandoned sequences from `from` on that are still listed.
     fn since(&self, from: u64) -> BTreeSet<u64> {
         self.sequences.lock().range(from..).copied().collect()

@@ -11,8 +11,8 @@ use std::{
 
 use common::{A_MINUTE, Log, abandon, joined, past, polled, turnstile, within_a_minute};
 use slipring::{
-    At, BuildError, Builder, Dispatcher, MultiProducer, Policy, Poll, PublishError, ShutdownCause,
-    Wait, poller, read, read_with,
+    At, BuildError, Builder, Dispatcher, Handler, HandlerError, MultiProducer, Policy, Poll,
+    Producer, PublishError, ShutdownCause, Wait, poller, read, read_with,
 };
 
 /// Lets a producer get to sleep. Whether it does decides only how much is tested.
@@ -464,4 +464,73 @@ fn a_reset_hooks_fault_names_its_event_and_nothing_else_panics() {
     let fault = dispatcher.fault().unwrap();
     assert_eq!((fault.station(), fault.sequence()), ("reset hook", 3));
     assert_eq!(producer.try_publish(|_| ()), Err(PublishError::Halted(fault)));
+}
+
+/// Publishes one event; then a second one while the ring is closed.
+fn refuse_the_second(producer: &mut Producer<u64>, dispatcher: &Dispatcher<u64>) {
+    assert_eq!(producer.publish(|event| *event = 1), Ok(0));
+    let late = producer.publish(|event| {
+        *event = 2;
+        dispatcher.close();
+    });
+    assert_eq!(late, Err(PublishError::Closed));
+}
+
+#[test]
+fn a_refused_event_is_not_given_to_the_reset_hook() {
+    let (tell, told) = mpsc::channel();
+    let (mut producer, mut dispatcher) = Builder::new(8, || 0)
+        .reset(move |event| tell.send(*event).unwrap())
+        .then(poller("mine"))
+        .start()
+        .unwrap();
+    let mine = dispatcher.poller("mine").unwrap();
+    refuse_the_second(&mut producer, &dispatcher);
+    drop(mine);
+    assert_eq!(told.try_iter().collect::<Vec<u64>>(), [1]);
+}
+
+#[test]
+fn a_refused_event_takes_no_room() {
+    let (mut producer, dispatcher) = Builder::new(8, || 0).then(poller("mine")).start().unwrap();
+    refuse_the_second(&mut producer, &dispatcher);
+    assert_eq!(producer.room(), 7);
+}
+
+#[test]
+fn a_refused_event_is_in_nobodys_backlog() {
+    struct Backlog(u64);
+    impl Handler<u64> for Backlog {
+        fn on_batch_start(&mut self, _: usize, backlog: u64) {
+            self.0 = backlog;
+        }
+        fn on_event(&mut self, _: &u64, _: At<'_>) -> Result<(), HandlerError> {
+            Ok(())
+        }
+    }
+    let (mut producer, mut dispatcher) =
+        Builder::new(8, || 0).then(poller("mine")).start().unwrap();
+    let mut mine = dispatcher.poller("mine").unwrap();
+    refuse_the_second(&mut producer, &dispatcher);
+    let mut handler = Backlog(0);
+    assert_eq!(mine.poll_handler(&mut handler), Ok(Poll::Events(1)));
+    assert_eq!(handler.0, 1);
+}
+
+#[test]
+fn a_batch_names_the_sequence_of_its_next_event() {
+    let (mut producer, mut dispatcher) =
+        Builder::new(8, || 0_u64).then(poller("mine").max_batch(8)).start_multi().unwrap();
+    let mut mine = dispatcher.poller("mine").unwrap();
+    abandon(&mut producer);
+    assert_eq!(producer.publish(|event| *event = 7), Ok(1));
+    let mut batch = mine.read().unwrap();
+    assert_eq!(batch.sequence(), 1);
+    assert_eq!(batch.next(), Some(&7));
+}
+
+#[test]
+fn a_polled_station_cannot_be_pinned_wrongly() {
+    let ring = Builder::new(2, || 0_u8).then(poller("mine").pin(usize::MAX));
+    assert!(ring.start().is_ok());
 }

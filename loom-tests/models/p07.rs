@@ -19,6 +19,14 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p07", "closing_under_many_producers", (3, 2, 2), closing_under_many)
         .both_fences()
         .bounded(2),
+    Model::exhaustive(
+        "p07",
+        "a_refused_event_is_not_reset",
+        (3, 2, 1),
+        a_refused_event_is_not_reset,
+    )
+    .both_fences()
+    .bounded(2),
     Model::exhaustive("p07", "two_closers", (3, 1, 1), two_closers).both_fences().bounded(2),
     Model::exhaustive("p07", "a_closed_ring_wakes_its_readers", (2, 1, 0), wakes_its_readers)
         .both_fences()
@@ -100,6 +108,29 @@ fn closing_under_many() {
     accepted.sort_unstable();
     assert_eq!(seen, accepted);
     drop(dispatcher);
+}
+
+/// Every station has left, and the reset hook follows what is published: but not a refused event.
+fn a_refused_event_is_not_reset() {
+    let cleared = Log::default();
+    let hook = {
+        let cleared = Arc::clone(&cleared);
+        move |slot: &mut u64| cleared.lock().unwrap().push(*slot)
+    };
+    let (mut producer, mut dispatcher) =
+        ring(2).reset(hook).then(poller("leaves")).start().unwrap();
+    let leaves = reader(&mut dispatcher, "leaves");
+    let publishing = thread::spawn(move || {
+        let accepted = publish_until_closed(&mut producer, 10..11);
+        (producer, accepted)
+    });
+    let leaving = thread::spawn(move || drop(leaves));
+    dispatcher.close();
+    leaving.join().unwrap();
+    let (producer, accepted) = publishing.join().unwrap();
+    drop(producer);
+    let cleared = taken(&cleared);
+    assert!(accepted.starts_with(&cleared), "{cleared:?} of {accepted:?}");
 }
 
 /// The end is settled once, whoever comes first.

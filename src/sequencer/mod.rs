@@ -58,7 +58,7 @@ impl Sequencer {
 
     /// The end of what was claimed so far: a figure, not a permission.
     pub(crate) fn claimed(&self) -> u64 {
-        self.multi.as_ref().map_or_else(|| self.single.published(), MultiSequencer::claimed)
+        self.multi.as_ref().map_or_else(|| self.single.glance(), MultiSequencer::claimed)
     }
 
     /// Refuses claims from now on, where claims are visible, and returns the end of what will

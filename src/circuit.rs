@@ -321,7 +321,9 @@ impl Circuit {
         }
         followed.iter().find_map(|index| {
             let post = &self.posts[*index];
-            match post.cursor.passed() {
+            // Only a glance: it tells whose bell to sleep at, and whether to sleep at all, which the
+            // fences of the bell order; what may be touched is found by another look.
+            match post.cursor.glance() {
                 DETACHED if !seen.is_first_time(*index) => None,
                 DETACHED => self.holder(&post.follows, from, is_published, seen),
                 cursor => (cursor <= from).then_some(&post.bell),

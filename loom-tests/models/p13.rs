@@ -15,7 +15,53 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p13", "taken_out", (2, 1, 2), taken_out).bounded(3),
     Model::exhaustive("p13", "abandoned", (2, 2, 2), abandoned),
     Model::exhaustive("p13", "reset", (2, 1, 2), reset),
+    Model::exhaustive("p13", "reset_by_the_later_of_two", (2, 2, 1), reset_by_the_later_of_two),
+    Model::exhaustive("p13", "reset_of_what_nobody_read", (2, 1, 2), reset_of_what_nobody_read),
 ];
+
+/// Of two stations that pass a slot at the same time, one at least sees that both have.
+fn reset_by_the_later_of_two() {
+    let counter = Arc::new(());
+    let (mut producer, mut dispatcher) = Builder::<Counted>::with_defaults(2)
+        .reset(|slot| *slot = None)
+        .then((poller("a"), poller("b")))
+        .start()
+        .unwrap();
+    producer.publish(|slot| *slot = Some(Arc::clone(&counter))).unwrap();
+    let mut a = dispatcher.poller("a").unwrap();
+    let mut b = dispatcher.poller("b").unwrap();
+    let passing = thread::spawn(move || {
+        a.poll(|content, _| assert!(content.is_some())).unwrap();
+        a
+    });
+    b.poll(|content, _| assert!(content.is_some())).unwrap();
+    let a = passing.join().unwrap();
+    assert_eq!(Arc::strong_count(&counter), 1, "what both have passed is dropped at once");
+    drop((producer, a, b, dispatcher));
+}
+
+/// Every station has left: whoever runs the hook has seen what the producer wrote.
+fn reset_of_what_nobody_read() {
+    let counter = Arc::new(());
+    let (mut producer, mut dispatcher) = Builder::<Counted>::with_defaults(1)
+        .reset(|slot| *slot = None)
+        .then(poller("a"))
+        .start()
+        .unwrap();
+    let a = dispatcher.poller("a").unwrap();
+    let publishing = {
+        let counter = Arc::clone(&counter);
+        thread::spawn(move || {
+            for _ in 0..2 {
+                let _ = producer.try_publish(|slot| *slot = Some(Arc::clone(&counter)));
+            }
+            producer
+        })
+    };
+    drop(a);
+    drop((publishing.join().unwrap(), dispatcher));
+    assert_eq!(Arc::strong_count(&counter), 1);
+}
 
 /// Content that can be counted: each event holds one handle of the counter.
 type Counted = Option<Arc<()>>;

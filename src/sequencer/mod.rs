@@ -62,8 +62,10 @@ impl Sequencer {
     }
 
     /// Refuses claims from now on, where claims are visible, and returns the end of what will
-    /// ever be published. For [`Lifecycle::settle`](crate::lifecycle::Lifecycle::settle).
+    /// ever be published. For [`Lifecycle::settle`](crate::lifecycle::Lifecycle::settle), whose fence
+    /// makes sure that an event is found here or refused; it is only a number, with which nobody
+    /// gets at a slot.
     pub(crate) fn close(&self) -> u64 {
-        self.multi.as_ref().map_or_else(|| self.single.published(), MultiSequencer::close)
+        self.multi.as_ref().map_or_else(|| self.single.glance(), MultiSequencer::close)
     }
 }

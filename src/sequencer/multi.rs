@@ -101,19 +101,21 @@ impl MultiSequencer {
     /// them: a slot may be written again only after its last writer is done.
     #[cold]
     pub(crate) fn prefix(&self) -> u64 {
-        // ORDERING(PREFIX): Acquire, pairs with the Release below: what another producer saw
-        // published happened before what this one does to those slots.
-        let known = self.prefix.load(Ordering::Acquire);
+        // ORDERING(PREFIX): Relaxed: a place to start from. Below, this thread acquires what those
+        // have seen who brought the prefix here or further.
+        let known = self.prefix.load(Ordering::Relaxed);
         let end = self.available(known, known + self.capacity.lap_len());
-        // ORDERING(PREFIX): Release hands on what this producer has acquired from the marks;
-        // Acquire takes over what another one has, if it was further.
+        // ORDERING(PREFIX): pairs with itself. Release hands on what this producer has acquired
+        // from the marks; Acquire takes over what the others have: what they saw published
+        // happened before what this one does to those slots.
         self.prefix.fetch_max(end, Ordering::AcqRel).max(end)
     }
 
     /// A station that saw everything before `sequence` published is about to leave.
     pub(super) fn keep_prefix(&self, sequence: u64) {
-        // ORDERING(PREFIX): Release, pairs with the Acquire in `prefix`, as the other one there.
-        self.prefix.fetch_max(sequence, Ordering::Release);
+        // ORDERING(PREFIX): Relaxed: who asks for the prefix has acquired, by CURSOR, the departure
+        // of every station, and with it what they have seen published.
+        self.prefix.fetch_max(sequence, Ordering::Relaxed);
     }
 
     #[inline]

@@ -20,14 +20,15 @@ pub struct Model {
 }
 
 impl Model {
-    /// A model whose executions are all tried, and whose property does not rest on fences.
+    /// A model whose executions are all tried, and whose property does not rest on the asymmetric
+    /// fence.
     pub const fn exhaustive(
         property: &'static str,
         name: &'static str,
         size: (u8, u8, u8),
         body: fn(),
     ) -> Self {
-        Self { property, name, size, bound: None, full: None, fences: &[Fences::Left], body }
+        Self { property, name, size, bound: None, full: None, fences: &[Fences::Bare], body }
     }
 
     /// The same model, tried with at most so many preemptions; all of them in the full run.
@@ -68,7 +69,7 @@ impl Job {
     /// `p01::attempts`, or `p06::one_sleeper/asymmetric`.
     pub fn name(&self) -> String {
         let form = match self.fences {
-            Fences::Left => "",
+            Fences::Bare => "",
             Fences::Symmetric => "/symmetric",
             Fences::Asymmetric => "/asymmetric",
         };

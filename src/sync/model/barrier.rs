@@ -7,9 +7,10 @@
 //! relies on two light sides meeting each other; nothing may, and ARCHITECTURE.md says why nothing
 //! does.
 //!
-//! A model whose property does not rest on handshakes runs without any of these fences: loom orders
-//! all sequentially consistent fences among each other so strictly that they would hide a missing
-//! Acquire or Release beside them.
+//! A model whose property does not rest on handshakes runs with *bare* fences: the machine has the
+//! system call, and the light side is as weak as it is when no heavy side is there to see, which is
+//! nothing at all. loom orders sequentially consistent fences among each other so strictly that they
+//! would hide a missing Acquire or Release beside them.
 
 use std::sync::atomic::Ordering;
 
@@ -34,10 +35,8 @@ pub(in crate::sync) fn compiler() {
 
 #[cfg_attr(loom, track_caller)]
 pub(in crate::sync) fn processor() {
-    if super::fences() != super::Fences::Left {
-        // ORDERING(DEKKER): both sides of a symmetric handshake execute one.
-        mutation::fence(Ordering::SeqCst);
-    }
+    // ORDERING(DEKKER): both sides of a symmetric handshake execute one.
+    mutation::fence(Ordering::SeqCst);
 }
 
 pub(in crate::sync) mod membarrier {
@@ -46,7 +45,7 @@ pub(in crate::sync) mod membarrier {
     /// Whether the kernel of this model has the call.
     pub(in crate::sync) fn register() -> bool {
         mutation::fences_are_ordered();
-        crate::sync::model::fences() == crate::sync::model::Fences::Asymmetric
+        crate::sync::model::fences() != crate::sync::model::Fences::Symmetric
     }
 
     /// The heavy side.

@@ -67,8 +67,9 @@ pub enum Fences {
     Symmetric,
     /// As on a machine with it.
     Asymmetric,
-    /// They are left out: for models whose property does not rest on them.
-    Left,
+    /// As there, but the light fence orders nothing, not even beside a heavy one: for models whose
+    /// property does not rest on such a pair.
+    Bare,
 }
 
 static FENCES: AtomicU8 = AtomicU8::new(0);
@@ -82,6 +83,6 @@ pub(super) fn fences() -> Fences {
     match FENCES.load(Ordering::SeqCst) {
         0 => Fences::Symmetric,
         1 => Fences::Asymmetric,
-        _ => Fences::Left,
+        _ => Fences::Bare,
     }
 }

@@ -92,10 +92,9 @@ fn take<E: Event>(poller: &mut Poller<E>, limit: u64, panics: bool, script: &mut
     let mut reading = || {
         let Some(mut batch) = poller.read() else { return false };
         for taken in 1..=limit {
+            let sequence = batch.sequence();
             let Some(event) = batch.next() else { break };
             let (stamp, is_whole) = (event.stamp(), event.is_whole());
-            // Only now, because abandoned sequences are passed over on the way to an event.
-            let sequence = batch.sequence() - 1;
             script.take(stamp, is_whole, sequence, panics && taken == limit);
         }
         true

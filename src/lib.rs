@@ -38,6 +38,8 @@
 //! | choose how threads wait | [`Wait`] |
 //! | end it | [`Dispatcher`], [`Report`], [`ShutdownError`] |
 //!
+//! How each protocol works, what race it survives and which model proves it: [`protocols`].
+//!
 //! # Guarantees
 //!
 //! * Publishing an event happens before every station's handling of it, and a station's handling
@@ -63,6 +65,8 @@ mod lifecycle;
 mod policy;
 mod poller;
 mod producer;
+#[cfg(doc)]
+pub mod protocols;
 mod report;
 mod ring;
 mod sequence;

@@ -52,6 +52,20 @@ impl Project {
         paths.into_iter().map(|path| self.read(&path).map(|text| (path, text))).collect()
     }
 
+    /// Where cargo puts, or is to put, this part of what it builds.
+    pub fn built(&self, relative: &str) -> Result<PathBuf, String> {
+        Ok(self.target_folder()?.join(relative))
+    }
+
+    fn target_folder(&self) -> Result<PathBuf, String> {
+        const KEY: &str = "\"target_directory\":\"";
+        let metadata = ["metadata", "--format-version", "1", "--no-deps"];
+        let metadata = crate::command::output(&mut self.cargo(&metadata))?;
+        let folder = metadata.split_once(KEY).and_then(|(_, rest)| rest.split_once('"'));
+        let folder = folder.map(|(folder, _)| folder.replace("\\\\", "\\"));
+        folder.map(PathBuf::from).ok_or_else(|| "cargo names no target folder".to_owned())
+    }
+
     /// `cargo` with these arguments, at the root.
     pub fn cargo(&self, arguments: &[&str]) -> Command {
         let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());

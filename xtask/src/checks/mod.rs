@@ -14,6 +14,7 @@ mod orders;
 mod package;
 mod peers;
 mod readme;
+mod sanitizers;
 mod stress;
 mod test;
 mod unsafe_code;
@@ -57,6 +58,11 @@ pub const CHECKS: &[Check] = &[
         name: "ordering-mutants",
         about: "each ordering is needed: some model fails without it",
         run: ordering_mutants::run,
+    },
+    Check {
+        name: "sanitizers",
+        about: "orders and the stress machine under valgrind, the sanitizers, Miri",
+        run: sanitizers::run,
     },
     Check {
         name: "stress",

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 const USAGE: &str = "\
-Usage: models [--full] [--list] [FILTER]...
+Usage: models [--full] [--write-table] [--list] [FILTER]...
 
 Runs the models whose name contains one of the filters, or all. With --full without bounds on
-preemptions, but for the few models whose searches would not end.";
+preemptions, but for the few models whose searches would not end.
+A run of all compares the table in the README with what it found, or writes it.";
 
 pub enum Command {
     List,
@@ -18,6 +19,7 @@ pub enum Command {
 #[derive(Default)]
 pub struct Run {
     pub full: bool,
+    pub write_table: bool,
     pub filters: Vec<String>,
 }
 
@@ -41,6 +43,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Command, String>
         let mut value = || arguments.next().ok_or_else(|| format!("{argument} wants a value"));
         match &*argument {
             "--list" => list = true,
+            "--write-table" => run.write_table = true,
             "--full" => (run.full, child.full) = (true, true),
             // One job here: what the runner and `cargo xtask ordering-mutants` start.
             "--run" => (child.job, is_child) = (value()?, true),

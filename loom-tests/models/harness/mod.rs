@@ -4,6 +4,7 @@ mod child;
 mod command_line;
 mod model;
 mod runner;
+mod table;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,13 @@
 //! Many models, as many at once as there are cores, and a table of what was searched.
 
 use std::{
+    collections::BTreeMap,
     env, io,
     process::{Command, ExitCode, Output},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -12,6 +16,7 @@ use super::{
     child::{EXECUTIONS, FAILED_IN},
     command_line::Run,
     model::Job,
+    table,
 };
 
 pub fn main(jobs: &[Job], run: &Run) -> ExitCode {
@@ -24,14 +29,16 @@ pub fn main(jobs: &[Job], run: &Run) -> ExitCode {
         "model", "thr", "ring", "events", "preemptions", "executions", "seconds"
     );
     let started = Instant::now();
-    let (next, failed, executions) =
-        (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let searched = Mutex::new(BTreeMap::new());
     let work = || {
-        while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(job) = jobs.get(index) else { return };
             match judge(job, run.full) {
                 Ok((count, time)) => {
-                    executions.fetch_add(count, Ordering::Relaxed);
                     println!("{}", row(job, run.full, count, time));
+                    searched.lock().expect("nobody panics with it").insert(index, (*job, count));
                 }
                 Err(report) => {
                     failed.fetch_add(1, Ordering::Relaxed);
@@ -45,11 +52,22 @@ pub fn main(jobs: &[Job], run: &Run) -> ExitCode {
             scope.spawn(work);
         }
     });
-    let (failed, executions) = (failed.into_inner(), executions.into_inner());
+    let mut failed = failed.into_inner();
+    let searched = searched.into_inner().expect("nobody panics with it");
+    let searched: Vec<(Job, usize)> = searched.into_values().collect();
+    if failed == 0
+        && run.filters.is_empty()
+        && !run.full
+        && let Err(message) = table::settle(&searched, run.write_table)
+    {
+        println!("{message}");
+        failed = 1;
+    }
     println!(
-        "\ntest result: {}. {} passed; {failed} failed; {executions} executions; finished in {:.2}s",
+        "\ntest result: {}. {} passed; {failed} failed; {} executions; finished in {:.2}s",
         if failed == 0 { "ok" } else { "FAILED" },
-        jobs.len() - failed,
+        searched.len(),
+        searched.iter().map(|(_, count)| count).sum::<usize>(),
         started.elapsed().as_secs_f64(),
     );
     if failed == 0 && !jobs.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

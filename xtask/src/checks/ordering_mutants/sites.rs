@@ -83,6 +83,7 @@ pub fn sites(sources: &[(&str, Source)]) -> (Vec<Site>, Vec<Finding>) {
     let mut findings: Vec<Finding> =
         protocol.iter().flat_map(|(_, code)| code.findings.clone()).collect();
     findings.extend(without_counterpart(&faces, &protocol));
+    findings.extend(only_in_the_model(&faces, &protocol));
     let accessors = accessors(&protocol);
     findings.extend(unfindable(&protocol, &accessors));
     let (sites, ambiguous) = resolve(&protocol, &accessors);
@@ -117,6 +118,33 @@ fn without_counterpart(faces: &[(&str, Code<'_>)], protocol: &[(&str, Code<'_>)]
                     "no function of this name in {wanted} has a {operation} {order} and \
                      `#[cfg_attr(loom, track_caller)]`, so no model can tell what this one is for"
                 );
+                findings.push(Finding::new(file, operand.position.0, message));
+            }
+        }
+    }
+    findings
+}
+
+/// Fences that models execute and the real face has not: what was proved would not be what runs.
+/// The heavy side of the asymmetric fence stands for a system call, and is left out.
+fn only_in_the_model(faces: &[(&str, Code<'_>)], protocol: &[(&str, Code<'_>)]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (real_file, real) in faces {
+        let Some(wanted) = counterpart(real_file, real) else { continue };
+        let model = protocol.iter().filter(|(file, _)| *file == wanted);
+        for (file, operand) in
+            model.flat_map(|(file, code)| code.operands.iter().map(move |o| (file, o)))
+        {
+            let name = |operand: &Operand<'_>| operand.function.as_ref().map(|f| f.name.to_owned());
+            let is_the_same = |other: &Operand<'_>| {
+                (name(other), other.operation, other.order)
+                    == (name(operand), operand.operation, operand.order)
+            };
+            if operand.operation != Operation::HeavyFence && !real.operands.iter().any(is_the_same)
+            {
+                let (operation, order) = (operand.operation, operand.order);
+                let message =
+                    format!("{real_file} has no {operation} {order} in a function of this name");
                 findings.push(Finding::new(file, operand.position.0, message));
             }
         }
@@ -370,5 +398,14 @@ mod tests { fn d() { c.cursor.passed(); } }
         let untracked = model.replace("#[cfg_attr(loom, track_caller)]", "");
         fails(&[files[0], (files[1].0, &untracked)], "src/sync/real/barrier.rs:1: no function of");
         fails(&[files[0]], "src/sync/real/barrier.rs:1: no function of this name");
+        let gone = "fn full() {} fn other() { fence(Ordering::Acquire); }";
+        let (_, findings) = read(&[(files[0].0, gone), files[1], files[3]]);
+        let shown: Vec<String> = findings.iter().map(Finding::to_string).collect();
+        assert!(
+            shown.iter().any(|line| {
+                line.contains("barrier.rs:4: src/sync/real/barrier.rs has no fence SeqCst")
+            }),
+            "{shown:?}"
+        );
     }
 }

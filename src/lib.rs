@@ -100,6 +100,8 @@ pub mod model {
     #[cfg(loom)]
     pub use crate::sync::model::mutation::write_log;
     pub use crate::sync::model::{Fences, set_fences};
+    #[cfg(shuttle)]
+    pub use crate::sync::model::{panics::plan_a_panic, time::let_time_pass, time::now};
 }
 
 /// Compiles and runs the README's examples.

@@ -5,22 +5,27 @@
 //!
 //! * nobody spins before sleeping, and whoever spins yields: else a model would never end;
 //! * the clock stands still ([`time`]): what ends only because time passes is found as a deadlock;
+//!   under shuttle a model may let it jump instead;
 //! * the frequent side of the asymmetric fence executes a full one, and so does the rare side
 //!   ([`barrier`]);
 //! * under loom, each slot has a watcher that finds accesses which are not ordered ([`watch`]), and
-//!   each ordering can be weakened at run time ([`mutation`]).
+//!   each ordering can be weakened at run time ([`mutation`]);
+//! * under shuttle, where all threads share a thread of the system, a model says itself which of
+//!   them unwinds ([`panics`]).
 
 #[cfg(loom)]
 pub(crate) use loom as checker;
 #[cfg(shuttle)]
 pub(crate) use shuttle as checker;
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::cell::Cell;
 
 pub(super) mod barrier;
 pub(crate) mod lock;
 #[cfg(loom)]
 pub(crate) mod mutation;
+#[cfg(shuttle)]
+pub(crate) mod panics;
 pub(crate) mod thread;
 pub(crate) mod time;
 
@@ -59,7 +64,7 @@ impl Backoff {
     pub(crate) fn spin(&self) {}
 }
 
-/// What becomes of the fences of the rings of this process.
+/// What becomes of the fences of the rings that are built from now on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fences {
     /// As on a machine without membarrier(2).
@@ -72,17 +77,17 @@ pub enum Fences {
     Bare,
 }
 
-static FENCES: AtomicU8 = AtomicU8::new(0);
+// Of the system's thread that runs the model: all of the model's threads share it.
+std::thread_local! {
+    static FENCES: Cell<Fences> = const { Cell::new(Fences::Symmetric) };
+}
 
-/// Says what becomes of the fences of rings that are built from now on.
+/// Says what becomes of the fences of rings that are built from now on, in models that this thread
+/// of the system runs.
 pub fn set_fences(fences: Fences) {
-    FENCES.store(fences as u8, Ordering::SeqCst);
+    FENCES.set(fences);
 }
 
 pub(super) fn fences() -> Fences {
-    match FENCES.load(Ordering::SeqCst) {
-        0 => Fences::Symmetric,
-        1 => Fences::Asymmetric,
-        _ => Fences::Bare,
-    }
+    FENCES.get()
 }

@@ -4,7 +4,10 @@ use std::io;
 
 use super::checker;
 
+#[cfg(shuttle)]
+pub(crate) use super::panics::panicking;
 pub(crate) use checker::thread::{JoinHandle, yield_now};
+#[cfg(loom)]
 pub(crate) use std::thread::panicking;
 
 /// As `std::thread_local`, of which the checkers' forms know an older edition.

@@ -15,6 +15,7 @@ mod package;
 mod peers;
 mod readme;
 mod sanitizers;
+mod shuttle;
 mod stress;
 mod test;
 mod unsafe_code;
@@ -68,6 +69,11 @@ pub const CHECKS: &[Check] = &[
         name: "stress",
         about: "random rings under random misfortune, for a minute",
         run: stress::run,
+    },
+    Check {
+        name: "shuttle",
+        about: "large rings end well under random schedules",
+        run: shuttle::run,
     },
     Check {
         name: "test",

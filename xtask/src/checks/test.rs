@@ -7,8 +7,9 @@ use std::process::Stdio;
 
 use crate::{command, project::Project};
 
-/// Models are `cargo xtask models`'s: they want their own profile.
-const WORKSPACE: [&str; 4] = ["--workspace", "--all-features", "--exclude", "loom-tests"];
+/// Models are `cargo xtask models`'s and `cargo xtask shuttle`'s: they want their own profile.
+const WORKSPACE: [&str; 6] =
+    ["--workspace", "--all-features", "--exclude", "loom-tests", "--exclude", "shuttle-tests"];
 
 pub fn run(project: &Project) -> Result<String, String> {
     let runner: &[&str] = if has_nextest(project) {

@@ -35,8 +35,10 @@ pub const FAULTS: &[Fault] = &[
         property: "p01",
         what: "of a batch of the only producer, the first event is published",
         file: "producer.rs",
-        text: "circuit.sequencer.single.publish(end);",
-        broken: "circuit.sequencer.single.publish(first + 1);",
+        text: "circuit.sequencer.single.publish(end); if !circuit.lifecycle.admits(end) { return \
+            Err(circuit.lifecycle.refusal()); }",
+        broken: "circuit.sequencer.single.publish(first + 1); if !circuit.lifecycle.admits(end) { \
+            return Err(circuit.lifecycle.refusal()); }",
         caught_by: &["p01::batches"],
     },
     Fault {
@@ -205,7 +207,7 @@ pub const FAULTS: &[Fault] = &[
         file: "sequencer/multi.rs",
         text: "marks.iter().take_while(|mark| seen(mark)).count()",
         broken: "marks.iter().filter(|mark| seen(mark)).count()",
-        caught_by: &["p04::one_each"],
+        caught_by: &["p04::a_gap"],
     },
     Fault {
         name: "the_mark_of_the_lap_before",
@@ -246,14 +248,14 @@ pub const FAULTS: &[Fault] = &[
     },
     Fault {
         name: "the_prefix_is_kept_too_late",
-        property: "p04",
+        property: "p06",
         what: "a station tells how far it saw events published when it has left",
         file: "circuit.rs",
         text: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
             post.cursor.hand_on(DETACHED); post.bell.ring();",
         broken: "post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); \
             self.sequencer.keep_prefix(cursor); post.bell.ring();",
-        caught_by: &["p04::the_last_listener_leaves"],
+        caught_by: &["p06::one_of_many_producers_and_a_leaver/symmetric"],
     },
     Fault {
         name: "the_prefix_goes_back",
@@ -312,6 +314,17 @@ pub const FAULTS: &[Fault] = &[
         broken: "circuit.lifecycle.published.ring_if_awaited(); \
             Self::sequencer(circuit).publish(first, first + count); Ok(())",
         caught_by: &["p06::two_publishers/symmetric", "p06::two_publishers/asymmetric"],
+    },
+    Fault {
+        name: "looked_before_it_is_published",
+        property: "p06",
+        what: "the only producer looks at the signs before it publishes",
+        file: "producer.rs",
+        text: "circuit.sequencer.single.publish(end); if !circuit.lifecycle.admits(end) { return \
+            Err(circuit.lifecycle.refusal()); }",
+        broken: "if !circuit.lifecycle.admits(end) { return Err(circuit.lifecycle.refusal()); } \
+            circuit.sequencer.single.publish(end);",
+        caught_by: &["p06::one_sleeper/symmetric", "p07::closing_under_a_producer/asymmetric"],
     },
     Fault {
         name: "rung_before_moved",
@@ -400,17 +413,6 @@ pub const FAULTS: &[Fault] = &[
         caught_by: &["p06::one_sleeper/symmetric", "p06::one_sleeper/asymmetric"],
     },
     Fault {
-        name: "the_sign_stays",
-        property: "p06",
-        what: "a ring leaves the sign: every move rings from then on",
-        file: "bell.rs",
-        text: "let mut rings = self.rings.lock(); *rings += 1; self.signs.fetch_and(!AWAITED, \
-            Ordering::Relaxed); drop(rings); self.condvar.notify_all();",
-        broken: "let mut rings = self.rings.lock(); *rings += 1; drop(rings); \
-            self.condvar.notify_all();",
-        caught_by: &["p06::one_sleeper/symmetric"],
-    },
-    Fault {
         name: "asleep_at_the_wrong_bell",
         property: "p06",
         what: "a sleeper chooses the bell of the first station that it follows",
@@ -452,15 +454,6 @@ pub const FAULTS: &[Fault] = &[
         broken: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
             post.cursor.hand_on(cursor); post.bell.ring();",
         caught_by: &["p06::a_producer_and_a_leaver/symmetric"],
-    },
-    Fault {
-        name: "the_producer_does_not_help",
-        property: "p06",
-        what: "a producer that waits leaves the reset hook to the stations",
-        file: "circuit.rs",
-        text: "if self.cleared.is_some() { help(); }",
-        broken: "",
-        caught_by: &["p06::a_producer_behind_the_reset_hook/symmetric"],
     },
     Fault {
         name: "closed_in_silence",
@@ -643,7 +636,7 @@ pub const FAULTS: &[Fault] = &[
         file: "skips.rs",
         text: "count != self.seen",
         broken: "self.seen == 0",
-        caught_by: &["p08::two_abandoned"],
+        caught_by: &["p08::one_after_another"],
     },
     Fault {
         name: "halt_goes_on",
@@ -654,7 +647,7 @@ pub const FAULTS: &[Fault] = &[
         broken: "drop(fault); Step::Halted",
         caught_by: &[
             "p09::halt_wakes_the_producer/symmetric",
-            "p09::halt_stops_the_others/symmetric",
+            "p09::halt_stops_the_others/asymmetric",
         ],
     },
     Fault {
@@ -768,13 +761,22 @@ pub const FAULTS: &[Fault] = &[
         caught_by: &["p13::reset_by_the_later_of_two"],
     },
     Fault {
-        name: "reset_twice",
+        name: "a_reset_slot_is_not_given_back",
         property: "p13",
         what: "the reset hook's cursor stays where it was",
         file: "ring.rs",
         text: "self.circuit.cleared_to(at);",
         broken: "",
         caught_by: &["p13::reset"],
+    },
+    Fault {
+        name: "the_producer_does_not_help",
+        property: "p13",
+        what: "a producer that needs room leaves the reset hook to the stations",
+        file: "circuit.rs",
+        text: "if self.cleared.is_some() { help(); }",
+        broken: "",
+        caught_by: &["p13::reset_of_what_nobody_read"],
     },
     Fault {
         name: "over_when_it_is_closed",

@@ -26,7 +26,7 @@ use faults::{FAULTS, Fault};
 use models::{harness, shapes};
 
 /// Far more than any of them takes.
-const TIME_MAX: Duration = Duration::from_mins(1);
+const TIME_MAX: Duration = Duration::from_mins(5);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -40,8 +40,7 @@ fn main() -> ExitCode {
         filters.is_empty() || filters.iter().any(|filter| name.contains(*filter))
     };
     let faults: Vec<&Fault> = FAULTS.iter().filter(is_wanted).collect();
-    let jobs: BTreeSet<&str> =
-        faults.iter().flat_map(|fault| fault.caught_by).copied().collect();
+    let jobs: BTreeSet<&str> = faults.iter().flat_map(|fault| fault.caught_by).copied().collect();
     let runs: Vec<Run<'_>> = faults
         .iter()
         .map(|fault| Run::Broken(fault))
@@ -131,9 +130,13 @@ fn finding(text: &str) -> Result<Finding, String> {
         .lines()
         .find_map(|line| line.strip_prefix(harness::child::FAILED_IN)?.trim().parse().ok())
         .ok_or_else(|| format!("no execution fails: {}", text.trim()))?;
-    // The first line says where, and who panicked.
-    let said = |line: &&str| !line.is_empty() && !line.contains("panicked at ");
-    let how: String = text.lines().find(said).unwrap_or_default().chars().take(100).collect();
+    // The first line says where, and who panicked; an assertion's values have lines of their own.
+    let mut said = text.lines().skip_while(|line| line.is_empty() || line.contains("panicked at "));
+    let mut how = said.next().unwrap_or_default().to_owned();
+    for value in said.take_while(|line| line.starts_with("  ")) {
+        how = format!("{how}, {}", value.trim());
+    }
+    let how: String = how.chars().take(120).collect();
     if how.contains("exceeded maximum number of branches") {
         return Err("the search went too deep: that finds nothing".to_owned());
     }

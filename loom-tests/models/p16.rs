@@ -86,5 +86,6 @@ fn a_report_beside_a_skipper() {
     assert_eq!(seen, [11]);
     let a = report.station("a").unwrap();
     assert_eq!((report.published, a.handled + a.skipped + a.left), (2, 2));
-    assert!(a.handled <= 1 && a.skipped <= 1);
+    // The skipped event came first, and is told first.
+    assert!(a.handled <= a.skipped && a.skipped <= 1);
 }

@@ -8,7 +8,8 @@ use std::process::Stdio;
 use crate::{command, project::Project};
 
 /// Models are `cargo xtask models`'s: they want their own profile.
-const WORKSPACE: [&str; 4] = ["--workspace", "--all-features", "--exclude", "loom-tests"];
+const WORKSPACE: [&str; 6] =
+    ["--workspace", "--all-features", "--exclude", "loom-tests", "--exclude", "loom-controls"];
 
 pub fn run(project: &Project) -> Result<String, String> {
     let runner: &[&str] = if has_nextest(project) {

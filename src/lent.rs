@@ -61,7 +61,7 @@ impl<'a, E, A: Access> Lent<'a, E, A> {
     }
 }
 
-impl<'a, E> Lent<'a, E, Shared> {
+impl<E> Lent<'_, E, Shared> {
     /// Takes the next event.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<&E> {
@@ -81,7 +81,7 @@ impl<'a, E> Lent<'a, E, Shared> {
     }
 }
 
-impl<'a, E> Lent<'a, E, Exclusive> {
+impl<E> Lent<'_, E, Exclusive> {
     /// Takes the next event.
     #[inline]
     pub(crate) fn next(&mut self) -> Option<&mut E> {

@@ -243,7 +243,8 @@ pub const FAULTS: &[Fault] = &[
         file: "circuit.rs",
         text: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
             post.cursor.hand_on(DETACHED); post.bell.ring();",
-        broken: "post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
+        broken: "post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); \
+            post.bell.ring();",
         caught_by: &["p04::the_last_listener_leaves"],
     },
     Fault {
@@ -386,8 +387,9 @@ pub const FAULTS: &[Fault] = &[
         text: "let rings_before = { let rings = self.rings.lock(); self.signs.fetch_or(AWAITED, \
             Ordering::Relaxed); *rings }; self.fences.heavy(); let rings = self.rings.lock(); if \
             *rings == rings_before && must_wait() { drop(self.condvar.wait(rings, deadline)); }",
-        broken: "{ let _rings = self.rings.lock(); self.signs.fetch_or(AWAITED, Ordering::Relaxed); } \
-            self.fences.heavy(); let rings = self.rings.lock(); if must_wait() { \
+        broken: "{ let _rings = self.rings.lock(); \
+            self.signs.fetch_or(AWAITED, Ordering::Relaxed); } self.fences.heavy(); let rings = \
+            self.rings.lock(); if must_wait() { \
             drop(self.condvar.wait(rings, deadline)); }",
         caught_by: &["p06::one_sleeper/symmetric", "p06::one_sleeper/asymmetric"],
     },
@@ -688,8 +690,8 @@ pub const FAULTS: &[Fault] = &[
         file: "lifecycle.rs",
         text: "let mut first = self.fault.lock(); if first.is_none() { *first = fault; } \
             self.published.raise(HALTED);",
-        broken: "self.published.raise(HALTED); let mut first = self.fault.lock(); if first.is_none() \
-            { *first = fault; }",
+        broken: "self.published.raise(HALTED); let mut first = self.fault.lock(); if \
+            first.is_none() { *first = fault; }",
         caught_by: &["p09::halt_wakes_the_producer/symmetric"],
     },
     Fault {
@@ -699,8 +701,8 @@ pub const FAULTS: &[Fault] = &[
         file: "consumer.rs",
         text: "let fault = Fault::new(Arc::clone(&self.post().name), at, failure); return \
             Err(Stop::Fault(fault));",
-        broken: "self.stand_at(at + unit); let fault = Fault::new(Arc::clone(&self.post().name), at, \
-            failure); return Err(Stop::Fault(fault));",
+        broken: "self.stand_at(at + unit); let fault = Fault::new(Arc::clone(&self.post().name), \
+            at, failure); return Err(Stop::Fault(fault));",
         caught_by: &[
             "p09::halt_wakes_the_producer/asymmetric",
             "p09::a_thread_that_panics/symmetric",

@@ -1,8 +1,9 @@
 //! Negative controls: for each fault of `faults.rs`, the models that must notice it.
 //!
-//! A model that passes may be one that looks at nothing. So each is run, in a process of its own, on
-//! a ring that is broken in one place, and must fail with a finding of its own: not by running out
-//! of time, and not by searching too deep. Unbroken, the same program must pass the same models.
+//! A model that passes may be one that looks at nothing. So each is run, in a process of its own,
+//! on a ring that is broken in one place, and must fail with a finding of its own: not by running
+//! out of time, and not by searching too deep. Unbroken, the same program must pass the same
+//! models.
 
 #[allow(dead_code, reason = "what is broken, and how, is the build script's affair")]
 mod faults;
@@ -12,6 +13,7 @@ mod models;
 use std::{
     collections::BTreeSet,
     env,
+    fmt::Write as _,
     io::Read as _,
     process::{Child, Command, ExitCode, Stdio},
     sync::{
@@ -95,15 +97,16 @@ fn judge(fault: &Fault) -> (String, bool) {
         let started = Instant::now();
         let verdict = run(job, Some(name)).and_then(|text| finding(&text));
         let seconds = started.elapsed().as_secs_f64();
-        report += &match verdict {
+        let row = match verdict {
             Ok(Finding { execution, how }) => {
-                format!("\n    {job:<48} execution {execution:>7} {seconds:>7.2} s  {how}")
+                format!("execution {execution:>7} {seconds:>7.2} s  {how}")
             }
             Err(error) => {
                 is_caught = false;
-                format!("\n    {job:<48} NOT CAUGHT: {error}")
+                format!("NOT CAUGHT: {error}")
             }
         };
+        let _ = write!(report, "\n    {job:<48} {row}");
     }
     (report, is_caught)
 }

@@ -1,8 +1,8 @@
 //! p03: no slot is written while somebody still reads it.
 //!
-//! No reader yields while it reads, to be slow: loom lets a thread that has yielded run when no other
-//! one can, so the slot would never be free while somebody wants it. An access that is not ordered
-//! before the next one is found however long it takes.
+//! No reader yields while it reads, to be slow: loom lets a thread that has yielded run when no
+//! other one can, so the slot would never be free while somebody wants it. An access that is not
+//! ordered before the next one is found however long it takes.
 
 use loom::thread;
 use slipring::{At, poller};

@@ -35,7 +35,7 @@ pub const MODELS: &[Model] = &[
 ];
 
 /// Longer than any model.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// Reads so many numbers, asleep until each is there.
 fn read_asleep(poller: &mut Poller<u64>, count: usize) -> Vec<u64> {

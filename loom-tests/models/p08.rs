@@ -114,7 +114,7 @@ fn a_sleeper_passes_over() {
     let mut a = reader(&mut dispatcher, "a");
     let sleeping = thread::spawn(move || {
         while a.sequence() < 1 {
-            assert!(a.wait(Duration::from_secs(3600)));
+            assert!(a.wait(Duration::from_hours(1)));
             a.poll(|_, _| -> () { panic!("nobody sees it") }).unwrap();
         }
     });

@@ -97,7 +97,7 @@ fn behind_a_thread() {
     drop(producer);
     let mut seen = Vec::new();
     loop {
-        assert!(a.wait(Duration::from_secs(3600)));
+        assert!(a.wait(Duration::from_hours(1)));
         if a.poll(|number, _| seen.push(*number)) == Ok(Poll::Closed) {
             break;
         }

@@ -12,8 +12,9 @@ pub(crate) struct Watch<'a>(PhantomData<&'a Watchers>);
 
 /// An access in progress. Held for as long as the slots are lent.
 #[derive(Debug, Default)]
-pub(crate) struct Held;
+pub(crate) struct Held(());
 
+#[allow(clippy::unused_self)] // The other face uses it.
 impl Watchers {
     pub(crate) fn new(_slots: usize) -> Self {
         Self
@@ -25,21 +26,22 @@ impl Watchers {
     }
 }
 
-#[allow(clippy::unused_self)] // The other face uses it.
+#[allow(clippy::unused_self)] // As above.
 impl Watch<'_> {
     /// `len` slots are read from here on; the watch moves behind them.
     #[inline]
     pub(crate) fn read(&mut self, _len: usize) -> Held {
-        Held
+        Held(())
     }
 
     /// `len` slots are written from here on; the watch moves behind them.
     #[inline]
     pub(crate) fn write(&mut self, _len: usize) -> Held {
-        Held
+        Held(())
     }
 }
 
+#[allow(clippy::unused_self)] // As above.
 impl Held {
     /// The slots are given up.
     #[inline]

@@ -1,6 +1,6 @@
 //! The models of slipring: one file a property. See `../README.md`.
 
-mod harness;
+pub(crate) mod harness;
 mod p01;
 mod p02;
 mod p03;
@@ -13,11 +13,11 @@ mod p09;
 mod p13;
 mod p15;
 mod p16;
-mod shapes;
+pub(crate) mod shapes;
 
 use std::process::ExitCode;
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     harness::main(&[
         p01::MODELS,
         p02::MODELS,

@@ -14,6 +14,7 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p01", "spinning", (2, 1, 2), spinning).bounded(3),
     Model::exhaustive("p01", "batches", (2, 2, 4), batches),
     Model::exhaustive("p01", "references_held", (2, 2, 3), references_held),
+    Model::exhaustive("p01", "a_batch_dropped_half_read", (2, 2, 3), dropped_half_read),
     Model::exhaustive("p01", "multicast", (3, 2, 2), multicast).bounded(3),
 ];
 
@@ -107,8 +108,31 @@ fn references_held() {
     let mut seen = Vec::new();
     if let Some(mut batch) = a.read() {
         while let Some(number) = batch.next() {
-            thread::yield_now();
             seen.push(*number);
+        }
+    }
+    let (mut producer, mut left) = publishing.join().unwrap();
+    while !left.is_empty() {
+        read_now(&mut a, &mut seen);
+        left = try_each(&mut producer, left);
+    }
+    drop(producer);
+    read_to_the_end(&mut a, &mut seen);
+    assert_eq!(seen, [10, 11, 12]);
+}
+
+/// Of each batch one event is read: what is left of it is read again the next time.
+fn dropped_half_read() {
+    let (mut producer, mut dispatcher) = ring(2).then(poller("a").max_batch(2)).start().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
+    let publishing = thread::spawn(move || {
+        let left = try_each(&mut producer, 10..13);
+        (producer, left)
+    });
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        if let Some(mut batch) = a.read() {
+            seen.extend(batch.next().copied());
         }
     }
     let (mut producer, mut left) = publishing.join().unwrap();

@@ -11,6 +11,7 @@ use crate::{
 
 pub const MODELS: &[Model] = &[
     Model::exhaustive("p04", "one_each", (3, 2, 2), || several_each(2, 1)).bounded(3),
+    Model::exhaustive("p04", "a_gap", (3, 2, 2), a_gap).bounded(3),
     Model::exhaustive("p04", "two_each", (3, 4, 4), || several_each(4, 2))
         .bounded(2)
         .full_bounded(4),
@@ -52,6 +53,25 @@ fn several_each(slots: usize, count: u64) {
     drop(first);
     read_to_the_end(&mut a, &mut seen);
     assert_merged(&seen, &[(1, count), (2, count)]);
+}
+
+/// The reader takes all that it finds in one go: it must stop where the first of two is missing.
+fn a_gap() {
+    let (mut first, mut dispatcher) = ring(2).then(poller("a").max_batch(2)).start_multi().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
+    let mut second = first.clone();
+    let publishing = thread::spawn(move || try_each(&mut second, of(2, 1)));
+    let reading = thread::spawn(move || {
+        let mut seen = Vec::new();
+        a.poll(|number, _| seen.push(*number)).expect("nobody faults");
+        (a, seen)
+    });
+    assert!(try_each(&mut first, of(1, 1)).is_empty(), "there is room for all");
+    assert!(publishing.join().unwrap().is_empty(), "there is room for all");
+    let (mut a, mut seen) = reading.join().unwrap();
+    drop(first);
+    read_to_the_end(&mut a, &mut seen);
+    assert_merged(&seen, &[(1, 1), (2, 1)]);
 }
 
 /// One slot for three events: who gets it must have seen it free.

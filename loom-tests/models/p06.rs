@@ -27,13 +27,15 @@ pub const MODELS: &[Model] = &[
         .bounded(3),
     Model::exhaustive("p06", "a_producer_and_a_leaver", (2, 1, 2), a_producer_and_a_leaver)
         .both_fences(),
+    Model::exhaustive("p06", "one_of_many_producers_and_a_leaver", (2, 1, 3), many_and_a_leaver)
+        .both_fences(),
     Model::exhaustive("p06", "a_producer_behind_the_reset_hook", (3, 1, 2), behind_the_reset_hook)
         .both_fences()
         .bounded(2),
 ];
 
 /// Longer than any model.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// Reads so many numbers, asleep until each is there.
 fn read_asleep(poller: &mut Poller<u64>, count: usize) -> Vec<u64> {
@@ -200,6 +202,27 @@ fn a_producer_and_a_leaver() {
     });
     drop(a);
     sleeping.join().unwrap();
+}
+
+/// What the leaver has seen published, more than a lap ago, is known when it has left: nothing else
+/// would wake the producer.
+fn many_and_a_leaver() {
+    let (mut producer, mut dispatcher) =
+        ring(1).wait(Wait::Block).then(poller("a")).start_multi().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
+    let mut seen = Vec::new();
+    producer.publish(|slot| *slot = 10).unwrap();
+    read_now(&mut a, &mut seen);
+    producer.publish(|slot| *slot = 11).unwrap();
+    read_now(&mut a, &mut seen);
+    producer.publish(|slot| *slot = 12).unwrap();
+    let sleeping = thread::spawn(move || {
+        producer.publish(|slot| *slot = 13).unwrap();
+        producer
+    });
+    drop(a);
+    sleeping.join().unwrap();
+    assert_eq!(seen, [10, 11]);
 }
 
 /// Whoever of the last two passes last must clear the slot, or the producer must.

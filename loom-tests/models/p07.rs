@@ -48,7 +48,7 @@ pub const MODELS: &[Model] = &[
         .both_fences(),
 ];
 
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 /// Publishes until it is refused; returns what was accepted.
 fn publish_until_closed<C: slipring::Claim>(

@@ -17,6 +17,7 @@ use crate::{
 pub const MODELS: &[Model] = &[
     Model::exhaustive("p08", "one_of_two", (3, 2, 2), one_of_two).bounded(3),
     Model::exhaustive("p08", "in_the_middle_of_a_batch", (2, 4, 4), in_the_middle_of_a_batch),
+    Model::exhaustive("p08", "one_after_another", (2, 4, 4), one_after_another),
     Model::exhaustive("p08", "the_only_one", (2, 2, 2), the_only_one).bounded(4),
     Model::exhaustive("p08", "a_sleeper_passes_over", (2, 2, 1), a_sleeper_passes_over)
         .both_fences()
@@ -72,6 +73,25 @@ fn in_the_middle_of_a_batch() {
     assert_eq!((seen, a.sequence()), (vec![10, 11], 4));
 }
 
+/// The list grows while it is read.
+fn one_after_another() {
+    let (mut producer, mut dispatcher) = ring(4).then(poller("a")).start_multi().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
+    let publishing = thread::spawn(move || {
+        for number in 10..12 {
+            abandon(&mut producer, 1);
+            try_each(&mut producer, number..number + 1);
+        }
+    });
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        a.poll(|number, _| seen.push(*number)).unwrap();
+    }
+    publishing.join().unwrap();
+    read_to_the_end(&mut a, &mut seen);
+    assert_eq!((seen, a.sequence()), (vec![10, 11], 4));
+}
+
 fn the_only_one() {
     let (mut producer, mut dispatcher) = ring(2).then(poller("a")).start().unwrap();
     let mut a = reader(&mut dispatcher, "a");
@@ -94,7 +114,7 @@ fn a_sleeper_passes_over() {
     let mut a = reader(&mut dispatcher, "a");
     let sleeping = thread::spawn(move || {
         while a.sequence() < 1 {
-            assert!(a.wait(Duration::from_secs(3600)));
+            assert!(a.wait(Duration::from_hours(1)));
             a.poll(|_, _| -> () { panic!("nobody sees it") }).unwrap();
         }
     });

@@ -59,7 +59,9 @@ fn reset_of_what_nobody_read() {
         })
     };
     drop(a);
-    drop((publishing.join().unwrap(), dispatcher));
+    let mut producer = publishing.join().unwrap();
+    assert!(producer.try_publish(|slot| *slot = None).is_ok(), "it runs the hook itself");
+    drop((producer, dispatcher));
     assert_eq!(Arc::strong_count(&counter), 1);
 }
 
@@ -158,9 +160,10 @@ fn reset() {
     for _ in 0..2 {
         a.poll(|content, _| seen += usize::from(content.is_some())).unwrap();
     }
-    let (producer, published) = publishing.join().unwrap();
+    let (mut producer, published) = publishing.join().unwrap();
     a.poll(|content, _| seen += usize::from(content.is_some())).unwrap();
     assert_eq!(seen, published);
     assert_eq!(Arc::strong_count(&counter), 1, "what everybody has passed is dropped at once");
+    assert!(producer.try_publish(|_| ()).is_ok(), "and its slot is free");
     drop((producer, a, dispatcher));
 }

@@ -1,6 +1,12 @@
 //! p15: pollers and threads on one ring; `Closed` comes after the last event and not before.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use loom::{sync::Mutex, thread};
 use slipring::{Poll, Wait, poller, read};
@@ -45,10 +51,16 @@ fn gated_or_idle() {
         ring(1).then(poller("first")).then(poller("second")).start().unwrap();
     let mut first = reader(&mut dispatcher, "first");
     let mut second = reader(&mut dispatcher, "second");
-    let publishing = thread::spawn(move || {
-        producer.publish(|slot| *slot = 10).unwrap();
-        producer
-    });
+    // Not loom's: it orders nothing, and its value is always the newest one.
+    let is_publishing = Arc::new(AtomicBool::new(false));
+    let publishing = {
+        let is_publishing = Arc::clone(&is_publishing);
+        thread::spawn(move || {
+            is_publishing.store(true, Ordering::Relaxed);
+            producer.publish(|slot| *slot = 10).unwrap();
+            producer
+        })
+    };
     let before = thread::spawn(move || {
         first.poll(|_, _| ()).unwrap();
         first
@@ -56,7 +68,10 @@ fn gated_or_idle() {
     let mut was_gated = false;
     for _ in 0..2 {
         match second.poll(|number, _| assert_eq!(*number, 10)).unwrap() {
-            Poll::Gated => was_gated = true,
+            Poll::Gated => {
+                assert!(is_publishing.load(Ordering::Relaxed), "there is nothing to wait for");
+                was_gated = true;
+            }
             Poll::Idle => assert!(!was_gated, "what is published stays so"),
             Poll::Events(events) => assert_eq!(events, 1),
             Poll::Closed => panic!("nobody has closed the ring"),
@@ -82,7 +97,7 @@ fn behind_a_thread() {
     drop(producer);
     let mut seen = Vec::new();
     loop {
-        assert!(a.wait(Duration::from_secs(3600)));
+        assert!(a.wait(Duration::from_hours(1)));
         if a.poll(|number, _| seen.push(*number)) == Ok(Poll::Closed) {
             break;
         }

@@ -1,6 +1,6 @@
 //! Runs models, each in a process of its own: a failing one may take its process with it.
 
-mod child;
+pub(crate) mod child;
 mod command_line;
 mod model;
 mod runner;

@@ -60,7 +60,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-#[allow(clippy::unused_self)] // Giving it up is the point.
+#[allow(clippy::unused_self)] // What it holds goes with it.
 impl Held {
     /// The slots are given up.
     pub(crate) fn end(self) {}

@@ -26,7 +26,7 @@ impl Watchers {
     }
 }
 
-#[allow(clippy::unused_self)] // The other face uses it.
+#[allow(clippy::unused_self)] // As above.
 impl Watch<'_> {
     /// `len` slots are read from here on; the watch moves behind them.
     #[inline]

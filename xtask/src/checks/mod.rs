@@ -8,6 +8,7 @@ mod doc;
 mod facade;
 mod fmt;
 mod lines;
+mod models;
 mod ordering_mutants;
 mod orderings;
 mod orders;
@@ -54,6 +55,11 @@ pub const CHECKS: &[Check] = &[
         name: "orders",
         about: "the orders example runs, on real orders too",
         run: orders::run,
+    },
+    Check {
+        name: "models",
+        about: "every property holds in every order, and the models notice when it does not",
+        run: models::run,
     },
     Check {
         name: "ordering-mutants",

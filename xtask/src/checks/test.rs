@@ -7,9 +7,8 @@ use std::process::Stdio;
 
 use crate::{command, project::Project};
 
-/// Models are `cargo xtask models`'s and `cargo xtask shuttle`'s: they want their own profile.
-const WORKSPACE: [&str; 6] =
-    ["--workspace", "--all-features", "--exclude", "loom-tests", "--exclude", "shuttle-tests"];
+/// Run by `cargo xtask models` and `cargo xtask shuttle`: they want their own profile.
+const MODELS: [&str; 3] = ["loom-tests", "loom-controls", "shuttle-tests"];
 
 pub fn run(project: &Project) -> Result<String, String> {
     let runner: &[&str] = if has_nextest(project) {
@@ -18,8 +17,11 @@ pub fn run(project: &Project) -> Result<String, String> {
         println!("    cargo-nextest is not installed: cargo test runs the tests.");
         &["test", "--lib", "--bins", "--tests", "--examples"]
     };
-    command::run(&mut project.cargo(&[runner, &WORKSPACE].concat()))?;
-    command::run(&mut project.cargo(&[&["test", "--doc"], &WORKSPACE[..]].concat()))?;
+    let excluded = MODELS.iter().flat_map(|package| ["--exclude", package]);
+    let workspace: Vec<&str> =
+        ["--workspace", "--all-features"].into_iter().chain(excluded).collect();
+    command::run(&mut project.cargo(&[runner, &workspace].concat()))?;
+    command::run(&mut project.cargo(&[&["test", "--doc"], &workspace[..]].concat()))?;
     // The runner's own summary is to be the last thing seen.
     Ok(String::new())
 }

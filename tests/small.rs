@@ -35,7 +35,9 @@ fn threads_in_stages() {
             read_batch("slices", |events: &[Event], _| assert!(!events.is_empty())),
         ))
         .then(update_batch("increment", |events: &mut [Event], _| {
-            events.iter_mut().for_each(|event| **event += 1);
+            for event in events {
+                **event += 1;
+            }
         }))
         .then(read("log", move |event: &Event, _| log.lock().unwrap().push(**event)))
         .start()
@@ -66,7 +68,9 @@ fn many_producers_that_sleep() {
         })
     });
     drop(producer);
-    publishing.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in publishing {
+        thread.join().unwrap();
+    }
     assert!(dispatcher.join().unwrap().is_complete());
     assert_eq!(*sum.lock().unwrap(), EVENTS / 2 * 101);
 }
@@ -96,7 +100,7 @@ fn references_held_while_the_producer_goes_on() {
     let mut a = dispatcher.poller("a").unwrap();
     let publishing = thread::spawn(move || {
         for number in 0..EVENTS {
-            producer.publish(|event| *event = Box::new(number)).unwrap();
+            producer.publish(|event| **event = number).unwrap();
         }
     });
     let mut seen = Vec::new();
@@ -151,7 +155,7 @@ fn panics_on_both_sides() {
     let mut a = dispatcher.poller("a").unwrap();
     let half_done = catch_unwind(AssertUnwindSafe(|| {
         producer.publish_batch(2, |index, event| {
-            *event = Box::new(99);
+            **event = 99;
             assert_eq!(index, 0, "on purpose");
         })
     }));

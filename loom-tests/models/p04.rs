@@ -17,7 +17,9 @@ pub const MODELS: &[Model] = &[
         .full_bounded(4),
     Model::exhaustive("p04", "wrapping", (3, 1, 3), wrapping).bounded(3),
     Model::exhaustive("p04", "batch_against_single", (3, 2, 3), batch_against_single).bounded(3),
-    Model::exhaustive("p04", "nobody_listens", (3, 1, 3), nobody_listens).bounded(3),
+    Model::exhaustive("p04", "nobody_listens", (3, 1, 3), nobody_listens)
+        .bounded(3)
+        .full_bounded(4),
     Model::exhaustive("p04", "the_last_listener_leaves", (3, 1, 3), the_last_listener_leaves)
         .bounded(3),
 ];

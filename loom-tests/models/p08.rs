@@ -21,7 +21,8 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p08", "the_only_one", (2, 2, 2), the_only_one).bounded(4),
     Model::exhaustive("p08", "a_sleeper_passes_over", (2, 2, 1), a_sleeper_passes_over)
         .both_fences()
-        .bounded(3),
+        .bounded(3)
+        .full_bounded(4),
 ];
 
 /// Claims, writes half, and panics.

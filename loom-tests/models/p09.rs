@@ -11,15 +11,18 @@ use crate::{
 pub const MODELS: &[Model] = &[
     Model::exhaustive("p09", "halt_wakes_the_producer", (2, 1, 2), halt_wakes_the_producer)
         .both_fences()
-        .bounded(3),
+        .bounded(3)
+        .full_bounded(4),
     Model::exhaustive("p09", "halt_stops_the_others", (3, 2, 1), halt_stops_the_others)
         .bounded(3)
+        .full_bounded(4)
         .both_fences(),
     Model::exhaustive("p09", "skip_makes_room", (2, 1, 2), skip_makes_room).both_fences(),
     Model::exhaustive("p09", "skip_in_a_batch", (2, 2, 3), skip_in_a_batch),
-    Model::exhaustive("p09", "two_faults", (2, 2, 1), two_faults).bounded(3),
+    Model::exhaustive("p09", "two_faults", (2, 2, 1), two_faults).bounded(3).full_bounded(5),
     Model::exhaustive("p09", "a_thread_that_panics", (2, 1, 2), a_thread_that_panics)
         .bounded(2)
+        .full_bounded(3)
         .both_fences(),
 ];
 

@@ -3,8 +3,8 @@
 //! | instrument | what it watches | what runs under it |
 //! |---|---|---|
 //! | valgrind | memory, leaks | the `orders` example |
-//! | AddressSanitizer | memory, leaks | the stress machine |
-//! | ThreadSanitizer | data races | the stress machine |
+//! | `AddressSanitizer` | memory, leaks | the stress machine |
+//! | `ThreadSanitizer` | data races | the stress machine |
 //! | Miri | undefined behaviour, aliasing, races, weak memory | `tests/small.rs`, several seeds |
 //!
 //! valgrind must be there. The others need a nightly toolchain with certain components; where one is

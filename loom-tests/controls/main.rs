@@ -136,7 +136,7 @@ fn finding(text: &str) -> Result<Finding, String> {
     // The first line says where, and who panicked; an assertion's values have lines of their own.
     let mut said = text.lines().skip_while(|line| line.is_empty() || line.contains("panicked at "));
     let mut how = said.next().unwrap_or_default().to_owned();
-    for value in said.take_while(|line| line.starts_with("  ")) {
+    for value in said.take_while(|line| line.starts_with(' ')) {
         how = format!("{how}, {}", value.trim());
     }
     let how: String = how.chars().take(120).collect();

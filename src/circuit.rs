@@ -440,6 +440,8 @@ impl Circuit {
     /// Station `index`, which stands at `cursor`, leaves: it holds nobody back any more.
     pub(crate) fn detach(&self, index: usize, cursor: u64) {
         let post = &self.posts[index];
+        // Before anybody can see that it has left: a producer that does, and finds the prefix too
+        // low, sleeps at the producers' bell, which is not rung below.
         self.sequencer.keep_prefix(cursor);
         post.figures.left_at.set(cursor);
         post.cursor.hand_on(DETACHED);

@@ -165,10 +165,9 @@
 //!
 //! # What no model shows
 //!
-//! * **The asymmetric fence itself.** A model treats each of its sides as a full fence. That
-//!   `membarrier(2)` makes the pair behave so is the kernel's promise, and a test on real threads
-//!   (`src/sync/fence.rs`). What such a model cannot see is somebody relying on two *light* sides:
-//!   the models whose property needs no pair run with light fences that are nothing at all.
+//! * **The asymmetric fence itself.** A model orders its light sides against its heavy ones, and
+//!   nothing else. That `membarrier(2)` does so is the kernel's promise, and a test on real threads
+//!   (`src/sync/fence.rs`).
 //! * **Load buffering** (a load taken after a later store): loom does not produce it. Nothing here
 //!   stores on the strength of a Relaxed load what another thread's Relaxed load could act on:
 //!   every access to a slot is behind an Acquire.

@@ -1,16 +1,15 @@
 //! The fences that `fence.rs` is made of.
 //!
-//! An asymmetric pair orders as two full fences do (the light side behaves as if it had been a full
-//! one whenever the heavy side was there to see): so under loom each side is one, and a pair whose
-//! either side is missing is found. On a machine without the system call the light side is nothing,
-//! and a handshake that relies on it is found too. What a model cannot tell is whether somebody
-//! relies on two light sides meeting each other; nothing may, and ARCHITECTURE.md says why nothing
-//! does.
+//! Under loom the light side of an asymmetric pair orders what the machine orders, and no more:
+//! itself against every heavy one (see `mutation.rs`). So a pair whose either side is missing is
+//! found, and so is whoever relies on two light sides meeting each other. On a machine without the
+//! system call the light side is nothing, and a handshake that relies on it is found too. Under
+//! shuttle each side is a full fence.
 //!
 //! A model whose property does not rest on handshakes runs with *bare* fences: the machine has the
 //! system call, and the light side is as weak as it is when no heavy side is there to see, which is
-//! nothing at all. loom orders sequentially consistent fences among each other so strictly that they
-//! would hide a missing Acquire or Release beside them.
+//! nothing at all. loom orders sequentially consistent fences among each other, and the Relaxed
+//! stores behind them, so strictly that they would hide a missing Acquire or Release.
 
 use std::sync::atomic::Ordering;
 

@@ -103,6 +103,43 @@ pub(crate) fn weakened(operation: Operation, order: Ordering) -> Ordering {
 loom::lazy_static! {
     /// Written before each fence, and never read: see [`fences_are_ordered`].
     static ref FENCES: loom::sync::atomic::AtomicUsize = loom::sync::atomic::AtomicUsize::new(0);
+    static ref MEETINGS: Meetings = Meetings::default();
+}
+
+/// Where the two sides of asymmetric pairs meet.
+///
+/// Each thread has a place, which its own light fences and everybody's heavy ones change: so the
+/// later of the two sees all that was done before the other. No two threads' light fences change the
+/// same one.
+#[derive(Default)]
+struct Meetings {
+    places: [loom::sync::atomic::AtomicUsize; loom::MAX_THREADS],
+    /// How many threads have a place: those that have executed a light fence. Not loom's, because
+    /// it is read and written only directly behind a change of `newcomers`.
+    taken: std::sync::atomic::AtomicUsize,
+    /// Where a thread's first light fence meets the heavy ones that found it without a place.
+    newcomers: loom::sync::atomic::AtomicUsize,
+}
+
+loom::thread_local! {
+    static PLACE: usize = {
+        // Acquire only: newcomers do not see each other.
+        MEETINGS.newcomers.fetch_add(0, Ordering::Acquire);
+        MEETINGS.taken.fetch_add(1, Ordering::Relaxed)
+    };
+}
+
+impl Meetings {
+    fn light(&self) {
+        PLACE.with(|place| self.places[*place].fetch_add(0, Ordering::AcqRel));
+    }
+
+    fn heavy(&self) {
+        self.newcomers.fetch_add(0, Ordering::AcqRel);
+        for place in &self.places[..self.taken.load(Ordering::Relaxed)] {
+            place.fetch_add(0, Ordering::AcqRel);
+        }
+    }
 }
 
 /// For the thread that builds a ring, before it shares it.
@@ -112,24 +149,43 @@ loom::lazy_static! {
 /// stores to one atomic are events whose orders are all tried; one that nobody reads orders nothing
 /// else. The first access to it would, so that is made here.
 pub(crate) fn fences_are_ordered() {
-    let _ = &*FENCES;
+    let _ = (&*FENCES, &*MEETINGS);
 }
 
-macro_rules! fences {
-    ($($name:ident $operation:ident),+) => {$(
-        /// A fence, unless it is the one to leave out.
-        #[track_caller]
-        pub(crate) fn $name(order: Ordering) {
-            if let Some(order) = effective(Location::caller(), Operation::$operation, order) {
-                FENCES.store(0, Ordering::Relaxed);
-                loom::sync::atomic::fence(order);
-            }
-        }
-    )+};
+/// A fence, unless it is the one to leave out.
+#[track_caller]
+pub(crate) fn fence(order: Ordering) {
+    if let Some(order) = effective(Location::caller(), Operation::Fence, order) {
+        FENCES.store(0, Ordering::Relaxed);
+        loom::sync::atomic::fence(order);
+    }
 }
 
-// Of three kinds, because an accessor executes one or another of them for the same caller.
-fences!(fence Fence, light_fence LightFence, heavy_fence HeavyFence);
+// The sides of an asymmetric pair are operations of their own, because an accessor executes one or
+// another of them for the same caller.
+
+/// The light side, unless it is the one to leave out.
+///
+/// It orders itself against heavy ones, and nothing else. A full fence would do more than the machine
+/// does: a Relaxed store behind it, in a handler for instance, would count as a Release.
+#[track_caller]
+pub(crate) fn light_fence(order: Ordering) {
+    match effective(Location::caller(), Operation::LightFence, order) {
+        Some(Ordering::SeqCst) => MEETINGS.light(),
+        Some(weaker) => loom::sync::atomic::fence(weaker),
+        None => {}
+    }
+}
+
+/// The heavy side, unless it is the one to leave out.
+#[track_caller]
+pub(crate) fn heavy_fence(order: Ordering) {
+    match effective(Location::caller(), Operation::HeavyFence, order) {
+        Some(Ordering::SeqCst) => MEETINGS.heavy(),
+        Some(weaker) => loom::sync::atomic::fence(weaker),
+        None => {}
+    }
+}
 
 fn effective(
     here: &'static Location<'static>,

@@ -8,7 +8,7 @@ use std::process::Stdio;
 use crate::{command, project::Project};
 
 /// Run by `cargo xtask models` and `cargo xtask shuttle`: they want their own profile.
-const MODELS: [&str; 3] = ["loom-tests", "loom-controls", "shuttle-tests"];
+const MODELS: [&str; 4] = ["loom-tests", "loom-controls", "order-service", "shuttle-tests"];
 
 pub fn run(project: &Project) -> Result<String, String> {
     let runner: &[&str] = if has_nextest(project) {

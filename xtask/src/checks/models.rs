@@ -4,7 +4,7 @@
 use crate::{command, project::Project};
 
 /// Searches want their own profile: fast, and with every check.
-const PACKAGES: [&str; 2] = ["loom-tests", "loom-controls"];
+const PACKAGES: [&str; 3] = ["loom-tests", "loom-controls", "order-service"];
 
 pub fn run(project: &Project) -> Result<String, String> {
     for package in PACKAGES {

@@ -68,8 +68,7 @@ impl Backoff {
 pub enum Fences {
     /// As on a machine without membarrier(2).
     Symmetric,
-    /// As on a machine with it. The default: most machines have it, and a model has several times
-    /// fewer executions than without.
+    /// As on a machine with it. The default: it orders less, so more is found.
     #[default]
     Asymmetric,
     /// As there, but the light fence orders nothing, not even beside a heavy one: for models whose

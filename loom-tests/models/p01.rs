@@ -11,7 +11,7 @@ use crate::{
 pub const MODELS: &[Model] = &[
     Model::exhaustive("p01", "attempts", (2, 2, 3), attempts),
     Model::exhaustive("p01", "attempts_with_many_producers", (2, 2, 3), attempts_multi),
-    Model::exhaustive("p01", "spinning", (2, 1, 2), spinning).bounded(3),
+    Model::exhaustive("p01", "spinning", (2, 1, 2), spinning),
     Model::exhaustive("p01", "batches", (2, 2, 4), batches),
     Model::exhaustive("p01", "references_held", (2, 2, 3), references_held),
     Model::exhaustive("p01", "a_batch_dropped_half_read", (2, 2, 3), dropped_half_read),

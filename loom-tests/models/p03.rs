@@ -14,10 +14,10 @@ use crate::{
 
 pub const MODELS: &[Model] = &[
     Model::exhaustive("p03", "one_slot", (2, 1, 3), one_slot),
-    Model::exhaustive("p03", "the_slower_of_two", (3, 1, 2), the_slower_of_two).bounded(3),
+    Model::exhaustive("p03", "the_slower_of_two", (3, 1, 2), the_slower_of_two),
     Model::exhaustive("p03", "early_release", (2, 2, 4), early_release),
     Model::exhaustive("p03", "a_reader_that_leaves", (2, 1, 2), a_reader_that_leaves),
-    Model::exhaustive("p03", "a_chain_that_leaves", (3, 1, 2), a_chain_that_leaves).bounded(3),
+    Model::exhaustive("p03", "a_chain_that_leaves", (3, 1, 2), a_chain_that_leaves),
 ];
 
 fn one_slot() {

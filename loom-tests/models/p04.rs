@@ -10,13 +10,11 @@ use crate::{
 };
 
 pub const MODELS: &[Model] = &[
-    Model::exhaustive("p04", "one_each", (3, 2, 2), || several_each(2, 1)).bounded(3),
-    Model::exhaustive("p04", "a_gap", (3, 2, 2), a_gap).bounded(3),
-    Model::exhaustive("p04", "two_each", (3, 4, 4), || several_each(4, 2))
-        .bounded(2)
-        .full_bounded(4),
-    Model::exhaustive("p04", "wrapping", (3, 1, 3), wrapping).bounded(3),
-    Model::exhaustive("p04", "batch_against_single", (3, 2, 3), batch_against_single).bounded(3),
+    Model::exhaustive("p04", "one_each", (3, 2, 2), || several_each(2, 1)),
+    Model::exhaustive("p04", "a_gap", (3, 2, 2), a_gap),
+    Model::exhaustive("p04", "two_each", (3, 4, 4), || several_each(4, 2)),
+    Model::exhaustive("p04", "wrapping", (3, 1, 3), wrapping),
+    Model::exhaustive("p04", "batch_against_single", (3, 2, 3), batch_against_single),
     Model::exhaustive("p04", "nobody_listens", (3, 1, 3), nobody_listens)
         .bounded(3)
         .full_bounded(4),

@@ -15,10 +15,10 @@ use crate::{
 };
 
 pub const MODELS: &[Model] = &[
-    Model::exhaustive("p08", "one_of_two", (3, 2, 2), one_of_two).bounded(3),
+    Model::exhaustive("p08", "one_of_two", (3, 2, 2), one_of_two),
     Model::exhaustive("p08", "in_the_middle_of_a_batch", (2, 4, 4), in_the_middle_of_a_batch),
     Model::exhaustive("p08", "one_after_another", (2, 4, 4), one_after_another),
-    Model::exhaustive("p08", "the_only_one", (2, 2, 2), the_only_one).bounded(4),
+    Model::exhaustive("p08", "the_only_one", (2, 2, 2), the_only_one),
     Model::exhaustive("p08", "a_sleeper_passes_over", (2, 2, 1), a_sleeper_passes_over)
         .both_fences()
         .bounded(3)

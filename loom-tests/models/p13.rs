@@ -12,7 +12,7 @@ use crate::harness::{Model, plan_a_panic};
 
 pub const MODELS: &[Model] = &[
     Model::exhaustive("p13", "unread_and_overwritten", (2, 2, 3), unread_and_overwritten),
-    Model::exhaustive("p13", "taken_out", (2, 1, 2), taken_out).bounded(3),
+    Model::exhaustive("p13", "taken_out", (2, 1, 2), taken_out),
     Model::exhaustive("p13", "abandoned", (2, 2, 2), abandoned),
     Model::exhaustive("p13", "reset", (2, 1, 2), reset),
     Model::exhaustive("p13", "reset_by_the_later_of_two", (2, 2, 1), reset_by_the_later_of_two),

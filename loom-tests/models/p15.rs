@@ -17,11 +17,10 @@ use crate::{
 };
 
 pub const MODELS: &[Model] = &[
-    Model::exhaustive("p15", "closed_after_the_last", (2, 2, 2), closed_after_the_last).bounded(3),
-    Model::exhaustive("p15", "gated_or_idle", (3, 1, 1), gated_or_idle).bounded(2),
+    Model::exhaustive("p15", "closed_after_the_last", (2, 2, 2), closed_after_the_last),
+    Model::exhaustive("p15", "gated_or_idle", (3, 1, 1), gated_or_idle),
     Model::exhaustive("p15", "a_poller_behind_a_thread", (2, 1, 1), behind_a_thread)
         .bounded(2)
-        .full_bounded(3)
         .both_fences(),
 ];
 

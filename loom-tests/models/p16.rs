@@ -15,8 +15,7 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p16", "room_of_many_producers", (3, 2, 2), room_multi)
         .bounded(3)
         .full_bounded(5),
-    Model::exhaustive("p16", "a_report_while_a_poller_leaves", (2, 2, 2), a_report_beside_a_leaver)
-        .bounded(3),
+    Model::exhaustive("p16", "a_report_while_a_poller_leaves", (2, 2, 2), a_report_beside_a_leaver),
     Model::exhaustive("p16", "a_report_while_a_poller_skips", (2, 2, 2), a_report_beside_a_skipper)
         .bounded(2)
         .full_bounded(4),

@@ -238,8 +238,7 @@ impl Circuit {
 
     /// The end of what was claimed so far, or of the stream: a figure, not a permission.
     pub(crate) fn claimed(&self) -> u64 {
-        let claimed = self.sequencer.claimed();
-        self.end().map_or(claimed, |end| claimed.min(end))
+        self.end().unwrap_or_else(|| self.sequencer.claimed())
     }
 
     /// What producers follow by one lap.
@@ -477,9 +476,10 @@ impl Circuit {
     /// Closes the ring with the last producer.
     pub(crate) fn remove_producer(&self) {
         self.remove_thread();
-        // ORDERING(COUNT): Relaxed: read-modify-writes see the newest count, and closing finds the
-        // newest claim by itself.
-        if self.producers.fetch_sub(1, Ordering::Relaxed) == 1 {
+        // ORDERING(COUNT): AcqRel, pairs with itself: what a producer was told while it lived happened
+        // before the close that the last one's end brings about. Or else a producer could be
+        // refused, in theory, by a close that its own end was needed for.
+        if self.producers.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.close();
         }
     }

@@ -308,7 +308,7 @@ impl<E> Dispatcher<E> {
         match self.pollers.remove(index) {
             Untaken::Reading(poller) => Ok(poller),
             other @ Untaken::Mutating(_) => {
-                self.pollers.push(other);
+                self.pollers.insert(index, other);
                 Err(PollerError::Mutates(name.to_owned()))
             }
         }
@@ -324,7 +324,7 @@ impl<E> Dispatcher<E> {
         match self.pollers.remove(index) {
             Untaken::Mutating(poller) => Ok(poller),
             other @ Untaken::Reading(_) => {
-                self.pollers.push(other);
+                self.pollers.insert(index, other);
                 Err(PollerError::Reads(name.to_owned()))
             }
         }

@@ -101,8 +101,8 @@ impl MultiSequencer {
     /// them: a slot may be written again only after its last writer is done.
     #[cold]
     pub(crate) fn prefix(&self) -> u64 {
-        // ORDERING(PREFIX): Relaxed: a place to start from. Below, this thread acquires what those
-        // have seen who brought the prefix here or further.
+        // ORDERING(PREFIX): Relaxed: a place to start from. What brought the prefix here or further
+        // is acquired below, if a producer did it; if a station did, see `keep_prefix`.
         let known = self.prefix.load(Ordering::Relaxed);
         let end = self.available(known, known + self.capacity.lap_len());
         // ORDERING(PREFIX): pairs with itself. Release hands on what this producer has acquired
@@ -113,8 +113,11 @@ impl MultiSequencer {
 
     /// A station that saw everything before `sequence` published is about to leave.
     pub(super) fn keep_prefix(&self, sequence: u64) {
-        // ORDERING(PREFIX): Relaxed: who asks for the prefix has acquired, by CURSOR, the departure
-        // of every station, and with it what they have seen published.
+        // ORDERING(PREFIX): Relaxed: the gate is a minimum, over all that the last stations come
+        // to. The prefix decides it only if no station is left, and then the departure of each has
+        // been acquired, by CURSOR, and with it what it has seen published; or if those that are
+        // left have cursors as high, which have been acquired too, and they have seen the same.
+        // To somebody about to sleep the prefix is a hint; the bell's fences order it.
         self.prefix.fetch_max(sequence, Ordering::Relaxed);
     }
 

@@ -33,8 +33,12 @@ pub(in crate::sync) mod membarrier {
         call(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
     }
 
-    /// A full fence in every running thread of the process, this one included. No access of this
-    /// thread moves past the call.
+    /// A full fence in every other thread of the process that is running at the moment; those that
+    /// are not have executed one when they stopped. If there is none, there is nobody to meet.
+    ///
+    /// No access of this thread moves past the call: for the processor the kernel sees to it (it
+    /// leaves its own fences out only if no other thread can run), and to the compiler `syscall` is
+    /// a function that it does not see into.
     pub(in crate::sync) fn execute() {
         // The call cannot fail once the process is registered, which `Fences::Asymmetric` is the
         // proof of. Registration is lost in no way but `execve`.

@@ -1,8 +1,9 @@
 //! The protocols of the ring: states, invariants, the race that each survives, and its proof.
 //!
 //! This page has no items. Names in *italics* are models: `p06::one_sleeper` is the function
-//! `one_sleeper` in `loom-tests/models/p06.rs`, where loom tries every interleaving, and every
-//! stale value that the memory model allows, of the very sources of this crate. That each memory
+//! `one_sleeper` in `loom-tests/models/p06.rs`, where loom searches the interleavings of the very
+//! sources of this crate, and the stale values that the memory model allows: all of them, or all
+//! with a few preemptions, as the table in `loom-tests/README.md` says of each. That each memory
 //! ordering named here is needed is shown by weakening it: some model fails (`cargo xtask
 //! ordering-mutants`; the table is in ARCHITECTURE.md). That the models notice broken protocols is
 //! shown by breaking them (`loom-tests/controls`).
@@ -30,8 +31,8 @@
 //! | writing *next .. next + n* | these slots | publishing, or a panic in the write closure |
 //!
 //! *Publish* is one Release store of *next + n* to the published cursor; a station's look is an
-//! Acquire load of it. **Invariant:** published ≤ *next* at all times but between the store and the
-//! answer of [closing](#closing). **Race:** a station looks at the very moment of the store: it
+//! Acquire load of it. **Invariant:** published ≤ *next*, but for the one event whose store
+//! [closing](#closing) may refuse: after that the ring is closed, and everybody goes by its end. **Race:** a station looks at the very moment of the store: it
 //! sees the old value and does nothing, or the new one, and with it the writes (Release/Acquire).
 //! **A panic** in the closure publishes nothing: the sequence was never visible, and is used again.
 //! **Proof:** *p01::attempts*, *p01::batches*, *p05::two_attempts*, *p08::the_only_one*.
@@ -85,8 +86,8 @@
 //! | 2 | **heavy fence** | **light fence** |
 //! | 3 | under the mutex: sleep if the count has not moved and the cursor is still in the way | look at the signs; if `AWAITED`: under the mutex take the sign away and count, then wake all |
 //!
-//! **Invariant:** a thread that sleeps has raised a sign which no ring has taken away since, or a
-//! ring is on its way. **Race:** the owner moves and looks while the sleeper raises and looks. The
+//! **Invariant:** a thread that sleeps (naps aside, which end by themselves or by a close) has
+//! raised a sign which no ring has taken away since, or a ring is on its way. **Race:** the owner moves and looks while the sleeper raises and looks. The
 //! fences exclude that both miss each other: if the sleeper saw the move it does not sleep; if the
 //! owner saw the sign it rings, and the sleeper finds the count moved, or sleeps already and is
 //! woken, because the mutex is given up only by the wait itself. A second sleeper's sign does not
@@ -114,7 +115,8 @@
 //! | light fence | heavy fence | light fence |
 //! | look at the flags; if closing, ask for the end | read published: that is the end | look at the flags; if closing, go no further than the end |
 //!
-//! **Invariant:** *e* is accepted ⇔ *e* < end ⇔ every station that is not halted handles *e*.
+//! **Invariant:** *e* is accepted ⇔ *e* < end ⇔ every station that neither is
+//! halted nor leaves handles *e*.
 //! **Race:** the closer misses *e*. Then its fence came before the producer's, who sees `CLOSING`,
 //! asks, and is refused; and before that of any station that saw *e*, which sees `CLOSING`, asks,
 //! and stays away. An event refused in this way is nobody's: it takes no room, and the reset hook
@@ -165,12 +167,16 @@
 //!
 //! # What no model shows
 //!
-//! * **The asymmetric fence itself.** A model orders its light sides against its heavy ones, and
-//!   nothing else. That `membarrier(2)` does so is the kernel's promise, and a test on real threads
-//!   (`src/sync/fence.rs`).
-//! * **Load buffering** (a load taken after a later store): loom does not produce it. Nothing here
-//!   stores on the strength of a Relaxed load what another thread's Relaxed load could act on:
-//!   every access to a slot is behind an Acquire.
-//! * **Time.** A model's clock stands still. Deadlines are tested on real threads.
-//! * **Large rings.** Models have 1 to 4 slots and up to 4 events. Arithmetic over laps is tested
-//!   by properties (`src/sequence.rs`), large topologies by the stress machine and by shuttle.
+//! * **The asymmetric fence itself.** That `membarrier(2)` orders a light side against a heavy one
+//!   is the kernel's promise, and a test on real threads (`src/sync/fence.rs`). In a model the two
+//!   order each other where they meet, and nothing else does; a meeting orders slots as well, so
+//!   models whose property needs no pair run with light fences that are nothing at all.
+//! * **Load buffering** (a load that reads what only happens because of it): loom does not produce
+//!   it. Every access to a slot is behind an Acquire; for the count of producers, see
+//!   `loom-tests/ordering-survivors.toml`.
+//! * **Time.** A model's clock stands still: naps, spinning, holding off and time-outs are tested on
+//!   real threads. Nor do its condition variables wake without cause.
+//! * **The last handle.** The ring is freed by whoever drops the last `Arc`, which is the standard
+//!   library's, in models too.
+//! * **Large rings.** Models have 1 to 4 slots and up to 4 events. Arithmetic over laps is tested by
+//!   properties (`src/sequence.rs`), large topologies by the stress machine and by shuttle.

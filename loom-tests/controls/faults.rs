@@ -28,7 +28,7 @@ pub const FAULTS: &[Fault] = &[
         broken: "let (circuit, first) = (&writing.producer.ring.circuit, writing.first); let \
             published = writing.producer.claims.publish(circuit, first, 1); write(&mut slot[0]); \
             held.end(); std::mem::forget(writing); published.map(|()| first)",
-        caught_by: &["p01::attempts", "p01::attempts_with_many_producers"],
+        caught_by: &["p01::spinning", "p01::attempts", "p01::attempts_with_many_producers"],
     },
     Fault {
         name: "only_the_first_of_a_batch",
@@ -113,7 +113,7 @@ pub const FAULTS: &[Fault] = &[
         file: "circuit.rs",
         text: "self.through(index, &origin, &mut Seen::default())",
         broken: "origin()",
-        caught_by: &["p02::looking_through_a_departed_stage"],
+        caught_by: &["p03::a_chain_that_leaves", "p02::looking_through_a_departed_stage"],
     },
     Fault {
         name: "looked_through_to_where_it_stood",
@@ -131,7 +131,13 @@ pub const FAULTS: &[Fault] = &[
         file: "producer.rs",
         text: "(gate + circuit.capacity.lap_len())",
         broken: "(gate + circuit.capacity.lap_len() + 1)",
-        caught_by: &["p03::one_slot", "p04::wrapping"],
+        caught_by: &[
+            "p01::references_held",
+            "p13::taken_out",
+            "p13::unread_and_overwritten",
+            "p03::one_slot",
+            "p04::wrapping",
+        ],
     },
     Fault {
         name: "one_less_is_waited_for",
@@ -149,7 +155,7 @@ pub const FAULTS: &[Fault] = &[
         file: "circuit.rs",
         text: "self.smallest(&self.last, || self.ungated())",
         broken: "self.smallest(&self.last[..1], || self.ungated())",
-        caught_by: &["p03::the_slower_of_two"],
+        caught_by: &["p01::multicast", "p03::the_slower_of_two"],
     },
     Fault {
         name: "a_limit_that_nobody_gave",
@@ -179,7 +185,7 @@ pub const FAULTS: &[Fault] = &[
             Ordering::Relaxed).map(|_| ())",
         broken: "let claimed = self.claimed.load(Ordering::Relaxed); if claimed == first { \
             self.claimed.store(end, Ordering::Relaxed); Ok(()) } else { Err(claimed) }",
-        caught_by: &["p04::one_each", "p04::wrapping"],
+        caught_by: &["p04::two_each", "p04::one_each", "p04::wrapping"],
     },
     Fault {
         name: "claimed_without_a_look_at_the_gate",
@@ -234,7 +240,7 @@ pub const FAULTS: &[Fault] = &[
         file: "circuit.rs",
         text: "self.sequencer.ungated()",
         broken: "self.sequencer.claimed()",
-        caught_by: &["p04::nobody_listens"],
+        caught_by: &["p04::two_listeners_leave", "p04::nobody_listens"],
     },
     Fault {
         name: "the_prefix_is_not_kept",
@@ -334,7 +340,11 @@ pub const FAULTS: &[Fault] = &[
         file: "circuit.rs",
         text: "self.cursor.hand_on(sequence); self.bell.ring_if_awaited();",
         broken: "self.bell.ring_if_awaited(); self.cursor.hand_on(sequence);",
-        caught_by: &["p06::a_follower/asymmetric", "p06::a_producer/symmetric"],
+        caught_by: &[
+            "p06::two_producers/asymmetric",
+            "p06::a_follower/asymmetric",
+            "p06::a_producer/symmetric",
+        ],
     },
     Fault {
         name: "not_rung",
@@ -343,7 +353,11 @@ pub const FAULTS: &[Fault] = &[
         file: "lifecycle.rs",
         text: "self.published.answer(signs);",
         broken: "",
-        caught_by: &["p06::one_sleeper/symmetric", "p06::one_sleeper/asymmetric"],
+        caught_by: &[
+            "p06::two_sleepers/asymmetric",
+            "p06::one_sleeper/symmetric",
+            "p06::one_sleeper/asymmetric",
+        ],
     },
     Fault {
         name: "rung_if_nobody_waits",
@@ -498,6 +512,7 @@ pub const FAULTS: &[Fault] = &[
         text: "!Flags(signs).are_closing() || end <= self.settled_end()",
         broken: "true",
         caught_by: &[
+            "p07::two_closers/asymmetric",
             "p07::closing_under_a_producer/symmetric",
             "p07::closing_under_a_producer/asymmetric",
         ],
@@ -516,8 +531,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p07",
         what: "the ring closes with the first producer that goes",
         file: "circuit.rs",
-        text: "self.producers.fetch_sub(1, Ordering::Relaxed) == 1",
-        broken: "self.producers.fetch_sub(1, Ordering::Relaxed); true",
+        text: "self.producers.fetch_sub(1, Ordering::AcqRel) == 1",
+        broken: "self.producers.fetch_sub(1, Ordering::AcqRel); true",
         caught_by: &["p07::the_last_of_two_producers_closes"],
     },
     Fault {
@@ -525,8 +540,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p07",
         what: "the ring stays open when the last producer goes",
         file: "circuit.rs",
-        text: "self.producers.fetch_sub(1, Ordering::Relaxed) == 1",
-        broken: "self.producers.fetch_sub(1, Ordering::Relaxed); false",
+        text: "self.producers.fetch_sub(1, Ordering::AcqRel) == 1",
+        broken: "self.producers.fetch_sub(1, Ordering::AcqRel); false",
         caught_by: &[
             "p07::the_last_of_two_producers_closes",
             "p07::a_thread_drains_and_ends/symmetric",
@@ -549,8 +564,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p07",
         what: "a report counts an event that was refused",
         file: "circuit.rs",
-        text: "self.end().map_or(claimed, |end| claimed.min(end))",
-        broken: "claimed",
+        text: "self.end().unwrap_or_else(|| self.sequencer.claimed())",
+        broken: "self.sequencer.claimed()",
         caught_by: &["p07::shutdown_under_a_producer/symmetric"],
     },
     Fault {
@@ -592,7 +607,7 @@ pub const FAULTS: &[Fault] = &[
             circuit.lifecycle.published.ring_if_awaited();",
         broken: "Self::sequencer(circuit).publish(first, first + count); \
             circuit.lifecycle.published.ring_if_awaited();",
-        caught_by: &["p08::one_of_two"],
+        caught_by: &["p13::abandoned", "p08::one_of_two"],
     },
     Fault {
         name: "listed_after_it_is_published",
@@ -660,6 +675,7 @@ pub const FAULTS: &[Fault] = &[
         text: "self.lifecycle.halt(fault); self.close();",
         broken: "self.lifecycle.halt(fault); self.lifecycle.settle(|| self.sequencer.close());",
         caught_by: &[
+            "p07::halting_a_thread/asymmetric",
             "p09::halt_wakes_the_producer/symmetric",
             "p07::halting_under_a_sleeper/asymmetric",
         ],
@@ -751,7 +767,7 @@ pub const FAULTS: &[Fault] = &[
         file: "circuit.rs",
         text: "cleared.passed()",
         broken: "self.last_passed()",
-        caught_by: &["p13::reset"],
+        caught_by: &["p06::a_producer_behind_the_reset_hook/asymmetric", "p13::reset"],
     },
     Fault {
         name: "both_think_the_other_is_later",

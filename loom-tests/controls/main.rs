@@ -32,8 +32,8 @@ const TIME_MAX: Duration = Duration::from_mins(5);
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    // One model in this process, with the fault that the environment names.
-    if arguments.iter().any(|argument| argument == "--run") {
+    // One model in this process, with the fault that the environment names; or the names of all.
+    if arguments.iter().any(|argument| argument == "--run" || argument == "--list") {
         return models::main();
     }
     let filters: Vec<&String> = arguments.iter().filter(|word| !word.starts_with('-')).collect();
@@ -49,14 +49,34 @@ fn main() -> ExitCode {
         .chain(jobs.into_iter().map(Run::Unbroken))
         .collect();
     let started = Instant::now();
-    let failed = judge_all(&runs);
+    let mut failed = judge_all(&runs);
+    if filters.is_empty() {
+        let unproven = never_seen_to_fail();
+        for model in &unproven {
+            println!("{model}: no fault shows that it can fail; name it with one in faults.rs");
+        }
+        failed += unproven.len();
+    }
     println!(
         "\ntest result: {}. {} passed; {failed} failed; finished in {:.2}s",
         if failed == 0 { "ok" } else { "FAILED" },
-        runs.len() - failed,
+        runs.len().saturating_sub(failed),
         started.elapsed().as_secs_f64(),
     );
     if failed == 0 && !runs.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// The models that no fault must be caught by, whatever their fences.
+fn never_seen_to_fail() -> Vec<String> {
+    let plain = |job: &str| job.split('/').next().unwrap_or_default().to_owned();
+    let seen: BTreeSet<String> =
+        FAULTS.iter().flat_map(|fault| fault.caught_by).map(|job| plain(job)).collect();
+    let listed =
+        env::current_exe().and_then(|program| Command::new(program).arg("--list").output());
+    let listed = listed.expect("this program can be run");
+    let listed = String::from_utf8_lossy(&listed.stdout);
+    let all: BTreeSet<String> = listed.lines().map(plain).collect();
+    all.difference(&seen).cloned().collect()
 }
 
 enum Run<'a> {

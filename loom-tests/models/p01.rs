@@ -15,7 +15,7 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p01", "batches", (2, 2, 4), batches),
     Model::exhaustive("p01", "references_held", (2, 2, 3), references_held),
     Model::exhaustive("p01", "a_batch_dropped_half_read", (2, 2, 3), dropped_half_read),
-    Model::exhaustive("p01", "multicast", (3, 2, 2), multicast).bounded(3),
+    Model::exhaustive("p01", "multicast", (3, 2, 3), multicast).bounded(3),
 ];
 
 fn attempts() {

@@ -16,7 +16,7 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p03", "one_slot", (2, 1, 3), one_slot),
     Model::exhaustive("p03", "the_slower_of_two", (3, 1, 2), the_slower_of_two),
     Model::exhaustive("p03", "early_release", (2, 2, 4), early_release),
-    Model::exhaustive("p03", "a_reader_that_leaves", (2, 1, 2), a_reader_that_leaves),
+    Model::exhaustive("p03", "a_reader_that_leaves", (2, 1, 3), a_reader_that_leaves),
     Model::exhaustive("p03", "a_chain_that_leaves", (3, 1, 2), a_chain_that_leaves),
 ];
 
@@ -127,7 +127,7 @@ fn a_chain_that_leaves() {
     });
     let left = try_each(&mut producer, 11..12);
     let (by_a, by_b) = (first.join().unwrap(), second.join().unwrap());
-    assert!(by_a == [10] || by_a == [10, 11], "{by_a:?}");
-    assert!(by_b.is_empty() || by_b == [10] || by_b == [11] || by_b == [10, 11], "{by_b:?}");
+    assert_eq!(by_a, [10]);
+    assert!(by_b.is_empty() || by_b == [10], "{by_b:?}");
     assert!(try_each(&mut producer, left).is_empty(), "nobody holds the producer back any more");
 }

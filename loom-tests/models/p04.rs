@@ -15,10 +15,11 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p04", "two_each", (3, 4, 4), || several_each(4, 2)),
     Model::exhaustive("p04", "wrapping", (3, 1, 3), wrapping),
     Model::exhaustive("p04", "batch_against_single", (3, 2, 3), batch_against_single),
-    Model::exhaustive("p04", "nobody_listens", (3, 1, 3), nobody_listens)
+    Model::exhaustive("p04", "nobody_listens", (3, 1, 4), nobody_listens)
         .bounded(3)
         .full_bounded(4),
-    Model::exhaustive("p04", "the_last_listener_leaves", (3, 1, 3), the_last_listener_leaves)
+    Model::exhaustive("p04", "two_listeners_leave", (3, 1, 4), two_listeners_leave).bounded(2),
+    Model::exhaustive("p04", "the_last_listener_leaves", (3, 1, 4), the_last_listener_leaves)
         .bounded(3),
 ];
 
@@ -140,6 +141,27 @@ fn nobody_listens() {
     }
     assert!(published > 0, "an empty ring has room for one");
     assert_eq!(first.publish(|slot| *slot = 300), Ok(published), "and there is always room again");
+}
+
+/// Of two listeners side by side one is gone and the other leaves: the gate is the smaller of what
+/// both come to, and what the one that leaves keeps of the prefix must not let anybody by too early.
+fn two_listeners_leave() {
+    let (mut first, mut dispatcher) =
+        ring(1).then((poller("gone"), poller("leaves"))).start_multi().unwrap();
+    drop(reader(&mut dispatcher, "gone"));
+    let mut leaves = reader(&mut dispatcher, "leaves");
+    let second = first.clone();
+    assert_eq!(first.try_publish(|slot| *slot = 100), Ok(0));
+    let leaving = thread::spawn(move || {
+        let mut seen = Vec::new();
+        leaves.poll(|number, _| seen.push(*number)).unwrap();
+        seen
+    });
+    let publishing = thread::spawn(move || publish_once(second, 200));
+    let mut published = 1 + u64::from(first.try_publish(|slot| *slot = 101).is_ok());
+    published += u64::from(publishing.join().unwrap());
+    assert_eq!(leaving.join().unwrap(), [100]);
+    assert_eq!(first.publish(|slot| *slot = 300), Ok(published), "nobody is in the way");
 }
 
 /// A listener leaves while two producers want its slot.

@@ -10,7 +10,7 @@ use crate::{
 
 pub const MODELS: &[Model] = &[
     Model::exhaustive("p05", "two_attempts", (2, 1, 2), two_attempts),
-    Model::exhaustive("p05", "the_last_slot", (3, 1, 2), the_last_slot),
+    Model::exhaustive("p05", "the_last_slot", (2, 1, 2), the_last_slot),
 ];
 
 fn two_attempts() {

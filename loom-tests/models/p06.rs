@@ -18,38 +18,38 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p06", "two_sleepers", (3, 2, 1), two_sleepers)
         .both_fences()
         .bounded(3)
-        .full_bounded(4),
+        .full_bounded(3),
     Model::exhaustive("p06", "two_publishers", (3, 2, 2), two_publishers)
         .both_fences()
         .bounded(3)
-        .full_bounded(4),
+        .full_bounded(3),
     Model::exhaustive("p06", "a_follower", (3, 1, 1), a_follower)
         .both_fences()
         .bounded(3)
-        .full_bounded(4),
+        .full_bounded(3),
     Model::exhaustive("p06", "a_follower_of_two", (3, 1, 1), a_follower_of_two)
         .both_fences()
         .bounded(3)
-        .full_bounded(4),
+        .full_bounded(3),
     Model::exhaustive("p06", "whoever_is_followed_leaves", (2, 2, 1), the_followed_leaves)
         .both_fences(),
     Model::exhaustive("p06", "a_producer", (2, 1, 2), a_producer).both_fences(),
     Model::exhaustive("p06", "two_producers", (3, 1, 2), two_producers)
         .both_fences()
         .bounded(1)
-        .full_bounded(2),
+        .full_bounded(1),
     Model::exhaustive("p06", "a_producer_behind_two", (3, 1, 2), a_producer_behind_two)
         .both_fences()
         .bounded(3)
-        .full_bounded(4),
+        .full_bounded(3),
     Model::exhaustive("p06", "a_producer_and_a_leaver", (2, 1, 2), a_producer_and_a_leaver)
         .both_fences(),
-    Model::exhaustive("p06", "one_of_many_producers_and_a_leaver", (2, 1, 3), many_and_a_leaver)
+    Model::exhaustive("p06", "one_of_many_producers_and_a_leaver", (2, 1, 4), many_and_a_leaver)
         .both_fences(),
     Model::exhaustive("p06", "a_producer_behind_the_reset_hook", (3, 1, 2), behind_the_reset_hook)
         .both_fences()
         .bounded(2)
-        .full_bounded(3),
+        .full_bounded(2),
 ];
 
 /// Longer than any model.

@@ -16,11 +16,11 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p07", "closing_under_a_producer", (3, 2, 2), closing_under_a_producer)
         .both_fences()
         .bounded(2)
-        .full_bounded(3),
+        .full_bounded(2),
     Model::exhaustive("p07", "closing_under_many_producers", (3, 2, 2), closing_under_many)
         .both_fences()
         .bounded(2)
-        .full_bounded(3),
+        .full_bounded(2),
     Model::exhaustive(
         "p07",
         "a_refused_event_is_not_reset",
@@ -29,11 +29,11 @@ pub const MODELS: &[Model] = &[
     )
     .both_fences()
     .bounded(2)
-    .full_bounded(3),
+    .full_bounded(2),
     Model::exhaustive("p07", "two_closers", (3, 1, 1), two_closers)
         .both_fences()
         .bounded(2)
-        .full_bounded(3),
+        .full_bounded(2),
     Model::exhaustive("p07", "a_closed_ring_wakes_its_readers", (2, 1, 0), wakes_its_readers)
         .both_fences()
         .bounded(3)
@@ -46,7 +46,7 @@ pub const MODELS: &[Model] = &[
         .full_bounded(3),
     Model::exhaustive("p07", "shutdown_under_a_producer", (3, 1, 1), shutdown_under_a_producer)
         .bounded(1)
-        .full_bounded(2)
+        .full_bounded(1)
         .both_fences(),
     Model::exhaustive("p07", "the_last_of_two_producers_closes", (2, 2, 2), the_last_closes),
     Model::exhaustive("p07", "halting_under_a_sleeper", (2, 2, 1), halting_under_a_sleeper)

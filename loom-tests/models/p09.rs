@@ -15,7 +15,7 @@ pub const MODELS: &[Model] = &[
         .full_bounded(4),
     Model::exhaustive("p09", "halt_stops_the_others", (3, 2, 1), halt_stops_the_others)
         .bounded(3)
-        .full_bounded(4)
+        .full_bounded(3)
         .both_fences(),
     Model::exhaustive("p09", "skip_makes_room", (2, 1, 2), skip_makes_room).both_fences(),
     Model::exhaustive("p09", "skip_in_a_batch", (2, 2, 3), skip_in_a_batch),

@@ -12,7 +12,7 @@ use crate::{
 
 pub const MODELS: &[Model] = &[
     Model::exhaustive("p16", "room", (2, 2, 3), room),
-    Model::exhaustive("p16", "room_of_many_producers", (3, 2, 2), room_multi)
+    Model::exhaustive("p16", "room_of_many_producers", (3, 2, 3), room_multi)
         .bounded(3)
         .full_bounded(5),
     Model::exhaustive("p16", "a_report_while_a_poller_leaves", (2, 2, 2), a_report_beside_a_leaver),

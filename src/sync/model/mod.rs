@@ -63,7 +63,7 @@ impl Backoff {
     pub(crate) fn spin(&self) {}
 }
 
-/// What becomes of the fences of the rings that are built from now on.
+/// What becomes of the fences of the rings, also of those that are built already,.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fences {
     /// As on a machine without membarrier(2).
@@ -81,7 +81,7 @@ std::thread_local! {
     static FENCES: Cell<Fences> = const { Cell::new(Fences::Asymmetric) };
 }
 
-/// Says what becomes of the fences of rings that are built from now on, in models that this thread
+/// Says what becomes of the fences of all rings in models that this thread
 /// of the system runs.
 pub fn set_fences(fences: Fences) {
     FENCES.set(fences);

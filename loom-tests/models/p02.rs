@@ -14,7 +14,7 @@ use crate::{
 
 pub const MODELS: &[Model] = &[
     Model::exhaustive("p02", "pipeline_of_one_slot", (3, 1, 2), || pipeline(1, 2)),
-    Model::exhaustive("p02", "pipeline", (3, 2, 3), || pipeline(2, 3)).bounded(3),
+    Model::exhaustive("p02", "pipeline", (3, 2, 3), || pipeline(2, 3)).bounded(3).full_bounded(4),
     Model::exhaustive("p02", "diamond", (4, 1, 1), diamond).bounded(2).full_bounded(4),
     Model::exhaustive("p02", "looking_through_a_departed_stage", (3, 2, 2), looking_through),
 ];

@@ -18,7 +18,9 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p04", "nobody_listens", (3, 1, 4), nobody_listens)
         .bounded(3)
         .full_bounded(4),
-    Model::exhaustive("p04", "two_listeners_leave", (3, 1, 4), two_listeners_leave).bounded(2),
+    Model::exhaustive("p04", "two_listeners_leave", (3, 1, 4), two_listeners_leave)
+        .bounded(2)
+        .full_bounded(3),
     Model::exhaustive("p04", "the_last_listener_leaves", (3, 1, 4), the_last_listener_leaves)
         .bounded(3),
 ];

@@ -21,6 +21,7 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p15", "gated_or_idle", (3, 1, 1), gated_or_idle),
     Model::exhaustive("p15", "a_poller_behind_a_thread", (2, 1, 1), behind_a_thread)
         .bounded(2)
+        .full_bounded(3)
         .both_fences(),
 ];
 

@@ -1,11 +1,11 @@
 //! p01: a consumer sees every event once, in order, with its content.
 
 use loom::thread;
-use slipring::{Poll, poller};
+use slipring::{Claim, Dispatcher, Poll, Producer, poller};
 
 use crate::{
     harness::Model,
-    shapes::{read_now, read_some, read_to_the_end, reader, ring, try_each},
+    shapes::{finish, read_now, read_some, read_to_the_end, reader, ring, try_each},
 };
 
 pub const MODELS: &[Model] = &[
@@ -19,38 +19,27 @@ pub const MODELS: &[Model] = &[
 ];
 
 fn attempts() {
-    let (mut producer, mut dispatcher) = ring(2).then(poller("a")).start().unwrap();
-    let mut a = reader(&mut dispatcher, "a");
-    let publishing = thread::spawn(move || {
-        let left = try_each(&mut producer, 10..13);
-        (producer, left)
-    });
-    let mut seen = read_some(&mut a, 3);
-    let (mut producer, mut left) = publishing.join().unwrap();
-    while !left.is_empty() {
-        read_now(&mut a, &mut seen);
-        left = try_each(&mut producer, left);
-    }
-    drop(producer);
-    read_to_the_end(&mut a, &mut seen);
-    assert_eq!(seen, [10, 11, 12]);
+    let (producer, dispatcher) = ring(2).then(poller("a")).start().unwrap();
+    attempts_of(producer, dispatcher);
 }
 
 fn attempts_multi() {
-    let (mut producer, mut dispatcher) = ring(2).then(poller("a")).start_multi().unwrap();
+    let (producer, dispatcher) = ring(2).then(poller("a")).start_multi().unwrap();
+    attempts_of(producer, dispatcher);
+}
+
+fn attempts_of<C: Claim + Send + 'static>(
+    mut producer: Producer<u64, C>,
+    mut dispatcher: Dispatcher<u64>,
+) {
     let mut a = reader(&mut dispatcher, "a");
     let publishing = thread::spawn(move || {
         let left = try_each(&mut producer, 10..13);
         (producer, left)
     });
     let mut seen = read_some(&mut a, 3);
-    let (mut producer, mut left) = publishing.join().unwrap();
-    while !left.is_empty() {
-        read_now(&mut a, &mut seen);
-        left = try_each(&mut producer, left);
-    }
-    drop(producer);
-    read_to_the_end(&mut a, &mut seen);
+    let (producer, left) = publishing.join().unwrap();
+    finish(producer, left, &mut a, &mut seen);
     assert_eq!(seen, [10, 11, 12]);
 }
 
@@ -111,13 +100,8 @@ fn references_held() {
             seen.push(*number);
         }
     }
-    let (mut producer, mut left) = publishing.join().unwrap();
-    while !left.is_empty() {
-        read_now(&mut a, &mut seen);
-        left = try_each(&mut producer, left);
-    }
-    drop(producer);
-    read_to_the_end(&mut a, &mut seen);
+    let (producer, left) = publishing.join().unwrap();
+    finish(producer, left, &mut a, &mut seen);
     assert_eq!(seen, [10, 11, 12]);
 }
 
@@ -135,13 +119,8 @@ fn dropped_half_read() {
             seen.extend(batch.next().copied());
         }
     }
-    let (mut producer, mut left) = publishing.join().unwrap();
-    while !left.is_empty() {
-        read_now(&mut a, &mut seen);
-        left = try_each(&mut producer, left);
-    }
-    drop(producer);
-    read_to_the_end(&mut a, &mut seen);
+    let (producer, left) = publishing.join().unwrap();
+    finish(producer, left, &mut a, &mut seen);
     assert_eq!(seen, [10, 11, 12]);
 }
 

@@ -9,7 +9,7 @@ use slipring::{At, poller};
 
 use crate::{
     harness::Model,
-    shapes::{read_now, read_to_the_end, reader, ring, try_each},
+    shapes::{finish, read_to_the_end, reader, ring, try_each},
 };
 
 pub const MODELS: &[Model] = &[
@@ -81,13 +81,8 @@ fn early_release() {
         seen.push(*number);
     })
     .unwrap();
-    let (mut producer, mut left) = publishing.join().unwrap();
-    while !left.is_empty() {
-        read_now(&mut a, &mut seen);
-        left = try_each(&mut producer, left);
-    }
-    drop(producer);
-    read_to_the_end(&mut a, &mut seen);
+    let (producer, left) = publishing.join().unwrap();
+    finish(producer, left, &mut a, &mut seen);
     assert_eq!(seen, [10, 11, 12, 13]);
 }
 

@@ -57,6 +57,22 @@ pub fn read_to_the_end(poller: &mut Poller<u64>, seen: &mut Vec<u64>) {
     assert_eq!(poll, Poll::Closed, "nothing is left, and nothing will come");
 }
 
+/// The arbiter's part where one station reads: publishes the numbers that are left, closes the ring,
+/// and reads to its end.
+pub fn finish<C: Claim>(
+    mut producer: Producer<u64, C>,
+    mut left: Range<u64>,
+    poller: &mut Poller<u64>,
+    seen: &mut Vec<u64>,
+) {
+    while !left.is_empty() {
+        read_now(poller, seen);
+        left = try_each(&mut producer, left);
+    }
+    drop(producer);
+    read_to_the_end(poller, seen);
+}
+
 /// So many attempts to change one number each.
 pub fn change_some(poller: &mut PollerMut<u64>, attempts: usize, change: fn(&mut u64)) {
     for _ in 0..attempts {

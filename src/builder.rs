@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The largest default of [`Station::max_batch`](crate::Station::max_batch).
-const DEFAULT_MAX_BATCH: usize = 1_024;
+const DEFAULT_MAX_BATCH: usize = 4_096;
 /// The largest first sequence: half of what can be counted stays.
 const LARGEST_FIRST: u64 = 1 << 62;
 

@@ -166,8 +166,13 @@ pub struct Circuit {
     producers: AtomicUsize,
     /// Stations, pollers and producers: all that may want a core at once.
     threads: AtomicUsize,
+    /// Counts down since a spinning thread was last seen to share its core.
+    shared_core: CachePadded<AtomicUsize>,
     cores: usize,
 }
+
+/// So many yields that nobody took make a core one's own again.
+const YIELDS_TO_FORGET: usize = 64;
 
 /// What a circuit is made of.
 #[derive(Debug)]
@@ -204,6 +209,7 @@ impl Circuit {
             producer_wait,
             producers: AtomicUsize::new(0),
             threads: AtomicUsize::new(0),
+            shared_core: CachePadded::default(),
             cores: thread::parallelism(),
             posts: nodes.into_iter().map(post).collect(),
         }
@@ -500,11 +506,27 @@ impl Circuit {
 }
 
 impl Surroundings for Circuit {
-    /// Whether more threads work on the ring than there are cores.
+    /// Whether more threads work on the ring than there are cores, or some of them share one.
     #[inline]
     fn is_crowded(&self) -> bool {
         // ORDERING(COUNT): Relaxed: advice to waiters.
+        self.is_outnumbered() || (PATIENT && self.shared_core.load(Ordering::Relaxed) > 0)
+    }
+
+    #[inline]
+    fn is_outnumbered(&self) -> bool {
+        // ORDERING(COUNT): Relaxed: advice to waiters.
         PATIENT && self.threads.load(Ordering::Relaxed) > self.cores
+    }
+
+    fn core_was_taken(&self, taken: bool) {
+        // ORDERING(COUNT): Relaxed: advice to waiters; a step that is lost makes no difference.
+        let left = self.shared_core.load(Ordering::Relaxed);
+        let now = if taken { YIELDS_TO_FORGET } else { left.saturating_sub(1) };
+        if now != left {
+            // ORDERING(COUNT): Relaxed: as above.
+            self.shared_core.store(now, Ordering::Relaxed);
+        }
     }
 
     fn is_closing(&self) -> bool {

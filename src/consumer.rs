@@ -104,11 +104,16 @@ impl<E> Seat<E> {
     /// Handles one batch of at most `limit` events, if there is one.
     #[inline]
     pub(crate) fn step<A: Access, W: Work<E, A>>(&mut self, work: &mut W, limit: u64) -> Step {
+        match self.available(limit) {
+            Ok(to) => self.step_to(work, to),
+            Err(nothing) => nothing,
+        }
+    }
+
+    /// Handles everything before `to`, which is available.
+    #[inline]
+    pub(crate) fn step_to<A: Access, W: Work<E, A>>(&mut self, work: &mut W, to: u64) -> Step {
         let from = self.cursor;
-        let to = match self.available(limit) {
-            Ok(to) => to,
-            Err(nothing) => return nothing,
-        };
         match self.handle(work, from, to) {
             Ok(()) => {
                 self.move_to(to);
@@ -288,11 +293,15 @@ impl<E> Seat<E> {
 
 /// Runs a station until the stream ends or the ring is halted. The thread has entered it as
 /// [`Running`](crate::current::Running).
+// Called once in the life of a thread. A function of its own, because its name is where `guards`
+// begins to count.
+#[inline(never)]
 pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut W) {
     let ring = Arc::clone(&seat.ring);
     let mut waiter = Waiter::new(seat.manner.wait);
     let mut dry = Dry::default();
-    let mut distance = Distance::new(ring.circuit.capacity, seat.manner.max_batch);
+    let mut distance =
+        Distance::new(ring.circuit.capacity, seat.manner.max_batch, ring.circuit.posts.len());
     loop {
         match seat.step(work, u64::MAX) {
             Step::Moved(run) => {
@@ -301,6 +310,9 @@ pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut 
                 dry.over();
             }
             Step::Idle => {
+                // The producer has taken the slot's line to write it: it comes back while the cursor
+                // is looked at, and not after that.
+                ring.prefetch(seat.cursor);
                 distance.paused();
                 if dry.is_time_for_the_hook(seat.manner.idle_after) {
                     seat.hook_or_halt(|| work.idle());

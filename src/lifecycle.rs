@@ -94,19 +94,26 @@ impl Lifecycle {
     }
 
     /// For the only producer, after publishing everything before `end`: wakes the sleepers, and
-    /// says whether the events count. They do unless the ring was closed before they could be
-    /// found.
-    #[inline]
+    /// says whether the events count.
+    ///
+    /// # Errors
+    /// They do not if the ring was closed before they could be found.
+    #[inline(always)]
     #[cfg_attr(loom, track_caller)]
-    pub(crate) fn admits(&self, end: u64) -> bool {
+    pub(crate) fn admit(&self, end: u64) -> Result<(), PublishError> {
         let signs = self.published.look_behind();
-        signs == 0 || self.admits_closing(end, signs)
+        if signs == 0 { Ok(()) } else { self.admit_closing(end, signs) }
     }
 
     #[cold]
-    fn admits_closing(&self, end: u64, signs: u32) -> bool {
+    #[inline(never)]
+    fn admit_closing(&self, end: u64, signs: u32) -> Result<(), PublishError> {
         self.published.answer(signs);
-        !Flags(signs).are_closing() || end <= self.settled_end()
+        if !Flags(signs).are_closing() || end <= self.settled_end() {
+            Ok(())
+        } else {
+            Err(self.refusal())
+        }
     }
 
     /// Whether claims are refused.
@@ -173,13 +180,13 @@ mod tests {
     #[test]
     fn the_end_is_settled_once() {
         let life = Lifecycle::new(Fences::Symmetric);
-        assert!(!life.flags().are_refusing() && life.admits(9));
+        assert!(!life.flags().are_refusing() && life.admit(9).is_ok());
         assert_eq!(life.end(), None);
         life.settle(|| 7);
         life.settle(|| unreachable!("it is settled"));
         assert_eq!((life.end(), life.settled_end()), (Some(7), 7));
         assert!(life.is_refusing() && !life.is_halted());
-        assert!(life.admits(7) && !life.admits(8));
+        assert!(life.admit(7).is_ok() && life.admit(8).is_err());
         assert_eq!(life.refusal(), PublishError::Closed);
     }
 

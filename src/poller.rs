@@ -98,6 +98,7 @@ impl<E, A: Access> Poller<E, A> {
                 return false;
             }
             let (index, cursor) = (self.seat.index, self.seat.cursor);
+            self.seat.ring.prefetch(cursor);
             late = circuit.pause_station(&mut waiter, index, cursor, deadline);
         }
     }
@@ -108,16 +109,27 @@ impl<E, A: Access> Poller<E, A> {
         matches!(self.seat.available(1), Err(Step::Ended | Step::Halted))
     }
 
+    /// There is nothing to poll.
+    fn idle(&self) -> Poll {
+        self.seat.ring.prefetch(self.seat.cursor);
+        let is_gated = self.seat.ring.circuit.is_gated(self.seat.index, self.seat.cursor);
+        if is_gated { Poll::Gated } else { Poll::Idle }
+    }
+
     fn step<W: Work<E, A>>(&mut self, work: &mut W, limit: usize) -> Result<Poll, Fault> {
         // None at all would look like none available.
         let limit = limit.max(1);
-        let _running = Running::enter(&self.seat.ring.circuit, self.seat.index);
-        let step = self.seat.step(work, limit as u64);
+        let step = match self.seat.available(limit as u64) {
+            Ok(to) => {
+                let _running = Running::enter(&self.seat.ring.circuit, self.seat.index);
+                self.seat.step_to(work, to)
+            }
+            Err(nothing) => nothing,
+        };
         let circuit = &self.seat.ring.circuit;
         match step {
             Step::Moved(events) => Ok(Poll::Events(events)),
-            Step::Idle if circuit.is_gated(self.seat.index, self.seat.cursor) => Ok(Poll::Gated),
-            Step::Idle => Ok(Poll::Idle),
+            Step::Idle => Ok(self.idle()),
             Step::Ended => Ok(Poll::Closed),
             Step::Halted => circuit.lifecycle.fault().map_or(Ok(Poll::Closed), Err),
         }

@@ -12,19 +12,26 @@ use crate::{
 };
 
 mod sealed {
-    use super::{Circuit, Patience, PublishError};
+    use super::{Circuit, Patience, PublishError, Ring};
 
-    /// How claims are made and published. `help` moves the reset hook on, if there is one.
+    /// How claims are made and published.
+    ///
+    /// What is called for each event is kept so small that it becomes part of the caller's loop:
+    /// everything that waits, refuses or wakes is behind a call of its own.
     pub trait Claims {
-        /// Claims `count` sequences and returns the first. They are free, and stay the caller's
-        /// until they are published or abandoned.
+        /// Claims `count` sequences and returns the first, if that takes no more than a look. They
+        /// are free, and stay the caller's until they are published or abandoned.
+        fn claim_at_once(&mut self, circuit: &Circuit, count: u64) -> Option<u64>;
+        /// The same, however long it takes. `help` moves the reset hook on, if there is one.
         fn claim(
             &mut self,
             circuit: &Circuit,
             count: u64,
             patience: Patience,
-            help: impl Fn(),
+            help: &dyn Fn(),
         ) -> Result<u64, PublishError>;
+        /// Has the memory that comes up fetched while this claim is written.
+        fn look_ahead<E>(&self, ring: &Ring<E>, first: u64);
         /// Makes the claim visible, unless the ring was closed in between.
         fn publish(
             &mut self,
@@ -67,12 +74,11 @@ fn limit_at(gate: u64, circuit: &Circuit) -> u64 {
 }
 
 /// Waits until everything before `end` may be claimed; returns the new limit.
-#[cold]
 fn make_room(
     circuit: &Circuit,
     end: u64,
     patience: Patience,
-    help: impl Fn(),
+    help: &dyn Fn(),
 ) -> Result<u64, PublishError> {
     if end > END_OF_SEQUENCES {
         return Err(PublishError::Exhausted);
@@ -83,32 +89,42 @@ fn make_room(
 }
 
 impl Claims for Single {
-    #[inline]
+    #[inline(always)]
+    fn claim_at_once(&mut self, circuit: &Circuit, count: u64) -> Option<u64> {
+        let is_free = self.next + count <= self.limit;
+        (is_free && !circuit.lifecycle.is_refusing()).then_some(self.next)
+    }
+
+    #[cold]
+    #[inline(never)]
     fn claim(
         &mut self,
         circuit: &Circuit,
         count: u64,
         patience: Patience,
-        help: impl Fn(),
+        help: &dyn Fn(),
     ) -> Result<u64, PublishError> {
-        let (first, end) = (self.next, self.next + count);
+        let end = self.next + count;
         if end > self.limit {
             self.limit = make_room(circuit, end, patience, help)?;
         }
         if circuit.lifecycle.is_refusing() {
             return Err(circuit.lifecycle.refusal());
         }
-        Ok(first)
+        Ok(self.next)
+    }
+
+    #[inline(always)]
+    fn look_ahead<E>(&self, ring: &Ring<E>, first: u64) {
+        ring.prefetch_behind(first);
     }
 
     /// If the ring was closed while the event was written, it counts only if the closer found it.
-    #[inline]
+    #[inline(always)]
     fn publish(&mut self, circuit: &Circuit, first: u64, count: u64) -> Result<(), PublishError> {
         let end = first + count;
         circuit.sequencer.single.publish(end);
-        if !circuit.lifecycle.admits(end) {
-            return Err(circuit.lifecycle.refusal());
-        }
+        circuit.lifecycle.admit(end)?;
         self.next = end;
         Ok(())
     }
@@ -128,44 +144,80 @@ impl Multi {
     }
 }
 
+/// No claim will succeed any more.
+struct IsClosed;
+
+impl Multi {
+    /// Claims `count` sequences from where it believes the claims to stand. `None`: they stand
+    /// elsewhere, and now it knows where.
+    #[inline(always)]
+    fn exchange(&mut self, circuit: &Circuit, count: u64) -> Result<Option<u64>, IsClosed> {
+        let (first, end) = (self.next, self.next + count);
+        match Self::sequencer(circuit).try_claim(first, end) {
+            Ok(()) => {
+                self.next = end;
+                Ok(Some(first))
+            }
+            Err(Some(next)) => {
+                self.next = next;
+                Ok(None)
+            }
+            Err(None) => Err(IsClosed),
+        }
+    }
+}
+
 impl Claims for Multi {
-    #[inline]
+    #[inline(always)]
+    fn claim_at_once(&mut self, circuit: &Circuit, count: u64) -> Option<u64> {
+        // The claim word says it exactly, but a little later: once refused, always refused.
+        if self.next + count > self.limit || circuit.lifecycle.is_refusing() {
+            return None;
+        }
+        self.exchange(circuit, count).unwrap_or_default()
+    }
+
+    #[cold]
+    #[inline(never)]
     fn claim(
         &mut self,
         circuit: &Circuit,
         count: u64,
         patience: Patience,
-        help: impl Fn(),
+        help: &dyn Fn(),
     ) -> Result<u64, PublishError> {
-        let multi = Self::sequencer(circuit);
         let backoff = Backoff::new();
-        // The claim word says it exactly, but a little later: once refused, always refused.
+        // As above: once refused, always refused.
         if circuit.lifecycle.is_refusing() {
             return Err(circuit.lifecycle.refusal());
         }
         loop {
-            let (first, end) = (self.next, self.next + count);
+            let end = self.next + count;
             if end > self.limit {
                 // A guess that is too low asks for less room than is needed: that is found below.
-                self.limit = make_room(circuit, end, patience, &help)?;
+                self.limit = make_room(circuit, end, patience, help)?;
+            } else {
+                // Another producer was faster. Two that follow each other closely hand the line to
+                // and fro at every event; a short distance lets each claim several in a row.
+                backoff.spin();
             }
-            match multi.try_claim(first, end) {
-                Ok(()) => {
-                    self.next = end;
-                    return Ok(first);
-                }
-                Err(Some(next)) => {
-                    self.next = next;
-                    // Two producers that follow each other closely hand the line to and fro at
-                    // every event; a short distance lets each of them claim several in a row.
-                    backoff.spin();
-                }
-                Err(None) => return Err(circuit.lifecycle.refusal()),
+            match self.exchange(circuit, count) {
+                Ok(Some(first)) => return Ok(first),
+                Ok(None) => {}
+                Err(IsClosed) => return Err(circuit.lifecycle.refusal()),
             }
         }
     }
 
-    #[inline]
+    /// An exchange waits until every store before it has arrived, and so for each line of slots or
+    /// marks that consumers have read since: unless it is here already.
+    #[inline(always)]
+    fn look_ahead<E>(&self, ring: &Ring<E>, first: u64) {
+        ring.prefetch_behind(first);
+        Self::sequencer(&ring.circuit).prefetch_behind(first);
+    }
+
+    #[inline(always)]
     fn publish(&mut self, circuit: &Circuit, first: u64, count: u64) -> Result<(), PublishError> {
         Self::sequencer(circuit).publish(first, first + count);
         circuit.lifecycle.published.ring_if_awaited();
@@ -269,7 +321,7 @@ struct Writing<'a, E, C: Claim> {
 }
 
 impl<E, C: Claim> Writing<'_, E, C> {
-    #[inline]
+    #[inline(always)]
     fn publish(self) -> Result<Range<u64>, PublishError> {
         let range = self.first..self.first + self.count;
         let published =
@@ -448,20 +500,24 @@ impl<E, C: Claim> Producer<E, C> {
         self.ring.circuit.lifecycle.is_refusing()
     }
 
-    #[inline]
+    #[inline(always)]
     fn begin(&mut self, count: u64, patience: Patience) -> Result<Writing<'_, E, C>, PublishError> {
         let ring = &self.ring;
-        let first = self.claims.claim(&ring.circuit, count, patience, || ring.help_clear())?;
+        let first = match self.claims.claim_at_once(&ring.circuit, count) {
+            Some(first) => first,
+            None => self.claims.claim(&ring.circuit, count, patience, &|| ring.help_clear())?,
+        };
         Ok(Writing { producer: self, first, count })
     }
 
-    #[inline]
+    #[inline(always)]
     fn publish_one(
         &mut self,
         patience: Patience,
         write: impl FnOnce(&mut E),
     ) -> Result<u64, PublishError> {
         let writing = self.begin(1, patience)?;
+        writing.producer.claims.look_ahead(&writing.producer.ring, writing.first);
         // SAFETY: one slot lies inside a lap; it is claimed, so every station has passed it and no
         // other producer has it, until it is published below.
         let (slot, held) = unsafe { writing.producer.ring.exclusive(writing.first, 1) };

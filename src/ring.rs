@@ -12,6 +12,7 @@ use crate::{
     sync::{
         Arc, fence,
         lock::flow::Mutex,
+        prefetch,
         slots::Slots,
         watch::{Held, Watch},
     },
@@ -65,6 +66,18 @@ impl<E> Ring<E> {
         debug_assert!(len <= self.circuit.capacity.straight(first, first + len as u64));
         // SAFETY: in range, as in `shared`; exclusive by the caller's promise.
         unsafe { self.slots.exclusive(self.circuit.capacity.slot(first), len) }
+    }
+
+    /// Has the slots that come some lines behind a sequence's fetched for writing.
+    #[inline(always)]
+    pub(crate) fn prefetch_behind(&self, sequence: u64) {
+        prefetch::for_writing(self.slot(sequence + prefetch::items_ahead::<E>()));
+    }
+
+    /// Has a sequence's slot fetched for reading.
+    #[inline(always)]
+    pub(crate) fn prefetch(&self, sequence: u64) {
+        prefetch::for_reading(self.slot(sequence));
     }
 
     /// The memory of a sequence's slot.

@@ -115,7 +115,7 @@ impl<E, A: Access> Station<E, A> {
 
     /// The most events between two moves of the cursor. Those that follow, and a halt, wait no
     /// longer than it takes to handle so many; a small number costs throughput. A quarter of the
-    /// ring if not given, at most 1,024; more than the capacity counts as the capacity.
+    /// ring if not given, at most 4,096; more than the capacity counts as the capacity.
     pub fn max_batch(mut self, events: usize) -> Self {
         self.options.max_batch = Some(events);
         self

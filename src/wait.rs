@@ -25,7 +25,8 @@ use crate::{
 /// | `Block` | spins briefly, then sleeps until woken | tens of µs | many rings, few cores |
 ///
 /// No strategy collapses when threads outnumber cores: the spinning ones give up their core after
-/// a number of fruitless looks, early if the ring has more threads than the process has cores.
+/// a number of fruitless looks, and at once if the ring has more threads than the process has cores or
+/// if they find that they share one.
 ///
 /// # Examples
 /// ```
@@ -109,8 +110,6 @@ impl fmt::Display for Wait {
 
 /// Fruitless looks before a spinning strategy offers its core, when each thread has one.
 const PATIENT_SPINS: u32 = 10_000;
-/// The same when threads outnumber cores: whoever is waited for may need this core.
-const CROWDED_SPINS: u32 = 20;
 /// Hinted looks before `Adaptive`, `Backoff` and `Block` stop spinning, when each thread has a core.
 const BRIEF_SPINS: u32 = 200;
 /// Yields before `Adaptive` and `Backoff` rest.
@@ -134,10 +133,17 @@ enum Pause {
     Rest,
 }
 
+/// A yield that takes longer has let somebody else run.
+const SHORT_YIELD: Duration = Duration::from_micros(2);
+
 /// What a waiting thread should know of its ring.
 pub(crate) trait Surroundings {
     /// Whether threads outnumber cores.
     fn is_crowded(&self) -> bool;
+    /// Whether that is known from their numbers alone.
+    fn is_outnumbered(&self) -> bool;
+    /// A spinning thread has offered its core, and somebody took it or nobody did.
+    fn core_was_taken(&self, taken: bool);
     /// Whether the ring takes no more events.
     fn is_closing(&self) -> bool;
 }
@@ -175,6 +181,7 @@ impl Waiter {
         match pause {
             Pause::Nothing => {}
             Pause::Hint => sync::spin_loop(),
+            Pause::Yield if self.wait.occupies_a_core() => offer_core(ring),
             Pause::Yield => thread::yield_now(),
             Pause::Nap(_) | Pause::Rest => match holder() {
                 Some(bell) => {
@@ -212,9 +219,10 @@ impl Waiter {
         let looks = self.looks;
         let brief = if crowded { 0 } else { BRIEF_SPINS };
         match self.wait {
+            // Whoever is waited for may need this core.
+            Wait::Spin | Wait::Hint if crowded => Pause::Yield,
             Wait::Spin | Wait::Hint => {
-                let patience = if crowded { CROWDED_SPINS } else { PATIENT_SPINS };
-                if looks > patience {
+                if looks > PATIENT_SPINS {
                     self.looks = 0;
                     Pause::Yield
                 } else if self.wait == Wait::Spin {
@@ -234,6 +242,18 @@ impl Waiter {
                 Pause::Nap((SHORT_NAP * (1 << doublings)).min(LONG_NAP))
             }
         }
+    }
+}
+
+/// Yields, and notes whether anybody wanted the core. Threads that share one are not always more
+/// than there are cores: they may be pinned, or another program may be busy.
+fn offer_core(ring: &impl Surroundings) {
+    if PATIENT && !ring.is_outnumbered() {
+        let before = time::now();
+        thread::yield_now();
+        ring.core_was_taken(before.elapsed() > SHORT_YIELD);
+    } else {
+        thread::yield_now();
     }
 }
 
@@ -278,7 +298,7 @@ mod tests {
                     .find(|_| !matches!(waiter.next_pause(crowded), Pause::Nothing | Pause::Hint))
             };
             assert!(looks_until_given_up(false) <= Some(PATIENT_SPINS + 1), "{wait}");
-            assert!(looks_until_given_up(true) <= Some(CROWDED_SPINS + 1), "{wait}");
+            assert_eq!(looks_until_given_up(true), Some(1), "{wait}");
         }
     }
 

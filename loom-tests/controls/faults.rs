@@ -35,10 +35,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p01",
         what: "of a batch of the only producer, the first event is published",
         file: "producer.rs",
-        text: "circuit.sequencer.single.publish(end); if !circuit.lifecycle.admits(end) { return \
-            Err(circuit.lifecycle.refusal()); }",
-        broken: "circuit.sequencer.single.publish(first + 1); if !circuit.lifecycle.admits(end) { \
-            return Err(circuit.lifecycle.refusal()); }",
+        text: "circuit.sequencer.single.publish(end); circuit.lifecycle.admit(end)?;",
+        broken: "circuit.sequencer.single.publish(first + 1); circuit.lifecycle.admit(end)?;",
         caught_by: &["p01::batches"],
     },
     Fault {
@@ -162,9 +160,11 @@ pub const FAULTS: &[Fault] = &[
         property: "p03",
         what: "a producer that has asked for room once takes it for a lap of it",
         file: "producer.rs",
-        text: "self.limit = make_room(circuit, end, patience, help)?;",
-        broken: "make_room(circuit, end, patience, help)?; self.limit = end + \
-            circuit.capacity.lap_len();",
+        text: "if end > self.limit { self.limit = make_room(circuit, end, patience, help)?; } if \
+            circuit.lifecycle.is_refusing() { return Err(circuit.lifecycle.refusal()); } \
+            Ok(self.next)",
+        broken: "if end > self.limit { make_room(circuit, end, patience, help)?; self.limit = end + \
+            circuit.capacity.lap_len(); } Ok(self.next)",
         caught_by: &["p03::one_slot"],
     },
     Fault {
@@ -192,8 +192,9 @@ pub const FAULTS: &[Fault] = &[
         property: "p04",
         what: "one of many producers claims whether there is room or not",
         file: "producer.rs",
-        text: "self.limit = make_room(circuit, end, patience, &help)?;",
-        broken: "",
+        text: "if end > self.limit { self.limit = make_room(circuit, end, patience, help)?; } else { \
+            backoff.spin(); }",
+        broken: "self.limit = self.limit.max(end);",
         caught_by: &["p04::wrapping"],
     },
     Fault {
@@ -201,9 +202,9 @@ pub const FAULTS: &[Fault] = &[
         property: "p04",
         what: "a producer whose guess was wrong claims what is next without asking for room",
         file: "producer.rs",
-        text: "self.next = next; backoff.spin();",
-        broken: "self.next = next + count; if multi.try_claim(next, next + count).is_ok() { return \
-            Ok(next); }",
+        text: "self.next = next; Ok(None)",
+        broken: "self.next = next + count; let is_ours = \
+            Self::sequencer(circuit).try_claim(next, next + count).is_ok(); Ok(is_ours.then_some(next))",
         caught_by: &["p04::wrapping", "p05::the_last_slot"],
     },
     Fault {
@@ -229,8 +230,9 @@ pub const FAULTS: &[Fault] = &[
         property: "p04",
         what: "of a batch of one of many producers, the first event is marked",
         file: "sequencer/multi.rs",
-        text: "mark.store(self.mark(sequence), Ordering::Release);",
-        broken: "if sequence == first { mark.store(self.mark(sequence), Ordering::Release); }",
+        text: "mark.store(lap, Ordering::Release);",
+        broken: "if std::ptr::eq(mark, &self.marks[self.capacity.slot(first)]) { mark.store(lap, \
+            Ordering::Release); }",
         caught_by: &["p04::batch_against_single"],
     },
     Fault {
@@ -278,9 +280,12 @@ pub const FAULTS: &[Fault] = &[
         property: "p05",
         what: "a producer claims, finds the ring full, and leaves a hole",
         file: "producer.rs",
-        text: "self.limit = make_room(circuit, end, patience, &help)?;",
-        broken: "match make_room(circuit, end, patience, &help) { Ok(limit) => self.limit = limit, \
-            Err(error) => { let _ = multi.try_claim(first, end); return Err(error); } }",
+        text: "if end > self.limit { self.limit = make_room(circuit, end, patience, help)?; } else { \
+            backoff.spin(); }",
+        broken: "if end > self.limit { match make_room(circuit, end, patience, help) { Ok(limit) => \
+            self.limit = limit, Err(error) => { let _ = \
+            Self::sequencer(circuit).try_claim(self.next, end); return Err(error); } } } else { \
+            backoff.spin(); }",
         caught_by: &["p05::the_last_slot"],
     },
     Fault {
@@ -306,9 +311,12 @@ pub const FAULTS: &[Fault] = &[
         property: "p05",
         what: "a refused attempt takes a sequence",
         file: "producer.rs",
-        text: "self.limit = make_room(circuit, end, patience, help)?;",
-        broken: "match make_room(circuit, end, patience, help) { Ok(limit) => self.limit = limit, \
-            Err(error) => { self.next = end; return Err(error); } }",
+        text: "if end > self.limit { self.limit = make_room(circuit, end, patience, help)?; } if \
+            circuit.lifecycle.is_refusing() { return Err(circuit.lifecycle.refusal()); } \
+            Ok(self.next)",
+        broken: "if end > self.limit { match make_room(circuit, end, patience, help) { Ok(limit) => \
+            self.limit = limit, Err(error) => { self.next = end; return Err(error); } } } \
+            Ok(self.next)",
         caught_by: &["p05::two_attempts"],
     },
     Fault {
@@ -327,10 +335,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "the only producer looks at the signs before it publishes",
         file: "producer.rs",
-        text: "circuit.sequencer.single.publish(end); if !circuit.lifecycle.admits(end) { return \
-            Err(circuit.lifecycle.refusal()); }",
-        broken: "if !circuit.lifecycle.admits(end) { return Err(circuit.lifecycle.refusal()); } \
-            circuit.sequencer.single.publish(end);",
+        text: "circuit.sequencer.single.publish(end); circuit.lifecycle.admit(end)?;",
+        broken: "circuit.lifecycle.admit(end)?; circuit.sequencer.single.publish(end);",
         caught_by: &["p06::one_sleeper/symmetric", "p07::closing_under_a_producer/asymmetric"],
     },
     Fault {
@@ -641,9 +647,9 @@ pub const FAULTS: &[Fault] = &[
         property: "p08",
         what: "the only producer uses a sequence up before it has published",
         file: "producer.rs",
-        text: "if circuit.lifecycle.is_refusing() { return Err(circuit.lifecycle.refusal()); } \
-            Ok(first)",
-        broken: "self.next = end; Ok(first)",
+        text: "(is_free && !circuit.lifecycle.is_refusing()).then_some(self.next)",
+        broken: "if is_free && !circuit.lifecycle.is_refusing() { self.next += count; Some(self.next - \
+            count) } else { None }",
         caught_by: &["p08::the_only_one"],
     },
     Fault {

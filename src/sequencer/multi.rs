@@ -13,7 +13,10 @@ use crossbeam_utils::CachePadded;
 
 use crate::{
     sequence::Capacity,
-    sync::atomic::{AtomicU32, AtomicU64, Ordering},
+    sync::{
+        atomic::{AtomicU32, AtomicU64, Ordering},
+        prefetch,
+    },
 };
 
 /// Set in the claim word when the ring is closed. Sequences stay below it.
@@ -66,14 +69,27 @@ impl MultiSequencer {
             .map_err(|claimed| (claimed & CLOSED == 0).then_some(claimed))
     }
 
+    /// Has the marks that come some lines behind a sequence's fetched for writing.
+    #[inline(always)]
+    pub(crate) fn prefetch_behind(&self, sequence: u64) {
+        let ahead = prefetch::items_ahead::<AtomicU32>();
+        prefetch::for_writing(&raw const self.marks[self.capacity.slot(sequence + ahead)]);
+    }
+
     /// Makes the events `first..end` visible.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&self, first: u64, end: u64) {
-        for sequence in first..end {
-            let mark = &self.marks[self.capacity.slot(sequence)];
-            // ORDERING(MARK): Release, pairs with the Acquire in `available`: the event's content
-            // is visible to whoever sees its mark.
-            mark.store(self.mark(sequence), Ordering::Release);
+        let mut at = first;
+        while at < end {
+            // Where one event is published the compiler knows that it is one.
+            let straight = if end - first == 1 { 1 } else { self.capacity.straight(at, end) };
+            let (start, lap) = (self.capacity.slot(at), self.mark(at));
+            for mark in &self.marks[start..start + straight] {
+                // ORDERING(MARK): Release, pairs with the Acquire in `available`: the event's
+                // content is visible to whoever sees its mark.
+                mark.store(lap, Ordering::Release);
+            }
+            at += straight as u64;
         }
     }
 

@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `slots.rs` | the ring's memory: preallocated cells lent as slices |
 //! | `fence.rs` | the asymmetric store-load fence |
+//! | `prefetch.rs` | memory that will be written soon |
 //! | `real/` | the face that everybody gets: the standard library and the locks |
 //! | `model/` | the face under a model checker |
 //!
@@ -26,6 +27,7 @@
 //! | `PATIENT` | whether spinning before sleeping is worth anything |
 
 pub(crate) mod fence;
+pub(crate) mod prefetch;
 pub(crate) mod slots;
 
 #[cfg(any(loom, shuttle))]

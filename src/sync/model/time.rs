@@ -14,7 +14,7 @@ pub fn now() -> Instant {
 }
 
 /// Takes no time.
-pub(crate) fn hold_off(_time: Duration) {}
+pub(crate) fn hold_off(_from: Instant, _time: Duration) {}
 
 #[cfg(loom)]
 fn passed() -> Duration {

@@ -10,9 +10,9 @@ pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
-/// Spins for a time that is too short to sleep.
-pub(crate) fn hold_off(time: Duration) {
-    let until = now() + time;
+/// Spins until `time` has passed since `from`: too short a time to sleep.
+pub(crate) fn hold_off(from: Instant, time: Duration) {
+    let until = from + time;
     while now() < until {
         std::hint::spin_loop();
     }

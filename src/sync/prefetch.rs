@@ -1,0 +1,69 @@
+//! Fetching memory before it is needed.
+//!
+//! A line that another core has written or read last takes a hundred nanoseconds and more to come
+//! over. Asked for early, it comes while there is something else to do.
+
+/// How far ahead: to write so many lines takes about as long as to fetch one.
+const LINES_AHEAD: usize = 3;
+const LINE: usize = 64;
+
+/// How many items of an array make the lines to look ahead; at least one.
+#[inline(always)]
+pub(crate) const fn items_ahead<T>() -> u64 {
+    let bytes = if size_of::<T>() == 0 { LINE } else { size_of::<T>() };
+    let items = LINES_AHEAD * LINE / bytes;
+    if items == 0 { 1 } else { items as u64 }
+}
+
+/// A hint for a place: any address will do, and nothing is read or written.
+macro_rules! hint {
+    ($(#[$doc:meta])* $name:ident, $x86:literal, $arm:literal) => {
+        $(#[$doc])*
+        #[inline(always)]
+        #[allow(clippy::pointers_in_nomem_asm_block)] // It touches no memory that the language knows of.
+        pub(crate) fn $name<T>(place: *const T) {
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            // SAFETY: a prefetch changes neither memory nor registers nor flags, and does not fault.
+            unsafe {
+                std::arch::asm!($x86, in(reg) place, options(nomem, nostack, preserves_flags));
+            }
+            #[cfg(all(target_arch = "aarch64", not(miri)))]
+            // SAFETY: as above.
+            unsafe {
+                std::arch::asm!($arm, in(reg) place, options(nomem, nostack, preserves_flags));
+            }
+            #[cfg(any(miri, not(any(target_arch = "x86_64", target_arch = "aarch64"))))]
+            let _ = place;
+        }
+    };
+}
+
+hint! {
+    /// Has the line of `place` fetched for writing, where the processor can be asked.
+    for_writing, "prefetchw [{}]", "prfm pstl1keep, [{}]"
+}
+hint! {
+    /// Has the line of `place` fetched for reading, where the processor can be asked.
+    for_reading, "prefetcht0 [{}]", "prfm pldl1keep, [{}]"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn large_and_empty_items_look_one_and_three_ahead() {
+        assert_eq!((items_ahead::<u64>(), items_ahead::<u32>()), (24, 48));
+        assert_eq!((items_ahead::<[u64; 8]>(), items_ahead::<[u64; 128]>()), (3, 1));
+        assert_eq!(items_ahead::<()>(), 3);
+    }
+
+    #[test]
+    fn any_address_will_do() {
+        for_writing(std::ptr::without_provenance::<u64>(8));
+        for_reading(std::ptr::null::<u64>());
+        let place = 7_u64;
+        for_writing(&raw const place);
+        assert_eq!(place, 7);
+    }
+}

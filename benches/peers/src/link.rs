@@ -1,153 +1,85 @@
-//! One edge of a flow built from channels: a bounded queue whose two ends wait in one way.
+//! One edge of a flow built from queues: a bounded queue, and how its two ends wait.
 
-use std::marker::PhantomData;
-use std::sync::Arc;
+use slipring_bench::{Wait, contestant::pause};
 
-use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
-use crossbeam::queue::ArrayQueue;
+/// What goes through a queue: small, and cheap to offer again when there was no room.
+pub trait Event: Copy + Default + Send + Unpin + 'static {}
 
-use crate::pause::Pause;
+impl<T: Copy + Default + Send + Unpin + 'static> Event for T {}
 
 /// The end that takes values in.
-pub trait Tx<T>: Clone + Send {
+pub trait Tx<T: Event>: Send {
     /// Hands `value` over, waiting while there is no room.
-    fn push(&self, value: T);
+    fn push(&mut self, value: T);
+
+    /// The longest run that `push_run` takes without waiting, at least 1: waits until there is one.
+    #[inline]
+    fn room(&mut self) -> usize {
+        1
+    }
+
+    /// Hands over `count` values at once. Those without a batch form get runs of one only.
+    #[inline]
+    fn push_run(&mut self, count: usize, values: impl Iterator<Item = T>) {
+        debug_assert_eq!(count, 1, "`fits` keeps batches away");
+        values.for_each(|value| self.push(value));
+    }
 }
 
 /// The end that gives values out.
-pub trait Rx<T>: Send {
+pub trait Rx<T: Event>: Send {
     /// Takes the next value, waiting while there is none.
-    fn pop(&self) -> T;
+    fn pop(&mut self) -> T;
+
+    /// How many values can be taken at once, at least 1: those who can tell wait until there is one.
+    #[inline]
+    fn ready(&mut self) -> usize {
+        1
+    }
+
+    /// Shows `look` the next `count` values, of those that are [`ready`](Self::ready), and takes
+    /// them. They are in two slices because they may lie on both sides of a ring's seam.
+    #[inline]
+    fn take<R>(&mut self, count: usize, look: impl FnOnce(&[T], &[T]) -> R) -> R {
+        debug_assert_eq!(count, 1, "no more was ready");
+        look(&[self.pop()], &[])
+    }
 }
 
 /// A kind of queue.
 pub trait Link {
     /// Its sending end.
-    type Tx<T: Send>: Tx<T>;
+    type Tx<T: Event>: Tx<T> + 'static;
     /// Its receiving end.
-    type Rx<T: Send>: Rx<T>;
+    type Rx<T: Event>: Rx<T> + 'static;
 
-    /// A queue of `capacity` values.
-    fn link<T: Send>(capacity: usize) -> (Self::Tx<T>, Self::Rx<T>);
+    /// A queue of `capacity` values whose ends both wait in this way.
+    fn link<T: Event>(capacity: usize, wait: Wait) -> (Self::Tx<T>, Self::Rx<T>);
 }
 
-/// `crossbeam-channel` with `send` and `recv`.
-pub struct Blocking;
-
-/// `crossbeam-channel` with `try_send` and `try_recv` in loops.
-pub struct Looping<P>(PhantomData<P>);
-
-/// `ArrayQueue` with `push` and `pop` in loops.
-pub struct Queue<P>(PhantomData<P>);
-
-/// An end with the wait its loop uses.
-pub struct Paused<End, P> {
-    end: End,
-    pause: PhantomData<P>,
+/// An end, with the way it waits.
+#[derive(Clone, Debug)]
+pub struct End<X> {
+    /// The crate's own end.
+    pub end: X,
+    /// How it waits.
+    pub wait: Wait,
 }
 
-impl<End, P> Paused<End, P> {
-    fn new(end: End) -> Self {
-        Self { end, pause: PhantomData }
+impl<X> End<X> {
+    /// Both ends of a queue.
+    pub fn both<Y>((tx, rx): (X, Y), wait: Wait) -> (Self, End<Y>) {
+        (Self { end: tx, wait }, End { end: rx, wait })
     }
 }
 
-impl<End: Clone, P> Clone for Paused<End, P> {
-    fn clone(&self) -> Self {
-        Self::new(self.end.clone())
-    }
-}
-
-impl Link for Blocking {
-    type Tx<T: Send> = Sender<T>;
-    type Rx<T: Send> = Receiver<T>;
-
-    fn link<T: Send>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-        bounded(capacity)
-    }
-}
-
-impl<P: Pause> Link for Looping<P> {
-    type Tx<T: Send> = Paused<Sender<T>, P>;
-    type Rx<T: Send> = Paused<Receiver<T>, P>;
-
-    fn link<T: Send>(capacity: usize) -> (Self::Tx<T>, Self::Rx<T>) {
-        let (tx, rx) = bounded(capacity);
-        (Paused::new(tx), Paused::new(rx))
-    }
-}
-
-impl<P: Pause> Link for Queue<P> {
-    type Tx<T: Send> = Paused<Arc<ArrayQueue<T>>, P>;
-    type Rx<T: Send> = Paused<Arc<ArrayQueue<T>>, P>;
-
-    fn link<T: Send>(capacity: usize) -> (Self::Tx<T>, Self::Rx<T>) {
-        let queue = Arc::new(ArrayQueue::new(capacity));
-        (Paused::new(Arc::clone(&queue)), Paused::new(queue))
-    }
-}
-
-impl<T: Send> Tx<T> for Sender<T> {
-    #[inline]
-    fn push(&self, value: T) {
-        assert!(self.send(value).is_ok(), "the receiver is gone");
-    }
-}
-
-impl<T: Send> Rx<T> for Receiver<T> {
-    #[inline]
-    fn pop(&self) -> T {
-        self.recv().expect("the senders are gone")
-    }
-}
-
-impl<T: Send, P: Pause> Tx<T> for Paused<Sender<T>, P> {
-    #[inline]
-    fn push(&self, value: T) {
-        let mut value = value;
-        loop {
-            match self.end.try_send(value) {
-                Ok(()) => return,
-                Err(TrySendError::Full(back)) => value = back,
-                Err(TrySendError::Disconnected(_)) => panic!("the receiver is gone"),
-            }
-            P::pause();
+/// Looks until there is something, and pauses between two looks.
+#[inline]
+pub fn until<T>(wait: Wait, mut look: impl FnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = look() {
+            return found;
         }
-    }
-}
-
-impl<T: Send, P: Pause> Rx<T> for Paused<Receiver<T>, P> {
-    #[inline]
-    fn pop(&self) -> T {
-        loop {
-            match self.end.try_recv() {
-                Ok(value) => return value,
-                Err(TryRecvError::Empty) => P::pause(),
-                Err(TryRecvError::Disconnected) => panic!("the senders are gone"),
-            }
-        }
-    }
-}
-
-impl<T: Send, P: Pause> Tx<T> for Paused<Arc<ArrayQueue<T>>, P> {
-    #[inline]
-    fn push(&self, value: T) {
-        let mut value = value;
-        while let Err(back) = self.end.push(value) {
-            value = back;
-            P::pause();
-        }
-    }
-}
-
-impl<T: Send, P: Pause> Rx<T> for Paused<Arc<ArrayQueue<T>>, P> {
-    #[inline]
-    fn pop(&self) -> T {
-        loop {
-            match self.end.pop() {
-                Some(value) => return value,
-                None => P::pause(),
-            }
-        }
+        pause(wait);
     }
 }

@@ -7,6 +7,7 @@ mod clippy;
 mod doc;
 mod facade;
 mod fmt;
+mod guards;
 mod lines;
 mod models;
 mod ordering_mutants;
@@ -70,6 +71,11 @@ pub const CHECKS: &[Check] = &[
         name: "sanitizers",
         about: "orders and the stress machine under valgrind, the sanitizers, Miri",
         run: sanitizers::run,
+    },
+    Check {
+        name: "guards",
+        about: "the hot paths execute no more instructions than they may",
+        run: guards::run,
     },
     Check {
         name: "stress",

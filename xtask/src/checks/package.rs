@@ -6,8 +6,16 @@ use crate::{command, project::Project};
 
 const WANTED: [&str; 4] = ["README.md", "LICENSE-APACHE", "LICENSE-MIT", "src/lib.rs"];
 /// Folders that stay in the repository.
-const UNWANTED: [&str; 7] =
-    [".ci/", ".cargo/", "benches/peers/", "loom-tests/", "shuttle-tests/", "stress/", "xtask/"];
+const UNWANTED: [&str; 8] = [
+    ".ci/",
+    ".cargo/",
+    "benches/",
+    "guards/",
+    "loom-tests/",
+    "shuttle-tests/",
+    "stress/",
+    "xtask/",
+];
 const BYTES_MAX: u64 = 1024 * 1024;
 
 pub fn run(project: &Project) -> Result<String, String> {

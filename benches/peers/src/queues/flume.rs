@@ -1,0 +1,84 @@
+//! `flume`: `bounded`, whatever the number of producers.
+
+use flume::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+use slipring_bench::Wait;
+
+use super::drained::{Buffered, Drain};
+use crate::{
+    link::{End, Event, Link, Rx, Tx, until},
+    on_queues::{Queues, several, single},
+};
+
+const FLUME: &str = "flume";
+
+pub(super) fn contestant() -> Queues {
+    Queues::new(FLUME, single::<Flume>, several::<Flume>)
+}
+
+/// The consumer takes all that is there with `drain`, under one lock.
+pub(super) fn drained() -> Queues {
+    let drained = Queues::new("flume-drain", single::<Drained>, several::<Drained>);
+    Queues { family: FLUME, ..drained }
+}
+
+struct Flume;
+
+struct Drained;
+
+impl Link for Flume {
+    type Tx<T: Event> = End<Sender<T>>;
+    type Rx<T: Event> = End<Receiver<T>>;
+
+    fn link<T: Event>(capacity: usize, wait: Wait) -> (Self::Tx<T>, Self::Rx<T>) {
+        End::both(bounded(capacity), wait)
+    }
+}
+
+impl<T: Event> Tx<T> for End<Sender<T>> {
+    #[inline]
+    fn push(&mut self, value: T) {
+        if self.wait == Wait::Block {
+            assert!(self.end.send(value).is_ok(), "the receiver is gone");
+            return;
+        }
+        until(self.wait, || match self.end.try_send(value) {
+            Ok(()) => Some(()),
+            Err(TrySendError::Full(_)) => None,
+            Err(TrySendError::Disconnected(_)) => panic!("the receiver is gone"),
+        });
+    }
+}
+
+impl<T: Event> Rx<T> for End<Receiver<T>> {
+    #[inline]
+    fn pop(&mut self) -> T {
+        if self.wait == Wait::Block {
+            return self.end.recv().expect("the senders are gone");
+        }
+        until(self.wait, || match self.end.try_recv() {
+            Ok(value) => Some(value),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => panic!("the senders are gone"),
+        })
+    }
+}
+
+impl Link for Drained {
+    type Tx<T: Event> = End<Sender<T>>;
+    type Rx<T: Event> = Buffered<End<Receiver<T>>, T>;
+
+    fn link<T: Event>(capacity: usize, wait: Wait) -> (Self::Tx<T>, Self::Rx<T>) {
+        let (tx, rx) = Flume::link(capacity, wait);
+        (tx, Buffered::new(rx, capacity))
+    }
+}
+
+impl<T: Event> Drain<T> for End<Receiver<T>> {
+    #[inline]
+    fn drain(&mut self, buffer: &mut Vec<T>) {
+        buffer.extend(self.end.drain());
+        if buffer.is_empty() {
+            buffer.push(self.pop());
+        }
+    }
+}

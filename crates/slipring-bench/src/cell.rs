@@ -1,0 +1,253 @@
+//! What is measured: a [`Cell`] of scenario, wait, batch, capacity and event size.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// The shape of the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Scenario {
+    /// P → C.
+    Unicast,
+    /// So many producers of the multi-producer kind → C.
+    Mpsc(u8),
+    /// P → so many consumers, each of which sees all.
+    Multicast(u8),
+    /// P → C1 → C2 → ..., so many stages. P and each stage but the last write a field, the last
+    /// stage reads them.
+    Pipeline(u8),
+    /// P → {C1, C2} → C3; P, C1 and C2 write a field each, C3 reads all.
+    Diamond,
+    /// P → ring → C → another ring → P: P waits for the echo of each batch before the next.
+    PingPong,
+}
+
+/// The shape without its size.
+const KINDS: &str = "unicast, mpscN, multicastN, pipelineN, diamond or pingpong";
+
+/// Producers, consumers or stages of `multicast` and `pipeline` when no number is given.
+const CLASSIC: u8 = 3;
+
+impl Scenario {
+    /// The shapes that everybody is compared in.
+    pub const CLASSIC: [Self; 8] = [
+        Self::Unicast,
+        Self::Mpsc(1),
+        Self::Mpsc(2),
+        Self::Mpsc(3),
+        Self::Multicast(CLASSIC),
+        Self::Pipeline(CLASSIC),
+        Self::Diamond,
+        Self::PingPong,
+    ];
+
+    /// Threads that publish.
+    #[must_use]
+    pub fn producers(self) -> u64 {
+        match self {
+            Self::Mpsc(producers) => u64::from(producers),
+            _ => 1,
+        }
+    }
+
+    /// Threads that consume, without a producer that takes the echo.
+    #[must_use]
+    pub fn consumers(self) -> usize {
+        match self {
+            Self::Multicast(many) | Self::Pipeline(many) => usize::from(many),
+            Self::Diamond => 3,
+            Self::Unicast | Self::Mpsc(_) | Self::PingPong => 1,
+        }
+    }
+
+    /// Whether stages write fields of their own.
+    #[must_use]
+    pub fn is_staged(self) -> bool {
+        matches!(self, Self::Pipeline(_) | Self::Diamond)
+    }
+
+    /// Bytes of the smallest event.
+    #[must_use]
+    pub fn least_bytes(self) -> usize {
+        if self.is_staged() { 24 } else { 8 }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, size) = match *self {
+            Self::Unicast => ("unicast", None),
+            Self::Mpsc(producers) => ("mpsc", Some(producers)),
+            Self::Multicast(CLASSIC) => ("multicast", None),
+            Self::Multicast(consumers) => ("multicast", Some(consumers)),
+            Self::Pipeline(CLASSIC) => ("pipeline", None),
+            Self::Pipeline(stages) => ("pipeline", Some(stages)),
+            Self::Diamond => ("diamond", None),
+            Self::PingPong => ("pingpong", None),
+        };
+        out.pad(&size.map_or_else(|| kind.to_owned(), |size| format!("{kind}{size}")))
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let kind = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
+        let digits = &name[kind.len()..];
+        let unknown = || format!("unknown scenario `{name}`: use {KINDS}");
+        let size = match digits {
+            "" => None,
+            digits => match digits.parse() {
+                Ok(size @ 1..=64) => Some(size),
+                _ => return Err(format!("`{name}`: the number must be from 1 to 64")),
+            },
+        };
+        Ok(match (kind, size) {
+            ("unicast", None) => Self::Unicast,
+            ("mpsc", Some(producers)) => Self::Mpsc(producers),
+            ("multicast", size) => Self::Multicast(size.unwrap_or(CLASSIC)),
+            ("pipeline", size) => Self::Pipeline(size.unwrap_or(CLASSIC)),
+            ("diamond", None) => Self::Diamond,
+            ("pingpong", None) => Self::PingPong,
+            _ => return Err(unknown()),
+        })
+    }
+}
+
+impl TryFrom<String> for Scenario {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        name.parse()
+    }
+}
+
+impl From<Scenario> for String {
+    fn from(scenario: Scenario) -> Self {
+        scenario.to_string()
+    }
+}
+
+/// What a thread does that finds nothing to take, or no room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Wait {
+    /// Looks again at once.
+    Spin,
+    /// Spins with the processor's pause hint.
+    Hint,
+    /// Gives its time slice away.
+    Yield,
+    /// Is put to sleep until it is woken.
+    Block,
+}
+
+impl Wait {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Spin, Self::Hint, Self::Yield, Self::Block];
+}
+
+impl fmt::Display for Wait {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.pad(match self {
+            Self::Spin => "spin",
+            Self::Hint => "hint",
+            Self::Yield => "yield",
+            Self::Block => "block",
+        })
+    }
+}
+
+impl FromStr for Wait {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|wait| wait.to_string() == name);
+        known.ok_or_else(|| format!("unknown wait `{name}`: use spin, hint, yield or block"))
+    }
+}
+
+/// One cell of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Cell {
+    /// The shape of the flow.
+    pub scenario: Scenario,
+    /// How both sides wait.
+    pub wait: Wait,
+    /// Events per publication.
+    pub batch: usize,
+    /// Slots of the ring, or of each channel.
+    pub capacity: usize,
+    /// Bytes of an event: a multiple of 8, and at least [`Scenario::least_bytes`].
+    pub bytes: usize,
+}
+
+impl Cell {
+    /// A cell whose events are the smallest for its scenario but not below `bytes`.
+    #[must_use]
+    pub fn new(
+        scenario: Scenario,
+        wait: Wait,
+        batch: usize,
+        capacity: usize,
+        bytes: usize,
+    ) -> Self {
+        let bytes = bytes.max(scenario.least_bytes());
+        Self { scenario, wait, batch, capacity, bytes }
+    }
+
+    /// The next number of events that divides into whole batches for every producer; never 0.
+    #[must_use]
+    pub fn whole_batches(&self, events: u64) -> u64 {
+        let share = self.scenario.producers() * self.batch as u64;
+        events.max(1).next_multiple_of(share)
+    }
+
+    /// Threads that run at once.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.scenario.producers() as usize + self.scenario.consumers()
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { scenario, wait, batch, capacity, bytes } = self;
+        write!(out, "{scenario}, {wait}, batch {batch}, ring {capacity}, {bytes} bytes")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        let sized = [Scenario::Multicast(16), Scenario::Pipeline(8), Scenario::Mpsc(64)];
+        for scenario in Scenario::CLASSIC.into_iter().chain(sized) {
+            assert_eq!(scenario.to_string().parse(), Ok(scenario));
+        }
+        for wait in Wait::ALL {
+            assert_eq!(wait.to_string().parse(), Ok(wait));
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_told_what_there_is() {
+        for name in ["", "unicast2", "mpsc", "mpsc0", "mpsc65", "multicast999", "ring"] {
+            let error = name.parse::<Scenario>().expect_err(name);
+            assert!(error.contains("unicast, mpscN") || error.contains("from 1 to 64"), "{error}");
+        }
+        assert!("nap".parse::<Wait>().is_err());
+    }
+
+    #[test]
+    fn events_divide_into_batches_of_all_producers() {
+        let cell = Cell::new(Scenario::Mpsc(3), Wait::Yield, 10, 64, 8);
+        assert_eq!(cell.whole_batches(1), 30);
+        assert_eq!(cell.whole_batches(31), 60);
+        assert_eq!(Cell::new(Scenario::Diamond, Wait::Yield, 1, 64, 8).bytes, 24);
+    }
+}

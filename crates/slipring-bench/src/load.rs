@@ -1,0 +1,124 @@
+//! What is asked of a run: how many events, how fast, and on which cores.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use crate::cell::Cell;
+
+/// A run that was asked for.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Events to publish: a whole number of batches for every producer.
+    pub events: u64,
+    /// Events per second of all producers together in an open loop; `None`: as fast as it goes.
+    pub rate: Option<u64>,
+    /// Cores that threads take in turn, producers first; empty: the system decides.
+    pub cores: Arc<[usize]>,
+}
+
+impl Load {
+    /// As fast as it goes, anywhere.
+    #[must_use]
+    pub fn full(cell: &Cell, events: u64) -> Self {
+        Self { events: cell.whole_batches(events), rate: None, cores: Arc::default() }
+    }
+
+    /// `rate` events a second, anywhere.
+    #[must_use]
+    pub fn paced(cell: &Cell, events: u64, rate: u64) -> Self {
+        Self { rate: Some(rate), ..Self::full(cell, events) }
+    }
+
+    /// The core of thread `index`, if threads have places.
+    #[must_use]
+    pub fn core(&self, index: usize) -> Option<usize> {
+        self.cores.get(index.checked_rem(self.cores.len())?).copied()
+    }
+
+    /// Puts the calling thread, number `index` of the run, where it belongs.
+    pub fn take_place(&self, index: usize) {
+        if let Some(id) = self.core(index) {
+            core_affinity::set_for_current(core_affinity::CoreId { id });
+        }
+    }
+}
+
+/// The timetable of an open loop: event `n` is due at the start plus `n` intervals, however late
+/// those before it were. Shared by the producer, which keeps to it, and the consumers, which measure
+/// against it.
+#[derive(Clone, Debug)]
+pub struct Timetable {
+    start: Arc<OnceLock<Instant>>,
+    /// Nanoseconds between two events.
+    interval: f64,
+}
+
+impl Timetable {
+    /// The timetable of a load without a rate has everything due at once.
+    #[must_use]
+    pub fn new(load: &Load) -> Self {
+        let interval = load.rate.map_or(0.0, |rate| 1e9 / rate as f64);
+        Self { start: Arc::default(), interval }
+    }
+
+    /// The beginning: now, if it was not fixed before.
+    pub fn begin(&self) -> Instant {
+        *self.start.get_or_init(Instant::now)
+    }
+
+    /// The nanoseconds from the beginning at which event `index` is due.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "positive, small")]
+    fn offset(&self, index: u64) -> u64 {
+        (index as f64 * self.interval) as u64
+    }
+
+    /// When event `index` is due.
+    #[inline]
+    #[must_use]
+    pub fn due(&self, index: u64) -> Instant {
+        self.begin() + Duration::from_nanos(self.offset(index))
+    }
+
+    /// Waits until event `index` is due; does not wait for anything else. With `shared` cores it lets
+    /// others have this one meanwhile: else their time would be the scheduler's.
+    #[inline]
+    pub fn await_turn(&self, index: u64, shared: bool) {
+        let due = self.due(index);
+        while Instant::now() < due {
+            if shared {
+                std::thread::yield_now();
+            } else {
+                std::hint::spin_loop();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_are_due_by_the_clock_and_not_by_those_before() {
+        let cell = Cell::new(crate::Scenario::Unicast, crate::Wait::Yield, 1, 64, 8);
+        let table = Timetable::new(&Load::paced(&cell, 10, 1_000_000));
+        assert_eq!(table.due(5) - table.begin(), Duration::from_micros(5));
+        let other = table.clone();
+        assert_eq!(table.due(3), other.due(3));
+        table.await_turn(100, false);
+        table.await_turn(101, true);
+        assert!(table.begin().elapsed() >= Duration::from_micros(101));
+    }
+
+    #[test]
+    fn threads_take_cores_in_turn() {
+        let cell = Cell::new(crate::Scenario::Unicast, crate::Wait::Yield, 1, 64, 8);
+        let mut load = Load::full(&cell, 1);
+        assert_eq!(load.core(7), None);
+        load.cores = Arc::from([4, 9]);
+        assert_eq!([0, 1, 2].map(|index| load.core(index)), [Some(4), Some(9), Some(4)]);
+    }
+}

@@ -1,0 +1,339 @@
+//! The scenarios on `slipring`, with the cell's wait for stations and producers.
+//!
+//! Two configurations: handlers that are called for each event, as most programs have them, and
+//! handlers that get slices. Both publish by closure, one event or a batch at a time.
+//!
+//! The stages of the pipeline have each event to themselves (`update`). In the diamond C1 and C2
+//! run side by side, so neither may have `&mut`: there the events are [`Shared`].
+
+use std::{fmt, time::Duration};
+
+use slipring::{
+    At, Builder, Claim, Dispatcher, Exclusive, Poll, Producer, Shared as Reads, Station, poller,
+    read, read_batch, update, update_batch,
+};
+
+use crate::{
+    cell::{Cell, Scenario, Wait},
+    contestant::Contestant,
+    event::{Payload, Shared, Staged, Words},
+    feed::{Feed, Lane, race},
+    load::Load,
+    outcome::{Board, Fault, Outcome},
+    with_rest,
+    witness::{InOrder, Lanes, Order, Timed, Witness},
+};
+
+/// `slipring` with one form of handlers.
+#[derive(Clone, Copy, Debug)]
+pub struct Slipring {
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Events,
+    Slices,
+}
+
+impl Slipring {
+    /// Handlers that are called for each event.
+    pub const PER_EVENT: Self = Self { form: Form::Events };
+    /// Handlers that get slices.
+    pub const IN_SLICES: Self = Self { form: Form::Slices };
+}
+
+/// The family's name.
+pub const SLIPRING: &str = "slipring";
+
+impl Contestant for Slipring {
+    fn name(&self) -> &str {
+        match self.form {
+            Form::Events => SLIPRING,
+            Form::Slices => "slipring-slices",
+        }
+    }
+
+    fn family(&self) -> &str {
+        SLIPRING
+    }
+
+    fn fits(&self, cell: &Cell) -> bool {
+        let sized = match cell.scenario {
+            Scenario::Pipeline(_) | Scenario::Diamond => matches!(cell.bytes, 24 | 64),
+            Scenario::Unicast => cell.bytes.is_power_of_two() && (8..=1024).contains(&cell.bytes),
+            _ => matches!(cell.bytes, 8 | 64),
+        };
+        // A slice of one is an event, and an echo takes one event at a time.
+        let formed =
+            self.form == Form::Events || (cell.batch > 1 && cell.scenario != Scenario::PingPong);
+        sized && formed
+    }
+
+    fn run(&self, cell: &Cell, load: &Load) -> Result<Outcome, Fault> {
+        let job = Job { form: self.form, cell, load };
+        match (cell.scenario, load.rate) {
+            (Scenario::Pipeline(_), None) => {
+                with_rest!(cell, REST => job.pipeline::<REST, InOrder>())
+            }
+            (Scenario::Pipeline(_), _) => with_rest!(cell, REST => job.pipeline::<REST, Timed>()),
+            (Scenario::Diamond, None) => with_rest!(cell, REST => job.diamond::<REST, InOrder>()),
+            (Scenario::Diamond, _) => with_rest!(cell, REST => job.diamond::<REST, Timed>()),
+            _ => match cell.bytes {
+                8 => job.plain::<Words<1>>(),
+                16 => job.multicast::<Words<2>, InOrder>(),
+                32 => job.multicast::<Words<4>, InOrder>(),
+                64 => job.plain::<Words<8>>(),
+                128 => job.multicast::<Words<16>, InOrder>(),
+                256 => job.multicast::<Words<32>, InOrder>(),
+                512 => job.multicast::<Words<64>, InOrder>(),
+                _ => job.multicast::<Words<128>, InOrder>(),
+            },
+        }
+    }
+}
+
+/// One run.
+struct Job<'a> {
+    form: Form,
+    cell: &'a Cell,
+    load: &'a Load,
+}
+
+impl Job<'_> {
+    fn plain<P: Payload>(&self) -> Result<Outcome, Fault> {
+        match (self.cell.scenario, self.load.rate) {
+            (Scenario::Mpsc(_), _) => self.mpsc::<P>(),
+            (Scenario::PingPong, None) => self.ping_pong::<P, InOrder>(),
+            (Scenario::PingPong, _) => self.ping_pong::<P, Timed>(),
+            (_, None) => self.multicast::<P, InOrder>(),
+            (_, _) => self.multicast::<P, Timed>(),
+        }
+    }
+
+    /// One consumer or several side by side.
+    fn multicast<P: Payload, O: Order>(&self) -> Result<Outcome, Fault> {
+        let mut board = Board::new(self.cell, self.load);
+        let consumers = 0..self.cell.scenario.consumers();
+        let stations: Vec<_> = consumers
+            .map(|index| self.reader(index, board.witness::<O>(), |event: &P| event.read()))
+            .collect();
+        let ring = self.builder(P::default).then(stations).start().map_err(fault)?;
+        self.feed(ring, board, P::write)
+    }
+
+    fn mpsc<P: Payload>(&self) -> Result<Outcome, Fault> {
+        let mut board = Board::new(self.cell, self.load);
+        let station = self.reader(0, board.witness::<Lanes>(), |event: &P| event.read());
+        let (producer, dispatcher) =
+            self.builder(P::default).then(station).start_multi().map_err(fault)?;
+        let producers: Vec<_> = Lane::all(self.cell, self.load, &board)
+            .map(|lane| {
+                let producer = producer.clone();
+                move || lane.publish(producer, P::write)
+            })
+            .collect();
+        drop(producer);
+        let started = race(self.load, producers);
+        dispatcher.join().map_err(fault)?;
+        board.settle(started)
+    }
+
+    fn pipeline<const REST: usize, O: Order>(&self) -> Result<Outcome, Fault> {
+        let mut board = Board::new(self.cell, self.load);
+        let last = self.cell.scenario.consumers() - 1;
+        let mut builder = self.builder(Staged::<REST>::default);
+        for index in 0..last {
+            let witness = board.witness::<InOrder>();
+            builder = if index == 0 {
+                builder.then(self.updater(index, witness, Staged::write_first))
+            } else {
+                builder.then(self.updater(index, witness, Staged::write_second_from_first))
+            };
+        }
+        // With fewer stages than fields nobody writes the others.
+        let station = match last {
+            0 | 1 => self.reader(last, board.witness::<O>(), Staged::read_input),
+            _ => self.reader(last, board.witness::<O>(), Staged::read_all),
+        };
+        let ring = builder.then(station).start().map_err(fault)?;
+        self.feed(ring, board, Staged::write_input)
+    }
+
+    fn diamond<const REST: usize, O: Order>(&self) -> Result<Outcome, Fault> {
+        let mut board = Board::new(self.cell, self.load);
+        let left = self.reader(0, board.witness::<InOrder>(), |event: &Shared<REST>| {
+            (event.write_first(), true)
+        });
+        let right = self.reader(1, board.witness::<InOrder>(), |event: &Shared<REST>| {
+            (event.write_second(), true)
+        });
+        let join = self.reader(2, board.witness::<O>(), Shared::read_all);
+        let ring = self
+            .builder(Shared::<REST>::default)
+            .then((left, right))
+            .then(join)
+            .start()
+            .map_err(fault)?;
+        self.feed(ring, board, Shared::write_input)
+    }
+
+    /// The echo comes back through a poller on the producer's own thread.
+    fn ping_pong<P: Payload, O: Order>(&self) -> Result<Outcome, Fault> {
+        let mut board = Board::new(self.cell, self.load);
+        let mut pong = board.witness::<InOrder>();
+        let mut reply = board.witness::<O>();
+        let (mut echo, mut echo_dispatcher) = self
+            .builder(P::default)
+            .then(poller("ping").wait(wait(self.cell)))
+            .start()
+            .map_err(fault)?;
+        let mut echoes = echo_dispatcher.poller("ping").map_err(fault)?;
+        // What comes as a batch goes back as one.
+        let station = self.placed(
+            0,
+            read_batch("pong", move |events: &[P], at: At<'_>| {
+                pong.see_run(events.iter().map(P::read), at.end_of_batch());
+                echo.publish_slice(events).map(drop)
+            }),
+        );
+        let (producer, dispatcher) =
+            self.builder(P::default).then(station).start().map_err(fault)?;
+        let mut await_echo = move |until: u64| {
+            while echoes.sequence() < until {
+                let see = |events: &[P], at: At<'_>| {
+                    reply.see_run(events.iter().map(P::read), at.end_of_batch());
+                };
+                match echoes.poll_batch(see).expect("no handler fails") {
+                    Poll::Events(_) => {}
+                    Poll::Idle | Poll::Gated => drop(echoes.wait(Duration::from_secs(1))),
+                    Poll::Closed => return,
+                }
+            }
+        };
+        let lane = Lane::new(self.cell, self.load, &board, 0);
+        let player = Player { producer, await_echo: &mut await_echo };
+        let started = race(self.load, vec![move || lane.publish(player, P::write)]);
+        drop(await_echo);
+        dispatcher.join().map_err(fault)?;
+        echo_dispatcher.join().map_err(fault)?;
+        board.settle(started)
+    }
+
+    fn builder<E: Send + 'static>(&self, factory: fn() -> E) -> Builder<E> {
+        Builder::new(self.cell.capacity, factory).wait(wait(self.cell))
+    }
+
+    fn placed<E, A: slipring::Access>(
+        &self,
+        index: usize,
+        station: Station<E, A>,
+    ) -> Station<E, A> {
+        match self.load.core(self.cell.scenario.producers() as usize + index) {
+            Some(core) => station.pin(core),
+            None => station,
+        }
+    }
+
+    /// A station that reads.
+    fn reader<E: Send + Sync + 'static, O: Order>(
+        &self,
+        index: usize,
+        mut witness: Witness<O>,
+        look: impl Fn(&E) -> (u64, bool) + Send + 'static,
+    ) -> Station<E, Reads> {
+        let name = format!("c{}", index + 1);
+        self.placed(
+            index,
+            match self.form {
+                Form::Events => read(name, move |event: &E, at: At<'_>| {
+                    witness.see_all(look(event), at.end_of_batch());
+                }),
+                Form::Slices => read_batch(name, move |events: &[E], at: At<'_>| {
+                    witness.see_run(events.iter().map(&look), at.end_of_batch());
+                }),
+            },
+        )
+    }
+
+    /// A station that writes its field.
+    fn updater<E: Send + 'static>(
+        &self,
+        index: usize,
+        mut witness: Witness<InOrder>,
+        work: impl Fn(&mut E) -> u64 + Send + 'static,
+    ) -> Station<E, Exclusive> {
+        let name = format!("c{}", index + 1);
+        self.placed(
+            index,
+            match self.form {
+                Form::Events => update(name, move |event: &mut E, at: At<'_>| {
+                    witness.see(work(event), at.end_of_batch());
+                }),
+                Form::Slices => update_batch(name, move |events: &mut [E], at: At<'_>| {
+                    let values = events.iter_mut().map(|event| (work(event), true));
+                    witness.see_run(values, at.end_of_batch());
+                }),
+            },
+        )
+    }
+
+    /// Publishes from one thread.
+    fn feed<E: Send>(
+        &self,
+        (producer, dispatcher): (Producer<E>, Dispatcher<E>),
+        board: Board,
+        write: impl Fn(&mut E, u64) + Send,
+    ) -> Result<Outcome, Fault> {
+        let lane = Lane::new(self.cell, self.load, &board, 0);
+        let started = race(self.load, vec![move || lane.publish(producer, write)]);
+        dispatcher.join().map_err(fault)?;
+        board.settle(started)
+    }
+}
+
+fn wait(cell: &Cell) -> slipring::Wait {
+    match cell.wait {
+        Wait::Spin => slipring::Wait::Spin,
+        Wait::Hint => slipring::Wait::Hint,
+        Wait::Yield => slipring::Wait::Yield,
+        Wait::Block => slipring::Wait::Block,
+    }
+}
+
+impl<E, C: Claim> Feed<E> for Producer<E, C> {
+    #[inline(always)]
+    fn one(&mut self, value: u64, write: impl Fn(&mut E, u64)) {
+        self.publish(|slot| write(slot, value)).expect("the ring is open");
+    }
+
+    #[inline(always)]
+    fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut E, u64)) {
+        self.publish_batch(count, |index, slot| write(slot, first + index as u64))
+            .expect("the ring is open");
+    }
+}
+
+/// A producer that waits for the echo of what it has published.
+struct Player<'a, E, W> {
+    producer: Producer<E>,
+    await_echo: &'a mut W,
+}
+
+impl<E, W: FnMut(u64)> Feed<E> for Player<'_, E, W> {
+    #[inline(always)]
+    fn one(&mut self, value: u64, write: impl Fn(&mut E, u64)) {
+        self.producer.one(value, write);
+        (self.await_echo)(value + 1);
+    }
+
+    #[inline(always)]
+    fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut E, u64)) {
+        self.producer.many(first, count, write);
+        (self.await_echo)(first + count as u64);
+    }
+}
+
+fn fault(error: impl fmt::Display) -> Fault {
+    Fault::Peer(error.to_string())
+}

@@ -1,0 +1,59 @@
+//! Slipring passes the checks in every cell that fits it, in runs of a moment.
+
+use slipring_bench::{Cell, Contestant, Fault, Load, Scenario, Wait, on_slipring::Slipring};
+
+/// Not a multiple of 30: runs are rounded up to whole batches for every producer.
+const EVENTS: u64 = 1_000;
+
+fn cells() -> impl Iterator<Item = Cell> {
+    let sized = [Scenario::Multicast(16), Scenario::Pipeline(1), Scenario::Pipeline(8)];
+    Scenario::CLASSIC.into_iter().chain(sized).flat_map(|scenario| {
+        Wait::ALL.into_iter().flat_map(move |wait| {
+            [(1, 8), (10, 64)]
+                .map(move |(batch, bytes)| Cell::new(scenario, wait, batch, 64, bytes))
+        })
+    })
+}
+
+#[test]
+fn as_fast_as_it_goes() {
+    for contestant in [Slipring::PER_EVENT, Slipring::IN_SLICES] {
+        for cell in cells().filter(|cell| contestant.fits(cell)) {
+            let outcome = contestant.run(&cell, &Load::full(&cell, EVENTS));
+            let outcome = outcome.unwrap_or_else(|fault| panic!("{cell}: {fault}"));
+            assert!(outcome.events >= EVENTS, "{cell}");
+            assert!((1.0..=64.0).contains(&outcome.average_batch), "{cell}");
+        }
+    }
+}
+
+#[test]
+fn to_a_timetable() {
+    let contestant = Slipring::PER_EVENT;
+    for cell in cells().filter(|cell| contestant.fits_paced(cell)) {
+        let outcome = contestant.run(&cell, &Load::paced(&cell, 50, 100_000));
+        let outcome = outcome.unwrap_or_else(|fault| panic!("{cell}: {fault}"));
+        let latency = outcome.latency.expect("it was measured");
+        let at_the_end = match cell.scenario {
+            Scenario::Multicast(consumers) => u64::from(consumers),
+            _ => 1,
+        };
+        assert_eq!(latency.len(), at_the_end * outcome.events, "{cell}");
+    }
+}
+
+#[test]
+fn events_of_all_sizes() {
+    for words in [1, 2, 4, 8, 16, 32, 64, 128] {
+        let cell = Cell::new(Scenario::Unicast, Wait::Yield, 1, 16, 8 * words);
+        assert!(Slipring::PER_EVENT.run(&cell, &Load::full(&cell, EVENTS)).is_ok(), "{cell}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused() {
+    let cell = Cell::new(Scenario::Diamond, Wait::Block, 1, 64, 128);
+    let contestant: &dyn Contestant = &Slipring::PER_EVENT;
+    let refused = contestant.checked_run(&cell, &Load::full(&cell, 1));
+    assert!(matches!(refused, Err(Fault::Peer(_))));
+}

@@ -5,10 +5,11 @@
 //! Both go at the pace of the cache lines. If the follower looks less often it finds long runs, and
 //! both go at the pace of their own work: many times the throughput (figures in ARCHITECTURE.md).
 //!
-//! So while events flow *densely*, a station looks once in a while and not as often as it can.
-//! Densely means that what comes during the pause makes a long run. A run found after a fruitless
-//! look never waits, and neither does one in a flow that is thinner than that: the first event
-//! after a pause is handled at once, and at any paced rate of some millions a second every event is.
+//! So while events flow *densely*, a station looks about once in a microsecond and not as often as it
+//! can. Densely means that what comes during the pause makes a long run. A run found after a
+//! fruitless look never waits, and neither does one in a flow that is thinner than that: the first
+//! event after a pause is handled at once, and at an even rate of some millions a second every event
+//! is. One look tells how dense the flow is, so that what follows upon a burst may be held off once.
 
 use std::time::Duration;
 
@@ -20,7 +21,9 @@ use crate::{
     },
 };
 
-/// The time between two looks while events flow densely: several trips of a cache line.
+/// The longest time between two looks while events flow densely: several trips of a cache line. As a
+/// hold counts as time in which events came, the next one is shorter: two looks take about this
+/// time and one handling.
 const PACE: Duration = Duration::from_micros(2);
 /// A flow is dense if so many events come in that time.
 const DENSE: u64 = 20;
@@ -40,7 +43,8 @@ pub(crate) struct Distance {
 
 impl Distance {
     /// For a station that handles at most `max_batch` events at a time: a full batch is no sign of
-    /// closeness. With `stations` of them behind one another, each may let its part of the ring fill.
+    /// closeness. With `stations` of them, which may all be behind one another, each may let its part
+    /// of the ring fill.
     pub(crate) fn new(capacity: Capacity, max_batch: u64, stations: usize) -> Self {
         Self {
             long_run: LONG_RUN.min(max_batch),

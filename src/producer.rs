@@ -116,7 +116,7 @@ impl Claims for Single {
 
     #[inline(always)]
     fn look_ahead<E>(&self, ring: &Ring<E>, first: u64) {
-        ring.prefetch_behind(first);
+        ring.prefetch_after(first);
     }
 
     /// If the ring was closed while the event was written, it counts only if the closer found it.
@@ -213,8 +213,8 @@ impl Claims for Multi {
     /// marks that consumers have read since: unless it is here already.
     #[inline(always)]
     fn look_ahead<E>(&self, ring: &Ring<E>, first: u64) {
-        ring.prefetch_behind(first);
-        Self::sequencer(&ring.circuit).prefetch_behind(first);
+        ring.prefetch_after(first);
+        Self::sequencer(&ring.circuit).prefetch_after(first);
     }
 
     #[inline(always)]

@@ -68,9 +68,9 @@ impl<E> Ring<E> {
         unsafe { self.slots.exclusive(self.circuit.capacity.slot(first), len) }
     }
 
-    /// Has the slots that come some lines behind a sequence's fetched for writing.
+    /// Has the slots that come some lines after a sequence's fetched for writing.
     #[inline(always)]
-    pub(crate) fn prefetch_behind(&self, sequence: u64) {
+    pub(crate) fn prefetch_after(&self, sequence: u64) {
         prefetch::for_writing(self.slot(sequence + prefetch::items_ahead::<E>()));
     }
 

@@ -69,9 +69,9 @@ impl MultiSequencer {
             .map_err(|claimed| (claimed & CLOSED == 0).then_some(claimed))
     }
 
-    /// Has the marks that come some lines behind a sequence's fetched for writing.
+    /// Has the marks that come some lines after a sequence's fetched for writing.
     #[inline(always)]
-    pub(crate) fn prefetch_behind(&self, sequence: u64) {
+    pub(crate) fn prefetch_after(&self, sequence: u64) {
         let ahead = prefetch::items_ahead::<AtomicU32>();
         prefetch::for_writing(&raw const self.marks[self.capacity.slot(sequence + ahead)]);
     }

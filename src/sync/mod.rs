@@ -9,7 +9,7 @@
 //! |---|---|
 //! | `slots.rs` | the ring's memory: preallocated cells lent as slices |
 //! | `fence.rs` | the asymmetric store-load fence |
-//! | `prefetch.rs` | memory that will be written soon |
+//! | `prefetch.rs` | memory that will be needed soon |
 //! | `real/` | the face that everybody gets: the standard library and the locks |
 //! | `model/` | the face under a model checker |
 //!

@@ -192,9 +192,11 @@ impl Claims for Multi {
             return Err(circuit.lifecycle.refusal());
         }
         loop {
-            let end = self.next + count;
-            if end > self.limit {
-                // A guess that is too low asks for less room than is needed: that is found below.
+            if self.next + count > self.limit {
+                // Not by a guess: a station of this thread may be past what that needs, and in the way
+                // of what the claim will need, while others are waited for that cannot move.
+                self.next = Self::sequencer(circuit).claimed().max(self.next);
+                let end = self.next + count;
                 self.limit = make_room(circuit, end, patience, help)?;
             } else {
                 // Another producer was faster. Two that follow each other closely hand the line to

@@ -192,9 +192,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p04",
         what: "one of many producers claims whether there is room or not",
         file: "producer.rs",
-        text: "if end > self.limit { self.limit = make_room(circuit, end, patience, help)?; } else { \
-            backoff.spin(); }",
-        broken: "self.limit = self.limit.max(end);",
+        text: "let end = self.next + count; self.limit = make_room(circuit, end, patience, help)?;",
+        broken: "self.limit = self.limit.max(self.next + count);",
         caught_by: &["p04::wrapping"],
     },
     Fault {
@@ -280,12 +279,10 @@ pub const FAULTS: &[Fault] = &[
         property: "p05",
         what: "a producer claims, finds the ring full, and leaves a hole",
         file: "producer.rs",
-        text: "if end > self.limit { self.limit = make_room(circuit, end, patience, help)?; } else { \
-            backoff.spin(); }",
-        broken: "if end > self.limit { match make_room(circuit, end, patience, help) { Ok(limit) => \
-            self.limit = limit, Err(error) => { let _ = \
-            Self::sequencer(circuit).try_claim(self.next, end); return Err(error); } } } else { \
-            backoff.spin(); }",
+        text: "let end = self.next + count; self.limit = make_room(circuit, end, patience, help)?;",
+        broken: "let end = self.next + count; match make_room(circuit, end, patience, help) { \
+            Ok(limit) => self.limit = limit, Err(error) => { let _ = \
+            Self::sequencer(circuit).try_claim(self.next, end); return Err(error); } }",
         caught_by: &["p05::the_last_slot"],
     },
     Fault {

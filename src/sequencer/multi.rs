@@ -138,7 +138,7 @@ impl MultiSequencer {
     }
 
     #[inline]
-    pub(super) fn claimed(&self) -> u64 {
+    pub(crate) fn claimed(&self) -> u64 {
         // ORDERING(CLAIM): Relaxed: a figure.
         self.claimed.load(Ordering::Relaxed) & !CLOSED
     }

@@ -19,7 +19,7 @@ use crate::{
         Arc,
         time::{self, Instant},
     },
-    wait::{Surroundings, Wait, Waiter},
+    wait::{Wait, Waiter},
     work::{Access, Run, Work},
 };
 
@@ -305,7 +305,7 @@ pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut 
     loop {
         match seat.step(work, u64::MAX) {
             Step::Moved(run) => {
-                distance.moved(run, || ring.circuit.is_crowded());
+                distance.moved(run, &ring.circuit);
                 waiter.reset();
                 dry.over();
             }

@@ -15,10 +15,8 @@ use std::time::Duration;
 
 use crate::{
     sequence::Capacity,
-    sync::{
-        thread,
-        time::{self, Instant},
-    },
+    sync::time::{self, Instant},
+    wait::{self, Surroundings},
 };
 
 /// The longest time between two looks while events flow densely: several trips of a cache line. As a
@@ -63,10 +61,10 @@ impl Distance {
 
     /// A run was handled: holds off before the next look if the station is too close.
     #[inline]
-    pub(crate) fn moved(&mut self, run: u64, is_crowded: impl FnOnce() -> bool) {
+    pub(crate) fn moved(&mut self, run: u64, ring: &impl Surroundings) {
         // One event at a time is no dense flow, and worth no look at the clock.
         if self.is_flowing && 1 < run && run < self.long_run {
-            self.hold_off(run, is_crowded());
+            self.hold_off(run, ring);
         } else {
             self.last = None;
         }
@@ -75,13 +73,13 @@ impl Distance {
 
     /// A short run came at once after another run.
     #[cold]
-    fn hold_off(&mut self, run: u64, is_crowded: bool) {
+    fn hold_off(&mut self, run: u64, ring: &impl Surroundings) {
         let now = time::now();
         // What came since the last look, and how long that was, tell how dense the flow is.
         let hold = self.last.and_then(|last| self.hold(run, now.saturating_duration_since(last)));
         match hold {
-            // Whoever is followed may need this core.
-            Some(_) if is_crowded => thread::yield_now(),
+            // Whoever is followed may need this core, however short the hold would be.
+            Some(_) if ring.is_crowded() => wait::offer_core(ring),
             Some(hold) => time::hold_off(now, hold),
             None => {}
         }

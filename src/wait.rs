@@ -142,7 +142,7 @@ pub(crate) trait Surroundings {
     fn is_crowded(&self) -> bool;
     /// Whether that is known from their numbers alone.
     fn is_outnumbered(&self) -> bool;
-    /// A spinning thread has offered its core, and somebody took it or nobody did.
+    /// A thread has offered its core, and somebody took it or nobody did.
     fn core_was_taken(&self, taken: bool);
     /// Whether the ring takes no more events.
     fn is_closing(&self) -> bool;
@@ -181,7 +181,8 @@ impl Waiter {
         match pause {
             Pause::Nothing => {}
             Pause::Hint => sync::spin_loop(),
-            Pause::Yield if self.wait.occupies_a_core() => offer_core(ring),
+            // The others yield anyway: what they find matters only until it is forgotten.
+            Pause::Yield if self.wait.occupies_a_core() || ring.is_crowded() => offer_core(ring),
             Pause::Yield => thread::yield_now(),
             Pause::Nap(_) | Pause::Rest => match holder() {
                 Some(bell) => {
@@ -247,7 +248,7 @@ impl Waiter {
 
 /// Yields, and notes whether anybody wanted the core. Threads that share one are not always more
 /// than there are cores: they may be pinned, or another program may be busy.
-fn offer_core(ring: &impl Surroundings) {
+pub(crate) fn offer_core(ring: &impl Surroundings) {
     if PATIENT && !ring.is_outnumbered() {
         let before = time::now();
         thread::yield_now();
@@ -308,6 +309,42 @@ mod tests {
             let mut waiter = Waiter::new(wait);
             let rests = (0..100_000).any(|_| waiter.next_pause(false) == Pause::Rest);
             assert_eq!(rests, matches!(wait, Wait::Adaptive | Wait::Block), "{wait}");
+        }
+    }
+
+    /// A ring whose threads share a core, as one of them found.
+    #[derive(Default)]
+    struct SharedCore(std::cell::Cell<u32>);
+
+    impl Surroundings for SharedCore {
+        fn is_crowded(&self) -> bool {
+            true
+        }
+
+        fn is_outnumbered(&self) -> bool {
+            false
+        }
+
+        fn core_was_taken(&self, _taken: bool) {
+            self.0.set(self.0.get() + 1);
+        }
+
+        fn is_closing(&self) -> bool {
+            false
+        }
+    }
+
+    #[test]
+    fn whoever_yields_on_a_shared_core_finds_out_whether_it_still_is() {
+        for wait in ALL {
+            let ring = SharedCore::default();
+            let mut waiter = Waiter::new(wait);
+            let yields = 10;
+            for _ in 0..yields {
+                waiter.pause(&ring, None, || None);
+            }
+            let told = ring.0.get();
+            assert_eq!(told, if matches!(wait, Wait::Sleep(_)) { 0 } else { yields }, "{wait}");
         }
     }
 

@@ -8,7 +8,10 @@ use std::{marker::PhantomData, mem, slice};
 
 use crate::{
     ring::Ring,
-    sync::watch::{Held, Watch},
+    sync::{
+        prefetch,
+        watch::{Held, Watch},
+    },
     work::{Access, Exclusive, Shared},
 };
 
@@ -55,6 +58,13 @@ impl<'a, E, A: Access> Lent<'a, E, A> {
         self.held = Held::default();
         self.len = self.len.checked_sub(1)?;
         let taken = self.next;
+        // The lines come from the core that wrote them, and the processor asks for no more of them than
+        // its next few hundred instructions need. What is behind the run belongs to others.
+        let ahead = prefetch::items_in::<E>(prefetch::LINES_AHEAD_IN_A_RUN);
+        if ahead < self.len as u64 {
+            let coming = taken.wrapping_add(ahead as usize);
+            if A::MUTATES { prefetch::for_writing(coming) } else { prefetch::for_reading(coming) }
+        }
         // SAFETY: there was one more slot in the range, so the end of it is not passed.
         self.next = unsafe { taken.add(1) };
         Some(taken)

@@ -59,6 +59,11 @@ pub struct Single {
     limit: u64,
 }
 
+/// How many lines ahead a producer has its slots fetched: as many as it writes while one comes over.
+const LINES_AHEAD_OF_ONE: usize = 6;
+/// The same for one of many, who take longer for each.
+const LINES_AHEAD_OF_MANY: usize = 3;
+
 /// Claims of one of many producers.
 #[derive(Clone, Debug)]
 pub struct Multi {
@@ -116,7 +121,7 @@ impl Claims for Single {
 
     #[inline(always)]
     fn look_ahead<E>(&self, ring: &Ring<E>, first: u64) {
-        ring.prefetch_after(first);
+        ring.prefetch_after(first, LINES_AHEAD_OF_ONE);
     }
 
     /// If the ring was closed while the event was written, it counts only if the closer found it.
@@ -215,8 +220,8 @@ impl Claims for Multi {
     /// marks that consumers have read since: unless it is here already.
     #[inline(always)]
     fn look_ahead<E>(&self, ring: &Ring<E>, first: u64) {
-        ring.prefetch_after(first);
-        Self::sequencer(&ring.circuit).prefetch_after(first);
+        ring.prefetch_after(first, LINES_AHEAD_OF_MANY);
+        Self::sequencer(&ring.circuit).prefetch_after(first, LINES_AHEAD_OF_MANY);
     }
 
     #[inline(always)]

@@ -68,10 +68,10 @@ impl<E> Ring<E> {
         unsafe { self.slots.exclusive(self.circuit.capacity.slot(first), len) }
     }
 
-    /// Has the slots that come some lines after a sequence's fetched for writing.
+    /// Has the slots that come so many lines after a sequence's fetched for writing.
     #[inline(always)]
-    pub(crate) fn prefetch_after(&self, sequence: u64) {
-        prefetch::for_writing(self.slot(sequence + prefetch::items_ahead::<E>()));
+    pub(crate) fn prefetch_after(&self, sequence: u64, lines: usize) {
+        prefetch::for_writing(self.slot(sequence + prefetch::items_in::<E>(lines)));
     }
 
     /// Has a sequence's slot fetched for reading.

@@ -69,10 +69,10 @@ impl MultiSequencer {
             .map_err(|claimed| (claimed & CLOSED == 0).then_some(claimed))
     }
 
-    /// Has the marks that come some lines after a sequence's fetched for writing.
+    /// Has the marks that come so many lines after a sequence's fetched for writing.
     #[inline(always)]
-    pub(crate) fn prefetch_after(&self, sequence: u64) {
-        let ahead = prefetch::items_ahead::<AtomicU32>();
+    pub(crate) fn prefetch_after(&self, sequence: u64, lines: usize) {
+        let ahead = prefetch::items_in::<AtomicU32>(lines);
         prefetch::for_writing(&raw const self.marks[self.capacity.slot(sequence + ahead)]);
     }
 

@@ -3,15 +3,16 @@
 //! A line that another core has written or read last takes a hundred nanoseconds and more to come
 //! over. Asked for early, it comes while there is something else to do.
 
-/// How far ahead: to write so many lines takes about as long as to fetch one.
-const LINES_AHEAD: usize = 3;
+/// How far ahead of the event in a handler's hands, within a run: as many lines as come over while
+/// one would be waited for.
+pub(crate) const LINES_AHEAD_IN_A_RUN: usize = 10;
 const LINE: usize = 64;
 
-/// How many items of an array make the lines to look ahead; at least one.
+/// How many items of an array make so many lines; at least one.
 #[inline(always)]
-pub(crate) const fn items_ahead<T>() -> u64 {
+pub(crate) const fn items_in<T>(lines: usize) -> u64 {
     let bytes = if size_of::<T>() == 0 { LINE } else { size_of::<T>() };
-    let items = LINES_AHEAD * LINE / bytes;
+    let items = lines * LINE / bytes;
     if items == 0 { 1 } else { items as u64 }
 }
 
@@ -53,9 +54,9 @@ mod tests {
 
     #[test]
     fn large_and_empty_items_look_one_and_three_ahead() {
-        assert_eq!((items_ahead::<u64>(), items_ahead::<u32>()), (24, 48));
-        assert_eq!((items_ahead::<[u64; 8]>(), items_ahead::<[u64; 128]>()), (3, 1));
-        assert_eq!(items_ahead::<()>(), 3);
+        assert_eq!((items_in::<u64>(3), items_in::<u32>(3)), (24, 48));
+        assert_eq!((items_in::<[u64; 8]>(3), items_in::<[u64; 128]>(3)), (3, 1));
+        assert_eq!(items_in::<()>(3), 3);
     }
 
     #[test]

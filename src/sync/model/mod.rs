@@ -63,7 +63,7 @@ impl Backoff {
     pub(crate) fn spin(&self) {}
 }
 
-/// What becomes of the fences of the rings, also of those that are built already,.
+/// What becomes of the fences of the rings, also of those that are built already.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fences {
     /// As on a machine without membarrier(2).

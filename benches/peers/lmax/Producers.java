@@ -19,7 +19,7 @@ final class Producers {
         private final Run run;
         private final long first;
         private final long share;
-        /** Just before the first publication. */
+        /** Just before the first publication; in an open loop the beginning of the schedule. */
         long startedAt;
 
         Producer(Run run, Request request, Schedule schedule, RingBuffer<Event> ring, long lane) {
@@ -34,7 +34,11 @@ final class Producers {
         /** The start, when all threads are there. */
         final void work() throws AlertException, InterruptedException, TimeoutException {
             long chunk = Math.max(1, CHUNK / batch) * batch;
-            startedAt = System.nanoTime();
+            startedAt = schedule.paced() ? schedule.start() : System.nanoTime();
+            // Those that are still starting have this core meanwhile.
+            while (System.nanoTime() - startedAt < 0 && !run.abandoned()) {
+                Thread.yield();
+            }
             for (long done = 0; done < share && !run.abandoned(); done += chunk) {
                 publishAll(first + done, first + Math.min(done + chunk, share));
             }
@@ -59,9 +63,12 @@ final class Producers {
             ring.publish(low, high);
         }
 
-        /** Spins until the batch is due; a late one is not held up. */
-        final void awaitDue(long value) {
-            long due = schedule.due(value);
+        /**
+         * Spins until the last event of the batch is due, since none can be sent before its time; a
+         * late batch is not held up.
+         */
+        final void awaitDue(long first) {
+            long due = schedule.due(first + batch - 1);
             while (System.nanoTime() - due < 0 && !run.abandoned()) {
                 // Only the clock.
             }

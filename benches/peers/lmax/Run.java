@@ -14,6 +14,9 @@ import java.util.concurrent.TimeUnit;
 final class Run {
     static final long LIMIT_SECONDS = 60;
 
+    /** From the common start of the producers to the beginning of an open loop, as for all others. */
+    private static final long LEAD_NANOS = TimeUnit.MILLISECONDS.toNanos(5);
+
     private final List<Witness> witnesses = new ArrayList<>();
     private final List<BatchEventProcessor<Event>> processors = new ArrayList<>();
     private final List<Producers.Producer> producers = new ArrayList<>();
@@ -80,7 +83,8 @@ final class Run {
             threads.add(launch("consumer", processor));
         }
         toStart.await();
-        CyclicBarrier line = new CyclicBarrier(producers.size(), () -> schedule.startAt(startOf()));
+        CyclicBarrier line = new CyclicBarrier(
+                producers.size(), () -> schedule.startAt(System.nanoTime() + LEAD_NANOS));
         for (Producers.Producer producer : producers) {
             threads.add(launch("producer", () -> race(line, producer)));
         }
@@ -103,7 +107,10 @@ final class Run {
         }
     }
 
-    /** From just before the first publication until the last consumer saw its last event. */
+    /**
+     * From just before the first publication, or the beginning of the schedule, until the last
+     * consumer saw its last event.
+     */
     long nanos() {
         long start = producers.get(0).startedAt;
         for (Producers.Producer producer : producers) {
@@ -118,12 +125,6 @@ final class Run {
 
     List<Witness> witnesses() {
         return witnesses;
-    }
-
-    /** Time zero of the schedule. Threads that the barrier has to wake must not begin late. */
-    private long startOf() {
-        long lead = producers.size() > 1 ? TimeUnit.MILLISECONDS.toNanos(1) : 0;
-        return System.nanoTime() + lead;
     }
 
     private Thread launch(String name, Runnable work) {

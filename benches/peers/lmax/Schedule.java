@@ -25,10 +25,15 @@ final class Schedule {
         start = nanoTime;
     }
 
-    /** When the batch of this value is due. Several producers take turns. */
+    long start() {
+        return start;
+    }
+
+    /** When this value is due. Several producers take turns, a batch each. */
     long due(long value) {
         long turn = index(value) / batch * producers + lane(value);
-        return start + (long) (turn * batch * nanosPerEvent);
+        long position = turn * batch + index(value) % batch;
+        return start + (long) (position * nanosPerEvent);
     }
 
     static int lane(long value) {

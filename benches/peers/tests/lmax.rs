@@ -61,13 +61,22 @@ fn spinning_waits_are_right() {
 #[test]
 fn a_timetable_gives_latencies() {
     let lmax = lmax();
-    let ends = [(Scenario::Unicast, 1), (Scenario::Multicast(3), 3), (Scenario::PingPong, 1)];
-    for (scenario, ends) in ends {
-        let cell = Cell::new(scenario, Wait::Yield, 1, 64, 8);
+    let ends = [
+        (Scenario::Unicast, 1, 1),
+        (Scenario::Multicast(3), 10, 3),
+        (Scenario::Pipeline(3), 1, 1),
+        (Scenario::PingPong, 10, 1),
+    ];
+    for (scenario, batch, ends) in ends {
+        let cell = Cell::new(scenario, Wait::Yield, batch, 64, 8);
         let outcome = lmax.run(&cell, &Load::paced(&cell, PACED_EVENTS, RATE));
         let outcome = outcome.unwrap_or_else(|fault| panic!("{cell}: {fault}"));
         let latency = outcome.latency.unwrap_or_else(|| panic!("{cell}: no latency"));
         assert_eq!(latency.len(), ends * PACED_EVENTS, "{cell}");
+        // The first event of a batch is as old as the time between it and the last one, but for what
+        // the program rounds.
+        let held_back = (batch as u64 - 1) * 1_000_000_000 / RATE;
+        assert!(latency.max() >= held_back - held_back / 100, "{cell}");
     }
 }
 

@@ -7,6 +7,9 @@ use std::sync::{Mutex, PoisonError};
 use slipring_bench::{Cell, Fault, Load, Scenario, Wait};
 use slipring_peers::queues;
 
+/// A second, of runs that keep to a timetable.
+const RATE: u64 = 100_000;
+
 /// Held by the tests that run whole tables: side by side they would take each other's cores.
 static CORES: Mutex<()> = Mutex::new(());
 
@@ -51,7 +54,7 @@ fn to_a_timetable() {
     for queue in queues() {
         for cell in cells().filter(|cell| queue.fits_paced(cell)) {
             let events = if is_slow(&cell) { 5 } else { 50 };
-            let outcome = queue.run(&cell, &Load::paced(&cell, events, 100_000));
+            let outcome = queue.run(&cell, &Load::paced(&cell, events, RATE));
             let outcome = outcome.unwrap_or_else(|fault| panic!("{queue:?}, {cell}: {fault}"));
             let latency = outcome.latency.expect("it was measured");
             let at_the_end = match cell.scenario {
@@ -59,6 +62,9 @@ fn to_a_timetable() {
                 _ => 1,
             };
             assert_eq!(latency.len(), at_the_end * outcome.events, "{queue:?}, {cell}");
+            // The first event of a batch is as old as the time between it and the last one.
+            let held_back = (cell.batch as u64 - 1) * 1_000_000_000 / RATE;
+            assert!(latency.max() >= held_back, "{queue:?}, {cell}");
         }
     }
 }

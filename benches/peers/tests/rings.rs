@@ -51,6 +51,9 @@ fn check_paced(peer: &dyn Contestant) {
         let ends = if matches!(cell.scenario, Scenario::Multicast(_)) { 3 } else { 1 };
         let latency = outcome.latency.unwrap_or_else(|| panic!("{peer:?}, {cell}: no latency"));
         assert_eq!(latency.len(), ends * PACED_EVENTS, "{peer:?}, {cell}");
+        // The first event of a batch is as old as the time between it and the last one.
+        let held_back = (cell.batch as u64 - 1) * 1_000_000_000 / RATE;
+        assert!(latency.max() >= held_back, "{peer:?}, {cell}");
     }
 }
 

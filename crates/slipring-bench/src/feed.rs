@@ -49,9 +49,10 @@ impl Lane {
         (0..cell.scenario.producers()).map(move |index| Self::new(cell, load, board, index))
     }
 
-    /// Publishes the share and drops the producer. Gives the time just before the first publication.
+    /// Publishes the share and drops the producer. Gives the time just before the first publication,
+    /// or the beginning of the timetable.
     pub fn publish<E>(self, mut producer: impl Feed<E>, write: impl Fn(&mut E, u64)) -> Instant {
-        let started = self.timetable.begin();
+        let started = self.timetable.await_begin();
         if self.paced {
             self.publish_on_time(&mut producer, write);
         } else if self.batch == 1 {
@@ -66,11 +67,13 @@ impl Lane {
         started
     }
 
-    /// Publishes each batch when its first event is due, and never waits for anything else.
+    /// Publishes each batch when its last event is due, since none can be sent before its time, and
+    /// never waits for anything else.
     fn publish_on_time<E>(self, producer: &mut impl Feed<E>, write: impl Fn(&mut E, u64)) {
         let first_value = self.values.start;
+        let last_of_batch = self.batch as u64 - 1;
         for first in self.values.step_by(self.batch) {
-            self.timetable.await_turn(first - first_value, self.crowded);
+            self.timetable.await_turn(first - first_value + last_of_batch, self.crowded);
             if self.batch == 1 {
                 producer.one(first, &write);
             } else {
@@ -80,8 +83,8 @@ impl Lane {
     }
 }
 
-/// Runs all producers, each on a thread of its own, from a common start; gives the time just
-/// before the first publication. Returns when all are done.
+/// Runs all producers, each on a thread of its own, from a common start; gives the earliest of the
+/// times that they give. Returns when all are done.
 ///
 /// # Panics
 ///
@@ -105,4 +108,43 @@ pub fn race<F: FnOnce() -> Instant + Send>(load: &Load, producers: Vec<F>) -> In
         let starts = runners.into_iter().map(|runner| runner.join().expect("a producer panicked"));
         starts.min().expect("there is a producer")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Scenario, Wait};
+
+    /// Fails when an event comes before its time.
+    struct Punctual {
+        timetable: Timetable,
+        next: u64,
+    }
+
+    impl Feed<()> for Punctual {
+        fn one(&mut self, value: u64, write: impl Fn(&mut (), u64)) {
+            self.many(value, 1, write);
+        }
+
+        fn many(&mut self, first: u64, count: usize, _write: impl Fn(&mut (), u64)) {
+            assert_eq!(first, self.next);
+            self.next += count as u64;
+            assert!(Instant::now() >= self.timetable.due(self.next - 1), "{first}..{}", self.next);
+        }
+    }
+
+    #[test]
+    fn no_event_is_sent_before_its_time() {
+        for batch in [1, 10] {
+            let cell = Cell::new(Scenario::Unicast, Wait::Yield, batch, 64, 8);
+            let load = Load::paced(&cell, 50, 100_000);
+            let board = Board::new(&cell, &load);
+            let timetable = board.timetable();
+            let punctual = Punctual { timetable: timetable.clone(), next: 0 };
+            let lane = Lane::new(&cell, &load, &board, 0);
+            let started = race(&load, vec![move || lane.publish(punctual, |(), _| ())]);
+            assert_eq!(started, timetable.begin());
+            assert!(started.elapsed() >= timetable.due(49) - started);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     sync::{Arc, OnceLock},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -45,27 +46,45 @@ impl Load {
     }
 }
 
-/// The timetable of an open loop: event `n` is due at the start plus `n` intervals, however late
+/// From the common start of the producers to the beginning of an open loop. Some contestants start
+/// their consumers' threads without waiting for them: the time that takes is in nobody's figures.
+pub(crate) const LEAD: Duration = Duration::from_millis(5);
+
+/// The timetable of an open loop: event `n` is due at the beginning plus `n` intervals, however late
 /// those before it were. Shared by the producer, which keeps to it, and the consumers, which measure
 /// against it.
 #[derive(Clone, Debug)]
 pub struct Timetable {
     start: Arc<OnceLock<Instant>>,
+    /// From when the beginning is fixed until it comes.
+    lead: Duration,
     /// Nanoseconds between two events.
     interval: f64,
 }
 
 impl Timetable {
-    /// The timetable of a load without a rate has everything due at once.
+    /// The timetable of a load without a rate begins at once, and has everything due then.
     #[must_use]
     pub fn new(load: &Load) -> Self {
-        let interval = load.rate.map_or(0.0, |rate| 1e9 / rate as f64);
-        Self { start: Arc::default(), interval }
+        Self {
+            start: Arc::default(),
+            lead: load.rate.map_or(Duration::ZERO, |_| LEAD),
+            interval: load.rate.map_or(0.0, |rate| 1e9 / rate as f64),
+        }
     }
 
-    /// The beginning: now, if it was not fixed before.
+    /// The beginning; whoever asks first fixes it.
     pub fn begin(&self) -> Instant {
-        *self.start.get_or_init(Instant::now)
+        *self.start.get_or_init(|| Instant::now() + self.lead)
+    }
+
+    /// The beginning, when it has come. Those that are still starting have this core meanwhile.
+    pub fn await_begin(&self) -> Instant {
+        let start = self.begin();
+        while Instant::now() < start {
+            thread::yield_now();
+        }
+        start
     }
 
     /// The nanoseconds from the beginning at which event `index` is due.
@@ -89,7 +108,7 @@ impl Timetable {
         let due = self.due(index);
         while Instant::now() < due {
             if shared {
-                std::thread::yield_now();
+                thread::yield_now();
             } else {
                 std::hint::spin_loop();
             }
@@ -111,6 +130,17 @@ mod tests {
         table.await_turn(100, false);
         table.await_turn(101, true);
         assert!(table.begin().elapsed() >= Duration::from_micros(101));
+    }
+
+    #[test]
+    fn an_open_loop_begins_when_everybody_is_there() {
+        let cell = Cell::new(crate::Scenario::Unicast, crate::Wait::Yield, 1, 64, 8);
+        let asked = Instant::now();
+        let table = Timetable::new(&Load::paced(&cell, 10, 1_000_000));
+        assert!(table.begin() >= asked + LEAD);
+        assert!(table.await_begin() <= Instant::now());
+        let at_once = Timetable::new(&Load::full(&cell, 10));
+        assert!(at_once.begin() <= Instant::now());
     }
 
     #[test]

@@ -23,7 +23,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(30);
 pub struct Outcome {
     /// Events published.
     pub events: u64,
-    /// From just before the first publication until the last consumer saw the last event.
+    /// From just before the first publication until the last consumer saw the last event; to a
+    /// timetable, from its beginning.
     pub elapsed: Duration,
     /// Events per run found, over all consumers.
     pub average_batch: f64,
@@ -122,7 +123,7 @@ impl Board {
         Witness::new(order, self.load.events, number, self.out.clone())
     }
 
-    /// The verdict; `started` is just before the first publication. Call it when the producers
+    /// The verdict; `started` is what [`race`](crate::feed::race) gave. Call it when the producers
     /// are done: it waits until every witness was dropped.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use crate::{
     contest::Rules,
     contestant::Contestant,
     growth,
+    load::LEAD,
     results::Axis,
 };
 
@@ -165,6 +166,7 @@ impl Plan {
     ) -> Duration {
         let entries = self.entries(contestants) as f64;
         let run = rules.target.as_secs_f64() + PER_RUN;
+        let paced = LEAD.as_secs_f64();
         let crowded = self.cell().is_some_and(|cell| {
             matches!(cell.wait, Wait::Spin | Wait::Hint) && cell.threads() > cores
         });
@@ -175,11 +177,13 @@ impl Plan {
             Self::Throughput(_) | Self::Growth { .. } => {
                 entries * (run * (rounds + WARM_UP) + extra)
             }
-            Self::Latency { stretch, .. } => entries * (run * rounds * f64::from(*stretch) + extra),
+            Self::Latency { stretch, .. } => {
+                entries * ((run * f64::from(*stretch) + paced) * rounds + extra)
+            }
             Self::Knee(_) => {
                 let curves = entries.min(KNEE_CONTESTANTS as f64);
                 let points = knee_percents().count() as f64;
-                curves * run * rounds.min(KNEE_ROUNDS as f64) * points
+                curves * (run + paced) * rounds.min(KNEE_ROUNDS as f64) * points
                     + entries * run * (1.0 + WARM_UP)
             }
         };

@@ -321,12 +321,17 @@ mod tests {
 
     #[test]
     fn latency_is_measured_from_the_intended_time() {
-        let cell = Cell::new(Scenario::Unicast, Wait::Yield, 1, 64, 8);
-        let load = Load::paced(&cell, 2, 1_000);
-        let sight = sight_of::<Timed>(&load, &[0, 1]);
-        let latency = sight.latency.expect("it was measured");
-        assert_eq!(latency.len(), 2);
-        // The second event is due a millisecond later: seen early, it is not late.
-        assert_eq!(latency.min(), 0);
+        // A batch: each of its events has a time of its own.
+        let cell = Cell::new(Scenario::Unicast, Wait::Yield, 10, 64, 8);
+        let load = Load::paced(&cell, 10, 1_000);
+        let timetable = Timetable::new(&load);
+        timetable.await_turn(9, true);
+        let mut order = Timed::new(&timetable, &load);
+        assert!((0..10).all(|value| order.accept(value, value)));
+        // This one is due in a minute: seen early, it is not late.
+        assert!(order.accept(60_000, 60_000));
+        let latency = order.latency().expect("it was measured");
+        assert_eq!((latency.len(), latency.min()), (11, 0));
+        assert!(latency.max() >= 8_990_000, "the first one waited for the last");
     }
 }

@@ -4,6 +4,8 @@ use slipring_bench::{Cell, Contestant, Fault, Load, Scenario, Wait, on_slipring:
 
 /// Not a multiple of 30: runs are rounded up to whole batches for every producer.
 const EVENTS: u64 = 1_000;
+/// A second, of runs that keep to a timetable.
+const RATE: u64 = 100_000;
 
 fn cells() -> impl Iterator<Item = Cell> {
     let sized = [Scenario::Multicast(16), Scenario::Pipeline(1), Scenario::Pipeline(8)];
@@ -31,7 +33,7 @@ fn as_fast_as_it_goes() {
 fn to_a_timetable() {
     let contestant = Slipring::PER_EVENT;
     for cell in cells().filter(|cell| contestant.fits_paced(cell)) {
-        let outcome = contestant.run(&cell, &Load::paced(&cell, 50, 100_000));
+        let outcome = contestant.run(&cell, &Load::paced(&cell, 50, RATE));
         let outcome = outcome.unwrap_or_else(|fault| panic!("{cell}: {fault}"));
         let latency = outcome.latency.expect("it was measured");
         let at_the_end = match cell.scenario {
@@ -39,6 +41,9 @@ fn to_a_timetable() {
             _ => 1,
         };
         assert_eq!(latency.len(), at_the_end * outcome.events, "{cell}");
+        // The first event of a batch is as old as the time between it and the last one.
+        let held_back = (cell.batch as u64 - 1) * 1_000_000_000 / RATE;
+        assert!(latency.max() >= held_back, "{cell}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! The command line, and what it comes to: plans, contestants and rules.
 
-use std::{path::PathBuf, str::FromStr, sync::Arc, thread, time::Duration};
+use std::{path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
 use clap::{Args, Subcommand};
 
@@ -318,12 +318,6 @@ impl CommonOptions {
         };
         Ok(all.iter().map(|contestant| &**contestant).filter(asked_for).collect())
     }
-}
-
-/// Cores that this process may use.
-#[must_use]
-pub fn cores() -> usize {
-    thread::available_parallelism().map_or(1, usize::from)
 }
 
 #[cfg(test)]

@@ -12,10 +12,11 @@ use clap::Parser;
 use indicatif::HumanDuration;
 
 use crate::{
-    arguments::{What, cores},
+    arguments::What,
     contest::Rules,
     contestant::Contestant,
     error::CommandError,
+    load::cores_of,
     machine,
     measure::Bench,
     memory::HeapProbe,
@@ -80,7 +81,8 @@ impl Args {
         let plans = self.what.plans()?;
         let rules = self.what.rules()?;
         let contestants = self.what.common().pick(contestants)?;
-        let bench = Bench { contestants, rules, cores: cores(), heap };
+        let cores = cores_of(&rules.cores);
+        let bench = Bench { contestants, rules, cores, heap };
         let work = plans.iter().filter(|plan| plan.cell().is_some());
         if work.map(|plan| plan.entries(&bench.contestants)).sum::<usize>() == 0 {
             return Err(CommandError::NothingFits);
@@ -120,7 +122,7 @@ fn header(rules: &Rules) -> Results {
     Results {
         command: command_line(),
         machine: machine::describe(),
-        cores: cores(),
+        cores: cores_of(&[]),
         load_before: machine::load(),
         rounds: rules.rounds,
         seconds: rules.target.as_secs_f64(),

@@ -24,7 +24,7 @@ pub struct Lane {
     values: Range<u64>,
     batch: usize,
     paced: bool,
-    /// Whether there are more threads than cores.
+    /// Whether there are more threads than cores for them.
     crowded: bool,
     timetable: Timetable,
 }
@@ -39,7 +39,7 @@ impl Lane {
             values: first..first + share,
             batch: cell.batch,
             paced: load.rate.is_some(),
-            crowded: cell.threads() > thread::available_parallelism().map_or(1, usize::from),
+            crowded: load.is_crowded(cell),
             timetable: board.timetable(),
         }
     }

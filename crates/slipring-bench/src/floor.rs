@@ -22,7 +22,7 @@ use crate::{
     cell::{Cell, Scenario, Wait},
     contestant::{Contestant, pause},
     feed::{Feed, Lane, race},
-    load::Load,
+    load::{Load, pin},
     outcome::{Board, Fault, Outcome},
     witness::{InOrder, Order, Timed},
 };
@@ -219,8 +219,8 @@ fn read<const WORDS: usize>(words: &[AtomicU64; WORDS]) -> (u64, bool) {
 pub fn bounce(cores: [Option<usize>; 2], round_trips: u64) -> Duration {
     let (turn, line) = (Index::default(), Barrier::new(2));
     let play = |parity: u64, core: Option<usize>| {
-        if let Some(id) = core {
-            core_affinity::set_for_current(core_affinity::CoreId { id });
+        if let Some(core) = core {
+            pin(core);
         }
         line.wait();
         let started = Instant::now();

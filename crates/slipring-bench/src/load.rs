@@ -1,10 +1,16 @@
 //! What is asked of a run: how many events, how fast, and on which cores.
 
 use std::{
-    sync::{Arc, OnceLock},
+    collections::HashSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     thread,
     time::{Duration, Instant},
 };
+
+use core_affinity::CoreId;
 
 use crate::cell::Cell;
 
@@ -38,12 +44,51 @@ impl Load {
         self.cores.get(index.checked_rem(self.cores.len())?).copied()
     }
 
+    /// Whether the cell has more threads than this run has cores.
+    #[must_use]
+    pub fn is_crowded(&self, cell: &Cell) -> bool {
+        cell.threads() > cores_of(&self.cores)
+    }
+
     /// Puts the calling thread, number `index` of the run, where it belongs.
     pub fn take_place(&self, index: usize) {
-        if let Some(id) = self.core(index) {
-            core_affinity::set_for_current(core_affinity::CoreId { id });
+        if let Some(core) = self.core(index) {
+            pin(core);
         }
     }
+}
+
+/// How many cores threads have that take these in turn; with an empty list all that the process may
+/// use.
+#[must_use]
+pub fn cores_of(places: &[usize]) -> usize {
+    if places.is_empty() {
+        return thread::available_parallelism().map_or(1, usize::from);
+    }
+    places.iter().collect::<HashSet<_>>().len()
+}
+
+/// Pins the calling thread, and tells whether that was possible. Where it is not the run goes on, and
+/// the first time the program says so on standard error.
+pub fn pin(core: usize) -> bool {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    let pinned = core_affinity::set_for_current(CoreId { id: core });
+    if !pinned && let Some(warning) = refusal(core, &TOLD) {
+        eprintln!("{warning}");
+    }
+    pinned
+}
+
+/// What to say when a core was refused: something only the first time, since it will happen to every
+/// thread of every run.
+fn refusal(core: usize, told: &AtomicBool) -> Option<String> {
+    // ORDERING: Relaxed: nothing but the flag is shared.
+    (!told.swap(true, Relaxed)).then(|| {
+        format!(
+            "warning: the system refused to pin a thread to core {core}. Threads run where the system \
+             puts them, now and perhaps in later runs; --pin none asks for that",
+        )
+    })
 }
 
 /// From the common start of the producers to the beginning of an open loop. Some contestants start
@@ -150,5 +195,36 @@ mod tests {
         assert_eq!(load.core(7), None);
         load.cores = Arc::from([4, 9]);
         assert_eq!([0, 1, 2].map(|index| load.core(index)), [Some(4), Some(9), Some(4)]);
+    }
+
+    #[test]
+    fn threads_crowd_the_cores_that_they_were_given() {
+        let cell = |scenario| Cell::new(scenario, crate::Wait::Yield, 1, 64, 8);
+        let (two, four) = (cell(crate::Scenario::Unicast), cell(crate::Scenario::Pipeline(3)));
+        let crowded = |places: &[usize]| {
+            let load = Load { cores: Arc::from(places), ..Load::full(&two, 1) };
+            [load.is_crowded(&two), load.is_crowded(&four)]
+        };
+        assert_eq!(crowded(&[0]), [true, true]);
+        assert_eq!(crowded(&[5, 5, 5, 5]), [true, true], "the same core again is no other one");
+        assert_eq!(crowded(&[0, 1, 0]), [false, true]);
+        assert_eq!(crowded(&[0, 1, 2, 3]), [false, false]);
+        let anywhere = thread::available_parallelism().map_or(1, usize::from);
+        assert_eq!(crowded(&[]), [2 > anywhere, 4 > anywhere]);
+    }
+
+    #[test]
+    fn a_refused_core_is_told_once() {
+        let told = AtomicBool::new(false);
+        let warning = refusal(7, &told).expect("it is the first");
+        assert!(warning.contains("refused to pin a thread to core 7"), "{warning}");
+        assert_eq!(refusal(7, &told), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_core_that_is_not_there_is_refused() {
+        // The highest number that a mask can hold.
+        assert!(!pin(1023));
     }
 }

@@ -24,7 +24,7 @@ pub struct Bench<'a> {
     pub contestants: Vec<&'a dyn Contestant>,
     /// How.
     pub rules: Rules,
-    /// Cores that the process may use.
+    /// Cores that threads may use.
     pub cores: usize,
     /// What tells how much is allocated.
     pub heap: Option<HeapProbe>,

@@ -21,6 +21,21 @@ pub struct Rules {
     pub cores: Arc<[usize]>,
 }
 
+/// What a run may take, however short it should be: those with a limit of their own, of 90 s at most,
+/// report a fault before.
+const LEAST_LIMIT: Duration = Duration::from_mins(2);
+
+/// How many times as long as planned a run may take, besides.
+const MOST_TIMES: u32 = 20;
+
+impl Rules {
+    /// How long a run may take before the program gives up.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        LEAST_LIMIT + MOST_TIMES * self.target
+    }
+}
+
 /// A contestant and its outcomes, one a round.
 #[derive(Debug)]
 pub struct Entry<'a> {
@@ -39,8 +54,8 @@ impl Entry<'_> {
         self.outcomes.iter().map(Outcome::rate).collect()
     }
 
-    fn run(&mut self, cell: &Cell, load: &Load) {
-        match self.contestant.checked_run(cell, load) {
+    fn run(&mut self, cell: &Cell, load: &Load, limit: Duration) {
+        match self.contestant.watched_run(cell, load, limit) {
             Ok(outcome) => self.outcomes.push(outcome),
             Err(fault) => self.fault = Some(fault),
         }
@@ -54,12 +69,12 @@ pub fn hold<'a>(cell: &Cell, contestants: &[&'a dyn Contestant], rules: &Rules) 
     let fitting = contestants.iter().filter(|contestant| contestant.fits(cell));
     let (mut entries, mut loads) = (Vec::new(), Vec::new());
     for &contestant in fitting {
-        let events = calibrate::events_for(contestant, cell, rules.target, &place);
+        let events = calibrate::events_for(contestant, cell, rules);
         let (events, fault) = events.map_or_else(|fault| (0, Some(fault)), |events| (events, None));
         loads.push(Load { events: cell.whole_batches(events), ..place.clone() });
         entries.push(Entry { contestant, outcomes: Vec::new(), fault });
     }
-    take_turns(cell, &mut entries, &loads, rules.rounds);
+    take_turns(cell, &mut entries, &loads, rules);
     entries
 }
 
@@ -79,16 +94,16 @@ pub fn hold_paced<'a>(
         .map(|&contestant| Entry { contestant, outcomes: Vec::new(), fault: None })
         .collect();
     let loads = vec![load; entries.len()];
-    take_turns(cell, &mut entries, &loads, rules.rounds);
+    take_turns(cell, &mut entries, &loads, rules);
     entries
 }
 
-fn take_turns(cell: &Cell, entries: &mut [Entry<'_>], loads: &[Load], rounds: usize) {
-    for round in 0..rounds {
+fn take_turns(cell: &Cell, entries: &mut [Entry<'_>], loads: &[Load], rules: &Rules) {
+    for round in 0..rules.rounds {
         for turn in 0..entries.len() {
             let index = (round + turn) % entries.len();
             if entries[index].fault.is_none() {
-                entries[index].run(cell, &loads[index]);
+                entries[index].run(cell, &loads[index], rules.limit());
             }
         }
     }
@@ -114,6 +129,13 @@ mod tests {
         let paced = hold_paced(&cell, 100_000, &all, &rules());
         let counts = paced.iter().flat_map(|entry| &entry.outcomes).map(|outcome| outcome.events);
         assert_eq!(counts.collect::<Vec<_>>(), [200; 4]);
+    }
+
+    #[test]
+    fn a_limit_is_far_beyond_the_plan() {
+        let limit = |millis| Rules { target: Duration::from_millis(millis), ..rules() }.limit();
+        assert_eq!(limit(100), Duration::from_secs(122));
+        assert_eq!(limit(3_600_000), Duration::from_mins(2 + 20 * 60));
     }
 
     #[test]

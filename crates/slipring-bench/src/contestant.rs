@@ -1,6 +1,6 @@
 //! Who is measured.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{
     cell::{Cell, Scenario, Wait},
@@ -8,6 +8,7 @@ use crate::{
     load::Load,
     on_slipring::Slipring,
     outcome::{Fault, Outcome},
+    watch,
 };
 
 /// A library in one configuration.
@@ -55,6 +56,16 @@ impl dyn Contestant + '_ {
         } else {
             Err(Fault::Peer(format!("{} cannot do {cell}", self.name())))
         }
+    }
+
+    /// The same, but ends the program if it takes longer than `limit`.
+    ///
+    /// # Errors
+    ///
+    /// As [`checked_run`](Self::checked_run).
+    pub fn watched_run(&self, cell: &Cell, load: &Load, limit: Duration) -> Result<Outcome, Fault> {
+        let name = || format!("{} in {cell}", self.name());
+        watch::over(limit, name, || self.checked_run(cell, load))
     }
 }
 

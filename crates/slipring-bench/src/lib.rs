@@ -11,6 +11,7 @@
 //! * [`event`], [`feed`], [`witness`], [`outcome`]: what all contestants share: payloads, producers'
 //!   loops, what each consumer checks, and the verdict on a run.
 //! * [`calibrate`], [`contest`], [`stats`]: how long runs are, in what order, and their medians.
+//! * [`watch`]: what ends a program whose run does not end.
 //! * [`machine`]: the header without which figures mean nothing.
 //! * [`command`], [`arguments`], [`error`]: the command line, shared by all programs.
 //! * [`plan`], [`growth`], [`memory`], [`measure`], [`progress`]: what is measured, in what order.
@@ -46,6 +47,7 @@ pub(crate) mod sample;
 pub mod stats;
 pub mod summary;
 pub mod table;
+pub mod watch;
 pub mod witness;
 
 pub use cell::{Cell, Scenario, Wait};

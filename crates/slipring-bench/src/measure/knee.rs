@@ -69,7 +69,7 @@ fn peak(bench: &Bench<'_>, cell: &Cell, contestant: &dyn Contestant) -> Result<f
     loop {
         let cores = bench.rules.cores.clone();
         let load = Load { cores, ..Load::paced(cell, events, AT_ONCE) };
-        let outcome = contestant.checked_run(cell, &load)?;
+        let outcome = contestant.watched_run(cell, &load, bench.rules.limit())?;
         if outcome.elapsed * 2 >= bench.rules.target {
             return Ok(outcome.rate());
         }

@@ -16,6 +16,7 @@ final class Producers {
         final RingBuffer<Event> ring;
         final Schedule schedule;
         final int batch;
+        private final boolean crowded;
         private final Run run;
         private final long first;
         private final long share;
@@ -27,6 +28,7 @@ final class Producers {
             this.schedule = schedule;
             this.ring = ring;
             batch = request.batch;
+            crowded = request.crowded;
             first = lane << Schedule.LANE_SHIFT;
             share = request.events / request.producers;
         }
@@ -65,12 +67,15 @@ final class Producers {
 
         /**
          * Spins until the last event of the batch is due, since none can be sent before its time; a
-         * late batch is not held up.
+         * late batch is not held up. Where threads outnumber cores others have this one meanwhile, as
+         * with all contestants: else their time would be the scheduler's.
          */
         final void awaitDue(long first) {
             long due = schedule.due(first + batch - 1);
             while (System.nanoTime() - due < 0 && !run.abandoned()) {
-                // Only the clock.
+                if (crowded) {
+                    Thread.yield();
+                }
             }
         }
     }

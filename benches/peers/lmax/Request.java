@@ -5,7 +5,7 @@ import java.util.Map;
 /** What is asked for in a line of {@code key=value} words. */
 final class Request {
     private static final List<String> KEYS =
-            List.of("scenario", "wait", "batch", "ring", "bytes", "events", "rate");
+            List.of("scenario", "wait", "batch", "ring", "bytes", "events", "rate", "crowded");
     private static final List<String> WAITS = List.of("spin", "hint", "yield", "sleep", "block");
     private static final int MAX_RING = 1 << 22;
 
@@ -17,6 +17,8 @@ final class Request {
     final long events;
     /** Events per second of all producers, or 0: as fast as it goes. */
     final long rate;
+    /** Whether threads outnumber the cores that they may use. */
+    final boolean crowded;
     final int producers;
 
     private Request(Map<String, String> words) {
@@ -27,8 +29,11 @@ final class Request {
         bytes = (int) number(words, "bytes", 8, 64);
         events = number(words, "events", 1, 1L << 50);
         rate = number(words, "rate", 0, 1_000_000_000);
+        String crowding = words.get("crowded");
+        crowded = crowding.equals("true");
         producers = producers(scenario);
 
+        check(crowded || crowding.equals("false"), "crowded must be true or false");
         check(WAITS.contains(wait), "unknown wait " + wait);
         int narrow = staged() ? 24 : 8;
         check(bytes == narrow || bytes == 64,
@@ -59,7 +64,8 @@ final class Request {
 
     /** What the JIT compiler may know: all but the length of the run and how slow it is. */
     String cell() {
-        return String.join(" ", scenario, wait, "" + batch, "" + ring, "" + bytes, "" + (rate > 0));
+        return String.join(" ", scenario, wait, "" + batch, "" + ring, "" + bytes, "" + (rate > 0),
+                "" + crowded);
     }
 
     /** Whether the consumers write fields of their own. */

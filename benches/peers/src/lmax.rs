@@ -6,7 +6,9 @@
 //!   [`Lmax`]. Between two runs no thread of it is busy.
 //! * Every cell is warmed up before its first run: the README's two runs, shorter, since the harness
 //!   tries its way to the length of a run as well.
-//! * A JVM cannot pin its threads. Where the others have cores of their own, it runs unpinned.
+//! * A JVM cannot pin its threads. Where the others have cores of their own, it runs unpinned. It is
+//!   told whether threads outnumber cores, by the same count as for all others: then its producer, too,
+//!   yields while it waits for the clock.
 //! * More threads that spin than cores make it wait for time slices, like all others. It comes
 //!   through, so those cells fit.
 //! * Its blocking wait sleeps for the producers only: a stage that waits for another stage spins, so
@@ -57,11 +59,11 @@ pub struct Lmax {
     jvm: Mutex<Option<Jvm>>,
 }
 
-/// A JVM and the cells that it knows, with a rate and without.
+/// A JVM and the kinds of runs that it knows: cells, with a rate or without, crowded or not.
 #[derive(Debug)]
 struct Jvm {
     server: Server,
-    warm: HashSet<(Cell, bool)>,
+    warm: HashSet<(Cell, bool, bool)>,
 }
 
 /// Why there is no reply that counts.
@@ -131,21 +133,21 @@ impl Jvm {
     }
 
     fn run(&mut self, cell: &Cell, load: &Load) -> Result<Reply, Failure> {
-        // It has classes of their own for the two kinds of runs.
-        let kind = (*cell, load.rate.is_some());
+        // It has classes of their own for each kind.
+        let kind = (*cell, load.rate.is_some(), load.is_crowded(cell));
         if !self.warm.contains(&kind) {
-            self.warm_up(cell, load.rate)?;
+            self.warm_up(cell, load)?;
             self.warm.insert(kind);
         }
         self.ask(cell, load)
     }
 
-    /// Tries that get longer until they last, then as many of them as it takes.
-    fn warm_up(&mut self, cell: &Cell, rate: Option<u64>) -> Result<(), Failure> {
+    /// Tries for `coming` that get longer until they last, then as many of them as it takes.
+    fn warm_up(&mut self, cell: &Cell, coming: &Load) -> Result<(), Failure> {
         let begun = Instant::now();
         let (mut events, mut long_runs) = (FIRST_TRY, 0);
         while long_runs < WARM_RUNS && begun.elapsed() < WARM_LIMIT {
-            let load = Load { rate, ..Load::full(cell, events) };
+            let load = Load { events: cell.whole_batches(events), ..coming.clone() };
             let reply = self.ask(cell, &load)?;
             // Figures of a run that was wrong are no measure.
             let outcome = reply.verdict(cell, &load).map_err(Failure::Refused)?;
@@ -168,7 +170,8 @@ fn request(cell: &Cell, load: &Load) -> String {
     let (events, rate) = (load.events, load.rate.unwrap_or(0).min(1_000_000_000));
     format!(
         "scenario={scenario} wait={wait} batch={batch} ring={capacity} bytes={bytes} \
-         events={events} rate={rate}"
+         events={events} rate={rate} crowded={}",
+        load.is_crowded(cell),
     )
 }
 
@@ -189,13 +192,17 @@ fn is_on_path(program: &str) -> bool {
 mod tests {
     use super::*;
     use slipring_bench::{Scenario, Wait};
+    use std::sync::Arc;
 
     #[test]
     fn a_request_has_all_words() {
         let cell = Cell::new(Scenario::Pipeline(3), Wait::Hint, 10, 64, 8);
+        let on = |cores: &[usize], load| request(&cell, &Load { cores: Arc::from(cores), ..load });
         let words = "scenario=pipeline wait=hint batch=10 ring=64 bytes=24 events=100 rate=";
-        assert_eq!(request(&cell, &Load::full(&cell, 91)), format!("{words}0"));
-        assert_eq!(request(&cell, &Load::paced(&cell, 100, 5)), format!("{words}5"));
+        let full = on(&[0, 1, 2, 3], Load::full(&cell, 91));
+        assert_eq!(full, format!("{words}0 crowded=false"));
+        let paced = on(&[0, 1, 2], Load::paced(&cell, 100, 5));
+        assert_eq!(paced, format!("{words}5 crowded=true"));
     }
 
     #[test]

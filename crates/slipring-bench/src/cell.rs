@@ -14,8 +14,8 @@ pub enum Scenario {
     Mpsc(u8),
     /// P → so many consumers, each of which sees all.
     Multicast(u8),
-    /// P → C1 → C2 → ..., so many stages. P and each stage but the last write a field, the last
-    /// stage reads them.
+    /// P → C1 → C2 → ..., so many stages. P, C1 and C2 write a field each, those behind them count on
+    /// in C2's, and the last stage only reads: it checks that each has done its work.
     Pipeline(u8),
     /// P → {C1, C2} → C3; P, C1 and C2 write a field each, C3 reads all.
     Diamond,

@@ -127,12 +127,20 @@ impl<const REST: usize> Staged<REST> {
         self.input
     }
 
-    /// C2's work in the pipeline, from C1's field; gives the value it saw. Stages behind it do the
-    /// same.
+    /// C2's work in the pipeline, from C1's field; gives the value it saw.
     #[inline(always)]
     pub fn write_second_from_first(&mut self) -> u64 {
         self.second = self.first.wrapping_add(1);
         self.first.wrapping_sub(1)
+    }
+
+    /// The work of a stage of the pipeline behind C2, with `before` stages before it: it counts on
+    /// from the one before. Gives the value it saw.
+    #[inline(always)]
+    pub fn count_on(&mut self, before: u64) -> u64 {
+        let value = self.second.wrapping_sub(before);
+        self.second = self.second.wrapping_add(1);
+        value
     }
 
     /// C2's work in the diamond, beside C1; gives the value it saw.
@@ -150,7 +158,24 @@ impl<const REST: usize> Staged<REST> {
         (self.input, fitting & fits(&self.rest, self.input))
     }
 
-    /// What the last of two stages or fewer sees, where nobody has written the other fields.
+    /// What the last of more than three stages sees: `before` stages have counted.
+    #[inline(always)]
+    #[must_use]
+    pub fn read_count(&self, before: u64) -> (u64, bool) {
+        let first = self.first == self.input.wrapping_add(1);
+        let second = self.second == self.input.wrapping_add(before);
+        (self.input, first & second & fits(&self.rest, self.input))
+    }
+
+    /// What the second of two stages sees, where nobody writes the second field.
+    #[inline(always)]
+    #[must_use]
+    pub fn read_first(&self) -> (u64, bool) {
+        let first = self.first == self.input.wrapping_add(1);
+        (self.input, first & fits(&self.rest, self.input))
+    }
+
+    /// What a single stage sees.
     #[inline(always)]
     #[must_use]
     pub fn read_input(&self) -> (u64, bool) {
@@ -253,6 +278,37 @@ mod tests {
         shared.write_input(9);
         assert_eq!((shared.write_first(), shared.write_second()), (9, 9));
         assert_eq!(shared.read_all(), (9, true));
+    }
+
+    #[test]
+    fn no_stage_may_be_left_out() {
+        // From the third stage on each reads what the one before wrote; the last one reads all.
+        for stages in 4..=8 {
+            for left_out in 0..stages {
+                let mut staged = Staged::<5>::default();
+                staged.write_input(7);
+                let mut seen = Vec::new();
+                for stage in (0..stages - 1).filter(|&stage| stage != left_out) {
+                    seen.push(match stage {
+                        0 => staged.write_first(),
+                        1 => staged.write_second_from_first(),
+                        before => staged.count_on(before),
+                    });
+                }
+                let (value, intact) = staged.read_count(stages - 1);
+                assert_eq!(value, 7);
+                let all_there = left_out == stages - 1;
+                assert_eq!(intact, all_there, "stage {left_out} of {stages}");
+                // Those behind the gap see that something is missing.
+                let noticed = seen.iter().any(|&value| value != 7);
+                assert_eq!(noticed, left_out + 2 < stages, "stage {left_out} of {stages}");
+            }
+        }
+        let mut two = Staged::<0>::default();
+        two.write_input(7);
+        assert_eq!((two.read_input(), two.read_first()), ((7, true), (7, false)));
+        two.write_first();
+        assert_eq!(two.read_first(), (7, true));
     }
 
     #[test]

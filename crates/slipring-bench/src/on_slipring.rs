@@ -145,16 +145,21 @@ impl Job<'_> {
         let mut builder = self.builder(Staged::<REST>::default);
         for index in 0..last {
             let witness = board.witness::<InOrder>();
-            builder = if index == 0 {
-                builder.then(self.updater(index, witness, Staged::write_first))
-            } else {
-                builder.then(self.updater(index, witness, Staged::write_second_from_first))
-            };
+            let before = index as u64;
+            builder = builder.then(match index {
+                0 => self.updater(index, witness, Staged::write_first),
+                1 => self.updater(index, witness, Staged::write_second_from_first),
+                _ => self.updater(index, witness, move |event: &mut Staged<REST>| {
+                    event.count_on(before)
+                }),
+            });
         }
-        // With fewer stages than fields nobody writes the others.
+        let (witness, before) = (board.witness::<O>(), last as u64);
         let station = match last {
-            0 | 1 => self.reader(last, board.witness::<O>(), Staged::read_input),
-            _ => self.reader(last, board.witness::<O>(), Staged::read_all),
+            0 => self.reader(last, witness, Staged::read_input),
+            1 => self.reader(last, witness, Staged::read_first),
+            2 => self.reader(last, witness, Staged::read_all),
+            _ => self.reader(last, witness, move |event: &Staged<REST>| event.read_count(before)),
         };
         let ring = builder.then(station).start().map_err(fault)?;
         self.feed(ring, board, Staged::write_input)

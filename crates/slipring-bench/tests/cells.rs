@@ -8,7 +8,8 @@ const EVENTS: u64 = 1_000;
 const RATE: u64 = 100_000;
 
 fn cells() -> impl Iterator<Item = Cell> {
-    let sized = [Scenario::Multicast(16), Scenario::Pipeline(1), Scenario::Pipeline(8)];
+    let stages = [1, 2, 4, 8].map(Scenario::Pipeline);
+    let sized = [Scenario::Multicast(16)].into_iter().chain(stages);
     Scenario::CLASSIC.into_iter().chain(sized).flat_map(|scenario| {
         Wait::ALL.into_iter().flat_map(move |wait| {
             [(1, 8), (10, 64)]

@@ -85,7 +85,8 @@ pub struct CellOptions {
 /// How to measure, and what to do with the results.
 #[derive(Clone, Debug, Args)]
 pub struct CommonOptions {
-    /// Whom to measure beside slipring and the floor: names, `all` or `none`.
+    /// Whom to measure beside slipring and the floor (for latency: the hand-written ring): names,
+    /// `all` or `none`.
     #[arg(long, value_delimiter = ',', default_value = "all", value_name = "NAME")]
     peers: Vec<String>,
     /// Rounds; everybody runs once in each [default: 5; all: 3].

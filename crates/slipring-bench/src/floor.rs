@@ -3,6 +3,8 @@
 //! * [`Floor`]: a minimal ring for one producer and one consumer. Padded indices, each side keeps
 //!   what it last saw of the other's, the consumer moves its own once a run. *Held*, a consumer that
 //!   finds a run shorter than 64 events pauses for 16 hints and looks once more.
+//!   For latency it is no floor: it does not fetch ahead, so others may see an event sooner. Beside
+//!   latencies it has [another name](name_in_latencies).
 //! * [`bounce`]: what it costs to move one cache line to the other core and back.
 
 use std::{
@@ -24,6 +26,7 @@ use crate::{
     feed::{Feed, Lane, race},
     load::{Load, pin},
     outcome::{Board, Fault, Outcome},
+    results::Who,
     witness::{InOrder, Order, Timed},
 };
 
@@ -42,6 +45,16 @@ impl Floor {
 
 /// The family's name.
 pub const FLOOR: &str = "floor";
+
+/// What to call a contestant beside latencies, where the floor is a ring like others.
+#[must_use]
+pub fn name_in_latencies(who: &Who) -> &str {
+    match (who.family.as_str(), who.contestant.as_str()) {
+        (FLOOR, FLOOR) => "hand-written ring",
+        (FLOOR, _) => "hand-written ring, held",
+        (_, name) => name,
+    }
+}
 
 /// A run that is long enough not to be held off.
 const LONG_RUN: u64 = 64;
@@ -258,6 +271,18 @@ mod tests {
                 assert_eq!(paced.latency.expect("it was measured").len(), 100);
             }
         }
+    }
+
+    #[test]
+    fn it_is_no_floor_of_latency() {
+        let floors = [Floor::PLAIN, Floor::HELD];
+        let names = floors.map(|floor| {
+            let who = Who { contestant: floor.name().into(), family: floor.family().into() };
+            name_in_latencies(&who).to_owned()
+        });
+        assert_eq!(names, ["hand-written ring", "hand-written ring, held"]);
+        let other = Who { contestant: "flume-drain".into(), family: "flume".into() };
+        assert_eq!(name_in_latencies(&other), "flume-drain");
     }
 
     #[test]

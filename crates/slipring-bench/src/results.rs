@@ -3,7 +3,7 @@
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
-use crate::{cell::Cell, stats::Spread};
+use crate::{cell::Cell, floor::name_in_latencies, stats::Spread};
 
 /// What one command measured.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -261,11 +261,15 @@ impl Results {
     /// What failed a check, a line each.
     #[must_use]
     pub fn faults(&self) -> Vec<String> {
-        let line = |who: &Who, place: &dyn std::fmt::Display, fault: &Option<String>| {
-            fault.as_ref().map(|fault| format!("{} in {place}: {fault}", who.contestant))
+        let named = |name: &str, place: &dyn std::fmt::Display, fault: &Option<String>| {
+            fault.as_ref().map(|fault| format!("{name} in {place}: {fault}"))
         };
+        let line = |who: &Who, place, fault| named(&who.contestant, place, fault);
         let throughput = self.throughput.iter().map(|row| line(&row.who, &row.cell, &row.fault));
-        let latency = self.latency.iter().map(|row| line(&row.who, &row.cell, &row.fault));
+        let latency = self
+            .latency
+            .iter()
+            .map(|row| named(name_in_latencies(&row.who), &row.cell, &row.fault));
         let knee = self.knee.iter().map(|row| line(&row.who, &row.cell, &row.fault));
         let growth = self.growth.iter().flat_map(|curve| {
             curve.points.iter().map(|point| line(&curve.who, &point.cell, &point.fault))
@@ -311,7 +315,10 @@ mod tests {
         assert_eq!(results.faults(), Vec::<String>::new());
         results.throughput[0].fault = Some("the sum is wrong".into());
         results.growth[0].points[0].fault = Some("3 events were torn".into());
-        assert_eq!(results.faults().len(), 2);
+        results.latency[2].fault = Some("it was late".into());
+        let faults = results.faults();
+        assert_eq!(faults.len(), 3);
+        assert!(faults[1].starts_with("hand-written ring in unicast"), "{}", faults[1]);
         assert_eq!(results.throughput[0].spread(), None);
         assert_eq!(results.growth[0].points[0].cost_ns(), None);
     }

@@ -98,7 +98,7 @@ pub(crate) fn results() -> Results {
             row(Scenario::Pipeline(3), "slipring", "slipring", &[6e7, 7e7]),
             row(Scenario::Pipeline(3), "rtrb", "rtrb", &[7e7, 8e7]),
         ],
-        latency: vec![latency("slipring", 90), latency("rtrb", 100)],
+        latency: vec![latency("slipring", 90), latency("rtrb", 100), latency("floor", 110)],
         knee: vec![knee("slipring", 2e7), knee("rtrb", 1.5e7)],
         growth: vec![
             curve(Axis::Consumers, "slipring", "slipring", &[(1, 2.0), (2, 3.0), (4, 5.0)]),

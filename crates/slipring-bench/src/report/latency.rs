@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     cell::Cell,
-    floor::FLOOR,
+    floor::{FLOOR, name_in_latencies},
     on_slipring::SLIPRING,
     results::{Latency, Results},
 };
@@ -66,7 +66,7 @@ fn panel(rate: u64, rows: &[&Latency], palette: &Palette) -> Lines {
             let is_named =
                 is_ours || row.who.family == FLOOR || named.contains(&&row.who.contestant);
             Line {
-                name: if is_named { row.who.contestant.clone() } else { String::new() },
+                name: if is_named { name_in_latencies(&row.who).into() } else { String::new() },
                 colour: if is_named { palette.colour(&row.who) } else { SHADOW },
                 points: row.curve.iter().map(|&(quantile, ns)| point(quantile, ns)).collect(),
                 ranges: Vec::new(),
@@ -106,6 +106,17 @@ fn thousands(rate: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample;
+
+    #[test]
+    fn there_is_no_floor_of_latency() {
+        let results = sample::results();
+        let figures = figures(&results, &Palette::of(&results));
+        let [Panel::Lines(panel)] = &figures[0].panels[..] else { panic!("one rate") };
+        let mut names: Vec<_> = panel.all.iter().map(|line| line.name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["hand-written ring", "rtrb", "slipring"]);
+    }
 
     #[test]
     fn rates_are_read_in_thousands() {

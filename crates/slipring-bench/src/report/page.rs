@@ -25,7 +25,8 @@ latency would be how long the run was.</li>
 <li>Beyond the cores, a figure is as much the scheduler's as the ring's; with the wait <code>spin</code> \
 it is the scheduler's alone.</li>
 <li>The floor is a minimal ring without any of a library's duties. Held, its consumer keeps its distance \
-from the producer while events flow.</li>
+from the producer while events flow. For latency it is no floor, since it does not fetch ahead: there it is \
+called the hand-written ring.</li>
 <li>Threads take the cores in turn, producers first; with <code>--pin none</code> the system places them, \
 and may start one on the core of another.</li>
 <li>Look at the load before and after: a busy neighbour on a core halves everything.</li>

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{Sheet, dash};
 use crate::{
     cell::Cell,
+    floor::name_in_latencies,
     results::{Knee, Latency},
     stats::Spread,
 };
@@ -39,7 +40,7 @@ pub fn latency(rows: &[Latency]) -> Sheet {
         for row in rows {
             let Cell { scenario, wait, batch, .. } = cell;
             let mut line = vec![scenario.to_string(), wait.to_string(), batch.to_string()];
-            line.extend([rate.to_string(), row.who.contestant.clone()]);
+            line.extend([rate.to_string(), name_in_latencies(&row.who).to_owned()]);
             line.extend(percentiles(row));
             sheet.rows.push(line);
         }
@@ -71,7 +72,7 @@ pub fn knee(knees: &[Knee]) -> Sheet {
     for knee in knees {
         let head = || {
             let Cell { scenario, wait, .. } = knee.cell;
-            vec![scenario.to_string(), wait.to_string(), knee.who.contestant.clone()]
+            vec![scenario.to_string(), wait.to_string(), name_in_latencies(&knee.who).to_owned()]
         };
         for point in &knee.points {
             let figures = [
@@ -101,5 +102,18 @@ pub fn knee(knees: &[Knee]) -> Sheet {
         ],
         names: 3,
         rows,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample;
+
+    #[test]
+    fn there_is_no_floor_of_latency() {
+        let sheet = latency(&sample::results().latency);
+        let names: Vec<_> = sheet.rows.iter().map(|row| row[4].as_str()).collect();
+        assert_eq!(names, ["slipring", "rtrb", "hand-written ring"]);
     }
 }

@@ -1,11 +1,12 @@
 //! `crossfire`: its `spsc` flavour where an edge has one producer, its `mpsc` flavour else.
 
 use crossfire::{
-    BlockingRxTrait, BlockingTxTrait, MTx, Rx as Receiver, TryRecvError, TrySendError,
-    Tx as Sender, detect_backoff_cfg, mpsc, spsc,
+    BlockingTxTrait, MTx, Rx as Receiver, TryRecvError, TrySendError, Tx as Sender,
+    detect_backoff_cfg, mpsc, spsc,
 };
 use slipring_bench::Wait;
 
+use super::channel::channel_ends;
 use crate::{
     link::{End, Event, Link, Rx, Tx, until},
     on_queues::{Queues, several, single},
@@ -40,55 +41,5 @@ impl Link for Mpsc {
     }
 }
 
-#[inline]
-fn push<T: Event>(end: &impl BlockingTxTrait<T>, wait: Wait, value: T) {
-    if wait == Wait::Block {
-        assert!(end.send(value).is_ok(), "the receiver is gone");
-        return;
-    }
-    until(wait, || match end.try_send(value) {
-        Ok(()) => Some(()),
-        Err(TrySendError::Full(_)) => None,
-        Err(TrySendError::Disconnected(_)) => panic!("the receiver is gone"),
-    });
-}
-
-#[inline]
-fn pop<T: Event>(end: &impl BlockingRxTrait<T>, wait: Wait) -> T {
-    if wait == Wait::Block {
-        return end.recv().expect("the senders are gone");
-    }
-    until(wait, || match end.try_recv() {
-        Ok(value) => Some(value),
-        Err(TryRecvError::Empty) => None,
-        Err(TryRecvError::Disconnected) => panic!("the senders are gone"),
-    })
-}
-
-impl<T: Event> Tx<T> for End<Sender<spsc::Array<T>>> {
-    #[inline]
-    fn push(&mut self, value: T) {
-        push(&self.end, self.wait, value);
-    }
-}
-
-impl<T: Event> Rx<T> for End<Receiver<spsc::Array<T>>> {
-    #[inline]
-    fn pop(&mut self) -> T {
-        pop(&self.end, self.wait)
-    }
-}
-
-impl<T: Event> Tx<T> for End<MTx<mpsc::Array<T>>> {
-    #[inline]
-    fn push(&mut self, value: T) {
-        push(&self.end, self.wait, value);
-    }
-}
-
-impl<T: Event> Rx<T> for End<Receiver<mpsc::Array<T>>> {
-    #[inline]
-    fn pop(&mut self) -> T {
-        pop(&self.end, self.wait)
-    }
-}
+channel_ends!(Sender<spsc::Array<T>>, Receiver<spsc::Array<T>>);
+channel_ends!(MTx<mpsc::Array<T>>, Receiver<mpsc::Array<T>>);

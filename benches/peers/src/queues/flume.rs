@@ -3,7 +3,10 @@
 use flume::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use slipring_bench::Wait;
 
-use super::drained::{Buffered, Drain};
+use super::{
+    channel::channel_ends,
+    drained::{Buffered, Drain},
+};
 use crate::{
     link::{End, Event, Link, Rx, Tx, until},
     on_queues::{Queues, several, single},
@@ -34,34 +37,7 @@ impl Link for Flume {
     }
 }
 
-impl<T: Event> Tx<T> for End<Sender<T>> {
-    #[inline]
-    fn push(&mut self, value: T) {
-        if self.wait == Wait::Block {
-            assert!(self.end.send(value).is_ok(), "the receiver is gone");
-            return;
-        }
-        until(self.wait, || match self.end.try_send(value) {
-            Ok(()) => Some(()),
-            Err(TrySendError::Full(_)) => None,
-            Err(TrySendError::Disconnected(_)) => panic!("the receiver is gone"),
-        });
-    }
-}
-
-impl<T: Event> Rx<T> for End<Receiver<T>> {
-    #[inline]
-    fn pop(&mut self) -> T {
-        if self.wait == Wait::Block {
-            return self.end.recv().expect("the senders are gone");
-        }
-        until(self.wait, || match self.end.try_recv() {
-            Ok(value) => Some(value),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => panic!("the senders are gone"),
-        })
-    }
-}
+channel_ends!(Sender<T>, Receiver<T>);
 
 impl Link for Drained {
     type Tx<T: Event> = End<Sender<T>>;

@@ -5,6 +5,7 @@
 //! the family: it is faster under load, and it holds twice as many values.
 
 mod array_queue;
+mod channel;
 mod crossbeam_channel;
 mod crossfire;
 mod drained;

@@ -6,10 +6,14 @@ abstract class Event {
     long value;
 
     /** Fills in all that the producer has to. */
-    abstract void write(long value);
+    void write(long value) {
+        this.value = value;
+    }
 
     /** Whether the fields that the producer fills in fit {@code value}. */
-    abstract boolean fits(long value);
+    boolean fits(long value) {
+        return true;
+    }
 
     /** Takes over what the producer wrote. */
     void copy(Event other) {
@@ -17,17 +21,7 @@ abstract class Event {
     }
 
     /** 8 bytes. */
-    static final class Narrow extends Event {
-        @Override
-        void write(long value) {
-            this.value = value;
-        }
-
-        @Override
-        boolean fits(long value) {
-            return true;
-        }
-    }
+    static final class Narrow extends Event {}
 
     /** 64 bytes, all of the producer. */
     static final class Wide extends Event {
@@ -77,17 +71,7 @@ abstract class Event {
     }
 
     /** 24 bytes. */
-    static final class NarrowStaged extends Staged {
-        @Override
-        void write(long value) {
-            this.value = value;
-        }
-
-        @Override
-        boolean fits(long value) {
-            return true;
-        }
-    }
+    static final class NarrowStaged extends Staged {}
 
     /** 64 bytes: three words as in the narrow one, and five more of the producer. */
     static final class WideStaged extends Staged {

@@ -97,6 +97,36 @@ macro_rules! with_rest {
     };
 }
 
+/// Calls the method of a job (with fields `cell` and `load`) that is named as the scenario: `multicast`,
+/// which is unicast as well, `mpsc`, `pipeline`, `diamond` or `ping_pong`. Each is generic over the event
+/// and, but for `mpsc`, over the order that the last consumers check.
+#[macro_export]
+macro_rules! by_scenario {
+    ($job:expr) => {
+        match ($job.cell.scenario, $job.load.rate) {
+            ($crate::Scenario::Mpsc(_), _) => {
+                $crate::with_words!($job.cell, P => $job.mpsc::<P>())
+            }
+            (_, None) => $crate::by_scenario!($job, $crate::witness::InOrder),
+            (_, Some(_)) => $crate::by_scenario!($job, $crate::witness::Timed),
+        }
+    };
+    ($job:expr, $order:ty) => {
+        match $job.cell.scenario {
+            $crate::Scenario::Pipeline(_) => {
+                $crate::with_rest!($job.cell, REST => $job.pipeline::<REST, $order>())
+            }
+            $crate::Scenario::Diamond => {
+                $crate::with_rest!($job.cell, REST => $job.diamond::<REST, $order>())
+            }
+            $crate::Scenario::PingPong => {
+                $crate::with_words!($job.cell, P => $job.ping_pong::<P, $order>())
+            }
+            _ => $crate::with_words!($job.cell, P => $job.multicast::<P, $order>()),
+        }
+    };
+}
+
 /// An event whose stages have it to themselves: `slipring`'s `update` stations, and channels.
 #[derive(Clone, Copy, Debug)]
 pub struct Staged<const REST: usize> {

@@ -14,14 +14,14 @@ use slipring::{
 };
 
 use crate::{
+    by_scenario,
     cell::{Cell, Scenario, Wait},
     contestant::Contestant,
     event::{Payload, Shared, Staged, Words},
     feed::{Feed, Lane, race},
     load::Load,
     outcome::{Board, Fault, Outcome},
-    with_rest,
-    witness::{InOrder, Lanes, Order, Timed, Witness},
+    witness::{InOrder, Lanes, Order, Witness},
 };
 
 /// `slipring` with one form of handlers.
@@ -72,23 +72,14 @@ impl Contestant for Slipring {
 
     fn run(&self, cell: &Cell, load: &Load) -> Result<Outcome, Fault> {
         let job = Job { form: self.form, cell, load };
-        match (cell.scenario, load.rate) {
-            (Scenario::Pipeline(_), None) => {
-                with_rest!(cell, REST => job.pipeline::<REST, InOrder>())
-            }
-            (Scenario::Pipeline(_), _) => with_rest!(cell, REST => job.pipeline::<REST, Timed>()),
-            (Scenario::Diamond, None) => with_rest!(cell, REST => job.diamond::<REST, InOrder>()),
-            (Scenario::Diamond, _) => with_rest!(cell, REST => job.diamond::<REST, Timed>()),
-            _ => match cell.bytes {
-                8 => job.plain::<Words<1>>(),
-                16 => job.multicast::<Words<2>, InOrder>(),
-                32 => job.multicast::<Words<4>, InOrder>(),
-                64 => job.plain::<Words<8>>(),
-                128 => job.multicast::<Words<16>, InOrder>(),
-                256 => job.multicast::<Words<32>, InOrder>(),
-                512 => job.multicast::<Words<64>, InOrder>(),
-                _ => job.multicast::<Words<128>, InOrder>(),
-            },
+        match cell.bytes {
+            16 => job.multicast::<Words<2>, InOrder>(),
+            32 => job.multicast::<Words<4>, InOrder>(),
+            128 => job.multicast::<Words<16>, InOrder>(),
+            256 => job.multicast::<Words<32>, InOrder>(),
+            512 => job.multicast::<Words<64>, InOrder>(),
+            1024 => job.multicast::<Words<128>, InOrder>(),
+            _ => by_scenario!(job),
         }
     }
 }
@@ -101,16 +92,6 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn plain<P: Payload>(&self) -> Result<Outcome, Fault> {
-        match (self.cell.scenario, self.load.rate) {
-            (Scenario::Mpsc(_), _) => self.mpsc::<P>(),
-            (Scenario::PingPong, None) => self.ping_pong::<P, InOrder>(),
-            (Scenario::PingPong, _) => self.ping_pong::<P, Timed>(),
-            (_, None) => self.multicast::<P, InOrder>(),
-            (_, _) => self.multicast::<P, Timed>(),
-        }
-    }
-
     /// One consumer or several side by side.
     fn multicast<P: Payload, O: Order>(&self) -> Result<Outcome, Fault> {
         let mut board = Board::new(self.cell, self.load);

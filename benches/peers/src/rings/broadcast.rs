@@ -9,13 +9,12 @@
 use std::{iter, thread};
 
 use slipring_bench::{
-    Cell, Fault, Load, Outcome, Scenario, Wait,
+    Cell, Fault, Load, Outcome, Wait, by_scenario,
     contestant::pause,
     event::{Payload, Staged},
     feed::{Feed, Lane, race},
     outcome::Board,
-    with_rest, with_words,
-    witness::{InOrder, Lanes, Order, Timed, Witness},
+    witness::{InOrder, Lanes, Order, Witness},
 };
 
 use super::plain::Plain;
@@ -59,18 +58,7 @@ pub trait Reader<E>: Send {
 /// One run.
 pub fn run<K: Kind>(kind: K, cell: &Cell, load: &Load) -> Result<Outcome, Fault> {
     let job = Job { kind, cell, load };
-    match (cell.scenario, load.rate) {
-        (Scenario::Pipeline(_), None) => with_rest!(cell, REST => job.pipeline::<REST, InOrder>()),
-        (Scenario::Pipeline(_), _) => with_rest!(cell, REST => job.pipeline::<REST, Timed>()),
-        (Scenario::Diamond, None) => with_rest!(cell, REST => job.diamond::<REST, InOrder>()),
-        (Scenario::Diamond, _) => with_rest!(cell, REST => job.diamond::<REST, Timed>()),
-        (Scenario::PingPong, None) => with_words!(cell, P => job.ping_pong::<P, InOrder>()),
-        (Scenario::PingPong, _) => with_words!(cell, P => job.ping_pong::<P, Timed>()),
-        // Of one producer.
-        (Scenario::Mpsc(_), _) => with_words!(cell, P => job.multicast::<P, Lanes>()),
-        (_, None) => with_words!(cell, P => job.multicast::<P, InOrder>()),
-        (_, _) => with_words!(cell, P => job.multicast::<P, Timed>()),
-    }
+    by_scenario!(job)
 }
 
 #[derive(Clone, Copy)]
@@ -93,6 +81,11 @@ impl<K: Kind> Job<'_, K> {
             self.feed(self.end(writer), &board, P::write)
         });
         board.settle(started)
+    }
+
+    /// Of one producer.
+    fn mpsc<P: Payload + Plain>(self) -> Result<Outcome, Fault> {
+        self.multicast::<P, Lanes>()
     }
 
     fn pipeline<const REST: usize, O: Order>(self) -> Result<Outcome, Fault> {

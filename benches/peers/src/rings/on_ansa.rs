@@ -13,13 +13,12 @@ use ansa::{
     wait::Waiting,
 };
 use slipring_bench::{
-    Cell, Contestant, Fault, Load, Outcome, Scenario, Wait,
+    Cell, Contestant, Fault, Load, Outcome, Scenario, Wait, by_scenario,
     contestant::{is_classic, pause},
     event::{Payload, Shared, Staged},
     feed::{Feed, Lane, race},
     outcome::Board,
-    with_rest, with_words,
-    witness::{InOrder, Lanes, Order, Timed, Witness},
+    witness::{InOrder, Lanes, Order, Witness},
 };
 
 /// `ansa` with padded cursors.
@@ -39,17 +38,7 @@ impl Contestant for Ansa {
 
     fn run(&self, cell: &Cell, load: &Load) -> Result<Outcome, Fault> {
         let job = Job { cell, load };
-        match (cell.scenario, load.rate) {
-            (Scenario::Pipeline(_), None) => {
-                with_rest!(cell, REST => job.pipeline::<REST, InOrder>())
-            }
-            (Scenario::Pipeline(_), _) => with_rest!(cell, REST => job.pipeline::<REST, Timed>()),
-            (Scenario::Diamond, None) => with_rest!(cell, REST => job.diamond::<REST, InOrder>()),
-            (Scenario::Diamond, _) => with_rest!(cell, REST => job.diamond::<REST, Timed>()),
-            (Scenario::Mpsc(_), _) => with_words!(cell, P => job.mpsc::<P>()),
-            (_, None) => with_words!(cell, P => job.plain::<P, InOrder>()),
-            (_, _) => with_words!(cell, P => job.plain::<P, Timed>()),
-        }
+        by_scenario!(job)
     }
 }
 
@@ -69,13 +58,6 @@ struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    fn plain<P: Payload, O: Order>(self) -> Result<Outcome, Fault> {
-        match self.cell.scenario {
-            Scenario::PingPong => self.ping_pong::<P, O>(),
-            _ => self.multicast::<P, O>(),
-        }
-    }
-
     /// One consumer or several side by side.
     fn multicast<P: Payload, O: Order>(self) -> Result<Outcome, Fault> {
         let mut board = Board::new(self.cell, self.load);

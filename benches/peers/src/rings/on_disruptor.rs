@@ -12,13 +12,12 @@ use disruptor::{
     build_single_producer, wait_strategies::WaitStrategy,
 };
 use slipring_bench::{
-    Cell, Contestant, Fault, Load, Outcome, Scenario, Wait,
+    Cell, Contestant, Fault, Load, Outcome, Scenario, Wait, by_scenario,
     contestant::{is_classic, pause},
     event::{Payload, Shared},
     feed::{Feed, Lane, race},
     outcome::Board,
-    with_rest, with_words,
-    witness::{InOrder, Lanes, Order, Timed, Witness},
+    witness::{InOrder, Lanes, Order, Witness},
 };
 
 /// `disruptor` with one kind of producers.
@@ -61,17 +60,7 @@ impl Contestant for Disruptor {
 
     fn run(&self, cell: &Cell, load: &Load) -> Result<Outcome, Fault> {
         let job = Job { trying: self.trying, cell, load };
-        match (cell.scenario, load.rate) {
-            (Scenario::Pipeline(_), None) => {
-                with_rest!(cell, REST => job.pipeline::<REST, InOrder>())
-            }
-            (Scenario::Pipeline(_), _) => with_rest!(cell, REST => job.pipeline::<REST, Timed>()),
-            (Scenario::Diamond, None) => with_rest!(cell, REST => job.diamond::<REST, InOrder>()),
-            (Scenario::Diamond, _) => with_rest!(cell, REST => job.diamond::<REST, Timed>()),
-            (Scenario::Mpsc(_), _) => with_words!(cell, P => job.mpsc::<P>()),
-            (_, None) => with_words!(cell, P => job.plain::<P, InOrder>()),
-            (_, _) => with_words!(cell, P => job.plain::<P, Timed>()),
-        }
+        by_scenario!(job)
     }
 }
 
@@ -83,14 +72,6 @@ struct Job<'a> {
 }
 
 impl Job<'_> {
-    fn plain<P: Payload, O: Order>(&self) -> Result<Outcome, Fault> {
-        match self.cell.scenario {
-            Scenario::PingPong => self.ping_pong::<P, O>(),
-            Scenario::Multicast(_) => self.multicast::<P, O>(),
-            _ => self.unicast::<P, O>(),
-        }
-    }
-
     fn unicast<P: Payload, O: Order>(&self) -> Result<Outcome, Fault> {
         let mut board = Board::new(self.cell, self.load);
         let ring = build_single_producer(self.cell.capacity, P::default, self.strategy());
@@ -100,6 +81,9 @@ impl Job<'_> {
     }
 
     fn multicast<P: Payload, O: Order>(&self) -> Result<Outcome, Fault> {
+        if self.cell.scenario == Scenario::Unicast {
+            return self.unicast::<P, O>();
+        }
         let mut board = Board::new(self.cell, self.load);
         let ring = build_single_producer(self.cell.capacity, P::default, self.strategy());
         let mut ring = ring.with_multi_consumer();

@@ -84,8 +84,13 @@ pub fn ours() -> Vec<Box<dyn Contestant>> {
 /// (with stages: 24) or 64 bytes.
 #[must_use]
 pub fn is_classic(cell: &Cell) -> bool {
-    Scenario::CLASSIC.contains(&cell.scenario)
-        && (cell.bytes == cell.scenario.least_bytes() || cell.bytes == 64)
+    Scenario::CLASSIC.contains(&cell.scenario) && is_classic_size(cell)
+}
+
+/// Whether events have 8 (with stages: 24) or 64 bytes.
+#[must_use]
+pub fn is_classic_size(cell: &Cell) -> bool {
+    cell.bytes == cell.scenario.least_bytes() || cell.bytes == 64
 }
 
 /// A wait that is a loop, chosen at run time: one step of it, the same code for everybody who has no

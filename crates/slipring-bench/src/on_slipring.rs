@@ -16,7 +16,7 @@ use slipring::{
 use crate::{
     by_scenario,
     cell::{Cell, Scenario, Wait},
-    contestant::Contestant,
+    contestant::{Contestant, is_classic_size},
     event::{Payload, Shared, Staged, Words},
     feed::{Feed, Lane, race},
     load::Load,
@@ -68,6 +68,11 @@ impl Contestant for Slipring {
         let formed =
             self.form == Form::Events || (cell.batch > 1 && cell.scenario != Scenario::PingPong);
         sized && formed
+    }
+
+    fn fits_paced(&self, cell: &Cell) -> bool {
+        // Other sizes are there for the cost of an event along its bytes.
+        self.fits(cell) && is_classic_size(cell) && !matches!(cell.scenario, Scenario::Mpsc(_))
     }
 
     fn run(&self, cell: &Cell, load: &Load) -> Result<Outcome, Fault> {

@@ -62,4 +62,7 @@ fn what_does_not_fit_is_refused() {
     let contestant: &dyn Contestant = &Slipring::PER_EVENT;
     let refused = contestant.checked_run(&cell, &Load::full(&cell, 1));
     assert!(matches!(refused, Err(Fault::Peer(_))));
+    // Nothing would time these events.
+    let sized = Cell::new(Scenario::Unicast, Wait::Yield, 1, 64, 128);
+    assert!(contestant.fits(&sized) && !contestant.fits_paced(&sized));
 }

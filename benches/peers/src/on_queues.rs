@@ -10,7 +10,7 @@ use slipring_bench::{
     Cell, Contestant, Fault, Load, Outcome, Scenario, Wait,
     contestant::is_classic,
     event::{Payload, Staged, Words},
-    feed::{Feed, Lane, race},
+    feed::{Echoed, Feed, Lane, race},
     outcome::Board,
     with_rest, with_words,
     witness::{InOrder, Lanes, Order, Timed, Witness},
@@ -206,12 +206,18 @@ impl Job<'_> {
 
     fn ping_pong<L: Link, P: Payload, O: Order>(&self) -> Result<Outcome, Fault> {
         let mut board = Board::new(self.cell, self.load);
-        let (there, back) = (board.witness::<InOrder>(), board.witness::<O>());
+        let (there, mut back) = (board.witness::<InOrder>(), board.witness::<O>());
         let (tx, rx) = self.link::<L, P>();
-        let (echo, echoes) = self.link::<L, P>();
+        let (echo, mut echoes) = self.link::<L, P>();
         let c1: Consumer =
             Box::new(|total| stage(total, (rx, echo), there, |event: &mut P| event.read()));
-        let player = Player { tx: Fan([tx]), echoes, back };
+        let await_echoes = move |count| {
+            let mut left = count as u64;
+            while left > 0 {
+                left -= see_run(left, &mut echoes, &mut back, P::read);
+            }
+        };
+        let player = Echoed { producer: Fan([tx]), await_echoes };
         let producer = self.producer(&board, 0, player, P::write);
         self.run(board, vec![c1], vec![producer])
     }
@@ -356,38 +362,4 @@ fn written<E: Event>(value: u64, write: impl Fn(&mut E, u64)) -> E {
     let mut event = E::default();
     write(&mut event, value);
     event
-}
-
-/// A producer that waits for the echo of what it has sent.
-struct Player<X, Y, O: Order> {
-    tx: Fan<X, 1>,
-    echoes: Y,
-    back: Witness<O>,
-}
-
-impl<X, Y, O: Order> Player<X, Y, O> {
-    #[inline]
-    fn await_echoes<P: Payload>(&mut self, count: u64)
-    where
-        Y: Rx<P>,
-    {
-        let mut left = count;
-        while left > 0 {
-            left -= see_run(left, &mut self.echoes, &mut self.back, P::read);
-        }
-    }
-}
-
-impl<P: Payload, X: Tx<P>, Y: Rx<P>, O: Order> Feed<P> for Player<X, Y, O> {
-    #[inline]
-    fn one(&mut self, value: u64, write: impl Fn(&mut P, u64)) {
-        self.tx.one(value, write);
-        self.await_echoes(1);
-    }
-
-    #[inline]
-    fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut P, u64)) {
-        self.tx.many(first, count, write);
-        self.await_echoes(count as u64);
-    }
 }

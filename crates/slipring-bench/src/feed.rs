@@ -18,6 +18,29 @@ pub trait Feed<E> {
     fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut E, u64));
 }
 
+/// A producer that waits for the echo of what it has published.
+#[derive(Debug)]
+pub struct Echoed<F, W> {
+    /// Publishes.
+    pub producer: F,
+    /// Takes so many echoes, waiting while there are none.
+    pub await_echoes: W,
+}
+
+impl<E, F: Feed<E>, W: FnMut(usize)> Feed<E> for Echoed<F, W> {
+    #[inline(always)]
+    fn one(&mut self, value: u64, write: impl Fn(&mut E, u64)) {
+        self.producer.one(value, write);
+        (self.await_echoes)(1);
+    }
+
+    #[inline(always)]
+    fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut E, u64)) {
+        self.producer.many(first, count, write);
+        (self.await_echoes)(count);
+    }
+}
+
 /// The share of one producer.
 #[derive(Clone, Debug)]
 pub struct Lane {

@@ -18,7 +18,7 @@ use crate::{
     cell::{Cell, Scenario, Wait},
     contestant::{Contestant, is_classic_size},
     event::{Payload, Shared, Staged, Words},
-    feed::{Feed, Lane, race},
+    feed::{Echoed, Feed, Lane, race},
     load::Load,
     outcome::{Board, Fault, Outcome},
     witness::{InOrder, Lanes, Order, Witness},
@@ -190,7 +190,9 @@ impl Job<'_> {
         );
         let (producer, dispatcher) =
             self.builder(P::default).then(station).start().map_err(fault)?;
-        let mut await_echo = move |until: u64| {
+        let mut until = 0;
+        let mut await_echoes = move |count: usize| {
+            until += count as u64;
             while echoes.sequence() < until {
                 let see = |events: &[P], at: At<'_>| {
                     reply.see_run(events.iter().map(P::read), at.end_of_batch());
@@ -203,9 +205,9 @@ impl Job<'_> {
             }
         };
         let lane = Lane::new(self.cell, self.load, &board, 0);
-        let player = Player { producer, await_echo: &mut await_echo };
+        let player = Echoed { producer, await_echoes: &mut await_echoes };
         let started = race(self.load, vec![move || lane.publish(player, P::write)]);
-        drop(await_echo);
+        drop(await_echoes);
         dispatcher.join().map_err(fault)?;
         echo_dispatcher.join().map_err(fault)?;
         board.settle(started)
@@ -302,26 +304,6 @@ impl<E, C: Claim> Feed<E> for Producer<E, C> {
     fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut E, u64)) {
         self.publish_batch(count, |index, slot| write(slot, first + index as u64))
             .expect("the ring is open");
-    }
-}
-
-/// A producer that waits for the echo of what it has published.
-struct Player<'a, E, W> {
-    producer: Producer<E>,
-    await_echo: &'a mut W,
-}
-
-impl<E, W: FnMut(u64)> Feed<E> for Player<'_, E, W> {
-    #[inline(always)]
-    fn one(&mut self, value: u64, write: impl Fn(&mut E, u64)) {
-        self.producer.one(value, write);
-        (self.await_echo)(value + 1);
-    }
-
-    #[inline(always)]
-    fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut E, u64)) {
-        self.producer.many(first, count, write);
-        (self.await_echo)(first + count as u64);
     }
 }
 

@@ -12,7 +12,7 @@ use slipring_bench::{
     Cell, Fault, Load, Outcome, Wait, by_scenario,
     contestant::pause,
     event::{Payload, Staged},
-    feed::{Feed, Lane, race},
+    feed::{Echoed, Feed, Lane, race},
     outcome::Board,
     witness::{InOrder, Lanes, Order, Witness},
 };
@@ -129,8 +129,8 @@ impl<K: Kind> Job<'_, K> {
     fn ping_pong<P: Payload + Plain, O: Order>(self) -> Result<Outcome, Fault> {
         let mut board = Board::new(self.cell, self.load);
         let answerer = board.witness::<InOrder>();
-        let ping = board.witness::<O>();
-        let [(there, pings), (mut back, echoes)] = [(); 2].map(|()| self.edge::<P>());
+        let mut ping = board.witness::<O>();
+        let [(there, pings), (mut back, mut echoes)] = [(); 2].map(|()| self.edge::<P>());
         let started = thread::scope(|scope| {
             scope.spawn(move || {
                 self.consume(0, pings, answerer, |event| {
@@ -138,7 +138,12 @@ impl<K: Kind> Job<'_, K> {
                     event.read()
                 });
             });
-            let player = Player { job: self, end: self.end(there), echoes, ping };
+            let await_echoes = move |count| {
+                for _ in 0..count {
+                    ping.see_all(self.take(&mut echoes, P::read), true);
+                }
+            };
+            let player = Echoed { producer: self.end(there), await_echoes };
             self.feed(player, &board, P::write)
         });
         board.settle(started)
@@ -244,35 +249,5 @@ impl<E, W: Writer<E>> Feed<E> for End<W> {
     #[inline]
     fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut E, u64)) {
         (first..).take(count).for_each(|value| self.one(value, &write));
-    }
-}
-
-/// A producer that waits for the echo of what it has published.
-struct Player<'a, K: Kind, P: Plain, O: Order> {
-    job: Job<'a, K>,
-    end: End<K::Writer<P>>,
-    echoes: K::Reader<P>,
-    ping: Witness<O>,
-}
-
-impl<K: Kind, P: Payload + Plain, O: Order> Player<'_, K, P, O> {
-    #[inline]
-    fn await_echo(&mut self) {
-        let seen = self.job.take(&mut self.echoes, P::read);
-        self.ping.see_all(seen, true);
-    }
-}
-
-impl<K: Kind, P: Payload + Plain, O: Order> Feed<P> for Player<'_, K, P, O> {
-    #[inline]
-    fn one(&mut self, value: u64, write: impl Fn(&mut P, u64)) {
-        self.end.one(value, write);
-        self.await_echo();
-    }
-
-    #[inline]
-    fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut P, u64)) {
-        self.end.many(first, count, write);
-        (0..count).for_each(|_| self.await_echo());
     }
 }

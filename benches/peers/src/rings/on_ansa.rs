@@ -9,14 +9,13 @@
 use std::thread::{self, Scope};
 
 use ansa::{
-    Consumer, DisruptorBuilder, DisruptorHandles, Follows, Handle, MultiProducer, Producer,
-    wait::Waiting,
+    DisruptorBuilder, DisruptorHandles, Follows, Handle, MultiProducer, Producer, wait::Waiting,
 };
 use slipring_bench::{
     Cell, Contestant, Fault, Load, Outcome, Scenario, Wait, by_scenario,
     contestant::{is_classic, pause},
     event::{Payload, Shared, Staged},
-    feed::{Feed, Lane, race},
+    feed::{Echoed, Feed, Lane, race},
     outcome::Board,
     witness::{InOrder, Lanes, Order, Witness},
 };
@@ -133,17 +132,25 @@ impl<'a> Job<'a> {
     fn ping_pong<P: Payload, O: Order>(self) -> Result<Outcome, Fault> {
         let mut board = Board::new(self.cell, self.load);
         let answerer = board.witness::<InOrder>();
-        let ping = board.witness::<O>();
+        let mut ping = board.witness::<O>();
         let one = || vec![(0, Handle::Consumer, Follows::LeadProducer)];
         let (mut there, mut back) = (self.ring(P::default, one()), self.ring(P::default, one()));
         let (producer, mut echo) = (lead(&mut there), lead(&mut back).0);
-        let echoes = back.take_consumer(0).expect("there is one");
+        let mut echoes = back.take_consumer(0).expect("there is one");
+        let await_echoes = move |count| {
+            let mut missing = count;
+            while missing > 0 {
+                let events = echoes.wait_range(1..=missing);
+                missing -= events.size();
+                events.for_each(|event, _, end| ping.see_all(event.read(), end));
+            }
+        };
         let started = thread::scope(|scope| {
             self.consume(scope, &mut there, 0, answerer, move |event| {
                 echo.wait(1).for_each(|slot, _, _| *slot = *event);
                 event.read()
             });
-            self.feed(Player { producer, echoes, ping }, &board, P::write)
+            self.feed(Echoed { producer, await_echoes }, &board, P::write)
         });
         board.settle(started)
     }
@@ -271,39 +278,5 @@ impl<E> Feed<E> for Several<E> {
             write(slot, value);
             value += 1;
         });
-    }
-}
-
-/// A producer that waits for the echo of what it has published.
-struct Player<E, O: Order> {
-    producer: Single<E>,
-    echoes: Consumer<E, Paused>,
-    ping: Witness<O>,
-}
-
-impl<P: Payload, O: Order> Player<P, O> {
-    /// Takes `count` echoes.
-    #[inline]
-    fn await_echo(&mut self, count: usize) {
-        let mut missing = count;
-        while missing > 0 {
-            let events = self.echoes.wait_range(1..=missing);
-            missing -= events.size();
-            events.for_each(|event, _, end| self.ping.see_all(event.read(), end));
-        }
-    }
-}
-
-impl<P: Payload, O: Order> Feed<P> for Player<P, O> {
-    #[inline]
-    fn one(&mut self, value: u64, write: impl Fn(&mut P, u64)) {
-        self.producer.one(value, write);
-        self.await_echo(1);
-    }
-
-    #[inline]
-    fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut P, u64)) {
-        self.producer.many(first, count, write);
-        self.await_echo(count);
     }
 }

@@ -8,14 +8,14 @@
 //! the consumers. It cannot block.
 
 use disruptor::{
-    EventPoller, ProcessorSettings, Producer, SingleProducerBarrier, build_multi_producer,
-    build_single_producer, wait_strategies::WaitStrategy,
+    ProcessorSettings, Producer, build_multi_producer, build_single_producer,
+    wait_strategies::WaitStrategy,
 };
 use slipring_bench::{
     Cell, Contestant, Fault, Load, Outcome, Scenario, Wait, by_scenario,
     contestant::{is_classic, pause},
     event::{Payload, Shared},
-    feed::{Feed, Lane, race},
+    feed::{Echoed, Feed, Lane, race},
     outcome::Board,
     witness::{InOrder, Lanes, Order, Witness},
 };
@@ -154,9 +154,10 @@ impl Job<'_> {
     fn ping_pong<P: Payload, O: Order>(&self) -> Result<Outcome, Fault> {
         let mut board = Board::new(self.cell, self.load);
         let mut answerer = board.witness::<InOrder>();
-        let ping = board.witness::<O>();
-        let (echoes, back) = build_single_producer(self.cell.capacity, P::default, self.strategy())
-            .new_event_poller();
+        let mut ping = board.witness::<O>();
+        let (mut echoes, back) =
+            build_single_producer(self.cell.capacity, P::default, self.strategy())
+                .new_event_poller();
         let mut back = Styled::<_, true> { producer: back.build(), wait: self.cell.wait };
         let there = build_single_producer(self.cell.capacity, P::default, self.strategy());
         let producer = self
@@ -168,7 +169,23 @@ impl Job<'_> {
             })
             .build();
         let lane = Lane::new(self.cell, self.load, &board, 0);
-        let player = Player { producer, wait: self.cell.wait, echoes, ping };
+        let wait = self.cell.wait;
+        let await_echoes = move |count| {
+            let mut missing = count;
+            while missing > 0 {
+                let Ok(mut events) = echoes.poll() else {
+                    pause(wait);
+                    continue;
+                };
+                let mut events = &mut events;
+                missing -= events.len();
+                while let Some(event) = events.next() {
+                    ping.see_all(event.read(), events.len() == 0);
+                }
+            }
+        };
+        // There is always room.
+        let player = Echoed { producer: Styled::<_, false> { producer, wait }, await_echoes };
         let started = race(self.load, vec![move || lane.publish(player, P::write)]);
         board.settle(started)
     }
@@ -263,48 +280,5 @@ impl<E, P: Producer<E>, const TRYING: bool> Feed<E> for Styled<P, TRYING> {
         {
             pause(self.wait);
         }
-    }
-}
-
-/// A producer that waits for the echo of what it has published: there is always room.
-struct Player<T, E, O: Order> {
-    producer: T,
-    wait: Wait,
-    echoes: EventPoller<E, SingleProducerBarrier>,
-    ping: Witness<O>,
-}
-
-impl<T: Producer<P>, P: Payload, O: Order> Player<T, P, O> {
-    /// Takes `count` echoes.
-    #[inline]
-    fn await_echo(&mut self, count: usize) {
-        let mut missing = count;
-        while missing > 0 {
-            let Ok(mut events) = self.echoes.poll() else {
-                pause(self.wait);
-                continue;
-            };
-            let mut events = &mut events;
-            missing -= events.len();
-            while let Some(event) = events.next() {
-                self.ping.see_all(event.read(), events.len() == 0);
-            }
-        }
-    }
-}
-
-impl<T: Producer<P>, P: Payload, O: Order> Feed<P> for Player<T, P, O> {
-    #[inline]
-    fn one(&mut self, value: u64, write: impl Fn(&mut P, u64)) {
-        self.producer.publish(|slot| write(slot, value));
-        self.await_echo(1);
-    }
-
-    #[inline]
-    fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut P, u64)) {
-        self.producer.batch_publish(count, |slots| {
-            slots.zip(first..).for_each(|(slot, value)| write(slot, value));
-        });
-        self.await_echo(count);
     }
 }

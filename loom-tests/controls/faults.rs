@@ -164,7 +164,17 @@ pub const FAULTS: &[Fault] = &[
             circuit.lifecycle.is_refusing() { return Err(circuit.lifecycle.refusal()); } \
             Ok(self.next)",
         broken: "if end > self.limit { make_room(circuit, end, patience, help)?; self.limit = end + \
-            circuit.capacity.lap_len(); } Ok(self.next)",
+            circuit.capacity.lap_len(); } if circuit.lifecycle.is_refusing() { return \
+            Err(circuit.lifecycle.refusal()); } Ok(self.next)",
+        caught_by: &["p03::one_slot"],
+    },
+    Fault {
+        name: "at_once_beyond_the_limit",
+        property: "p03",
+        what: "the only producer claims one event more than there is room for, without asking",
+        file: "producer.rs",
+        text: "self.next + count <= self.limit",
+        broken: "self.next + count <= self.limit + 1",
         caught_by: &["p03::one_slot"],
     },
     Fault {
@@ -194,6 +204,15 @@ pub const FAULTS: &[Fault] = &[
         file: "producer.rs",
         text: "let end = self.next + count; self.limit = make_room(circuit, end, patience, help)?;",
         broken: "self.limit = self.limit.max(self.next + count);",
+        caught_by: &["p04::wrapping"],
+    },
+    Fault {
+        name: "many_at_once_beyond_the_limit",
+        property: "p04",
+        what: "one of many producers claims one event more than there is room for, without asking",
+        file: "producer.rs",
+        text: "self.next + count > self.limit || circuit.lifecycle.is_refusing()",
+        broken: "self.next + count > self.limit + 1 || circuit.lifecycle.is_refusing()",
         caught_by: &["p04::wrapping"],
     },
     Fault {
@@ -312,7 +331,8 @@ pub const FAULTS: &[Fault] = &[
             circuit.lifecycle.is_refusing() { return Err(circuit.lifecycle.refusal()); } \
             Ok(self.next)",
         broken: "if end > self.limit { match make_room(circuit, end, patience, help) { Ok(limit) => \
-            self.limit = limit, Err(error) => { self.next = end; return Err(error); } } } \
+            self.limit = limit, Err(error) => { self.next = end; return Err(error); } } } if \
+            circuit.lifecycle.is_refusing() { return Err(circuit.lifecycle.refusal()); } \
             Ok(self.next)",
         caught_by: &["p05::two_attempts"],
     },

@@ -139,7 +139,7 @@ impl MultiSequencer {
 
     #[inline]
     pub(crate) fn claimed(&self) -> u64 {
-        // ORDERING(CLAIM): Relaxed: a figure.
+        // ORDERING(CLAIM): Relaxed: a figure, or a guess that an exchange will judge.
         self.claimed.load(Ordering::Relaxed) & !CLOSED
     }
 

@@ -353,6 +353,20 @@ mod tests {
     }
 
     #[test]
+    fn sleepers_stay_awake_for_as_long_as_a_sleep_costs_and_adaptive_longer_on_a_core_of_its_own() {
+        let pauses_until_rest = |wait, crowded| {
+            let mut waiter = Waiter::new(wait);
+            (0..100_000).position(|_| waiter.next_pause(crowded) == Pause::Rest)
+        };
+        let yields = Some(YIELDS as usize);
+        assert_eq!(pauses_until_rest(Wait::Block, true), yields);
+        assert_eq!(pauses_until_rest(Wait::Adaptive, true), yields);
+        assert_eq!(pauses_until_rest(Wait::Block, false), Some((BRIEF_SPINS + YIELDS) as usize));
+        let patience = (BRIEF_SPINS + PATIENT_YIELDS) as usize;
+        assert_eq!(pauses_until_rest(Wait::Adaptive, false), Some(patience));
+    }
+
+    #[test]
     fn naps_grow_to_their_longest_and_a_fruitful_look_starts_afresh() {
         let mut waiter = Waiter::new(Wait::Backoff);
         let naps: Vec<Duration> = (0..1_000)

@@ -5,12 +5,13 @@ use std::fmt;
 use crate::{
     circuit::{Circuit, Plan},
     consumer::Manner,
+    current::Who,
     dispatcher::{Dispatcher, Entrant},
     error::BuildError,
     producer::{MultiProducer, Producer},
     ring::{Reset, Ring},
     sequence::Capacity,
-    station::{Declared, Stage},
+    station::{Crew, Declared, Options, Stage},
     sync::{Arc, thread},
     topology::{self, Follows, Sketch},
     wait::Wait,
@@ -251,15 +252,15 @@ impl<E: Send + 'static> Builder<E> {
         let sketch = |(station, follows): &(Declared<E>, Follows)| Sketch {
             name: station.name.clone(),
             mutates: station.mutates,
+            workers: station.crew.workers(),
             follows: follows.clone(),
         };
         let sketches: Vec<Sketch> = self.stations.iter().map(sketch).collect();
         let nodes = topology::resolve(&sketches)?;
-        let entrants = self
-            .stations
-            .into_iter()
-            .map(|(station, _)| entrant(station, self.wait, capacity))
-            .collect::<Result<_, _>>()?;
+        let mut all = Vec::new();
+        for (index, (station, _)) in self.stations.into_iter().enumerate() {
+            all.extend(entrants(index, station, self.wait, capacity)?);
+        }
         let circuit = Circuit::new(Plan {
             capacity,
             many_producers,
@@ -268,33 +269,50 @@ impl<E: Send + 'static> Builder<E> {
             resets: self.reset.is_some(),
             nodes,
         });
-        Ok((Arc::new(Ring::new(circuit, self.factory, self.reset)), entrants))
+        Ok((Arc::new(Ring::new(circuit, self.factory, self.reset)), all))
     }
 }
 
-/// Settles a station's options.
-fn entrant<E>(
+/// Settles a station's options: who works there, and how.
+fn entrants<E>(
+    index: usize,
     station: Declared<E>,
     wait: Wait,
     capacity: Capacity,
-) -> Result<Entrant<E>, BuildError> {
-    let Declared { name, options, engine, mutates } = station;
+) -> Result<Vec<Entrant<E>>, BuildError> {
+    let Declared { name, options, crew, mutates } = station;
+    let Options { wait: own_wait, cores, policy, max_batch, idle_after } = options;
     let default_batch = (capacity.slots() / 4).clamp(1, DEFAULT_MAX_BATCH);
-    let max_batch = options.max_batch.unwrap_or(default_batch).min(capacity.slots());
+    let max_batch = max_batch.unwrap_or(default_batch).min(capacity.slots());
     if max_batch == 0 {
         return Err(BuildError::NoBatch { station: name });
     }
-    if let (Some(core), Some(_)) = (options.core, &engine) {
+    if crew.workers().is_some_and(|workers| workers.number == 0) {
+        return Err(BuildError::NoWorkers { station: name });
+    }
+    if !matches!(crew, Crew::Poller) {
         let available = thread::cores();
-        if !available.contains(&core) {
+        if let Some(core) = cores.iter().copied().find(|core| !available.contains(core)) {
             return Err(BuildError::NoSuchCore { station: name, core, available });
         }
     }
-    let manner = Manner {
-        wait: options.wait.unwrap_or(wait),
-        policy: options.policy,
-        max_batch: max_batch as u64,
-        idle_after: options.idle_after,
+    let manner =
+        Manner { wait: own_wait.unwrap_or(wait), policy, max_batch: max_batch as u64, idle_after };
+    let mut cores = cores.into_iter().cycle();
+    let mut entrant = |worker, engine| Entrant {
+        who: Who::new(index, worker),
+        manner,
+        core: cores.next(),
+        mutates,
+        engine,
     };
-    Ok(Entrant { manner, core: options.core, mutates, engine })
+    Ok(match crew {
+        Crew::Poller => vec![entrant(None, None)],
+        Crew::Thread(engine) => vec![entrant(None, Some(engine))],
+        Crew::Team { engines, by_key: _ } => engines
+            .into_iter()
+            .enumerate()
+            .map(|(worker, engine)| entrant(Some(worker), Some(engine)))
+            .collect(),
+    })
 }

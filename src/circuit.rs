@@ -9,114 +9,25 @@ use crossbeam_utils::CachePadded;
 
 use crate::{
     bell::Bell,
-    current,
+    current::{self, Who},
     cursor::{Cursor, DETACHED},
     error::{Fault, PublishError},
     lifecycle::Lifecycle,
+    post::{Place, Post},
     sequence::Capacity,
     sequencer::Sequencer,
     skips::Skips,
     sync::{
         Arc, PATIENT,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
         fence::Fences,
         thread,
         time::Instant,
     },
+    team::{Hand, Team},
     topology::{MOST_STATIONS, Node},
     wait::{Surroundings, Wait, Waiter},
 };
-
-/// One station's place on the ring.
-#[derive(Debug)]
-pub struct Post {
-    pub(crate) name: Arc<str>,
-    /// The stations that it follows, as few as say it all; none means the producers.
-    follows: Box<[usize]>,
-    cursor: Cursor,
-    bell: Bell,
-    pub(crate) figures: CachePadded<Figures>,
-}
-
-impl Post {
-    /// Moves the cursor and wakes whoever sleeps until it moves.
-    #[inline]
-    pub(crate) fn advance(&self, sequence: u64) {
-        self.cursor.hand_on(sequence);
-        self.bell.ring_if_awaited();
-    }
-
-    /// The station stands at `sequence`: everything before it is accounted for, and passed.
-    #[inline]
-    pub(crate) fn stand_at(&self, sequence: u64) {
-        self.figures.settle();
-        self.advance(sequence);
-    }
-
-    /// The cursor, also after the station has left.
-    pub(crate) fn position(&self) -> u64 {
-        match self.cursor.passed() {
-            DETACHED => self.figures.left_at.get(),
-            cursor => cursor,
-        }
-    }
-}
-
-/// Counters that one thread writes and anybody may read.
-#[derive(Debug, Default)]
-pub(crate) struct Figures {
-    pub(crate) batches: Figure,
-    /// Events that the handler failed on and the policy skipped.
-    pub(crate) skipped: Figure,
-    /// Those of them that the cursor has not passed yet; every one is before the next cursor.
-    pub(crate) newly_skipped: Figure,
-    /// Calls repeated by the policy.
-    pub(crate) retried: Figure,
-    /// Abandoned sequences that the station passed over.
-    pub(crate) passed_over: Figure,
-    /// Those of them that the cursor has not passed yet.
-    pub(crate) newly_passed_over: Figure,
-    /// The cursor when the station left.
-    left_at: Figure,
-}
-
-impl Figures {
-    /// The cursor is about to pass what was not handled since it moved last. Before, so that a
-    /// report that comes in between finds less handled than was, and never more.
-    #[inline]
-    fn settle(&self) {
-        let (skipped, passed_over) = (self.newly_skipped.get(), self.newly_passed_over.get());
-        if skipped + passed_over > 0 {
-            self.skipped.add(skipped);
-            self.passed_over.add(passed_over);
-            self.newly_skipped.set(0);
-            self.newly_passed_over.set(0);
-        }
-    }
-}
-
-/// A counter with one writer.
-#[derive(Debug, Default)]
-pub(crate) struct Figure(AtomicU64);
-
-impl Figure {
-    #[inline]
-    pub(crate) fn add(&self, more: u64) {
-        self.set(self.get() + more);
-    }
-
-    #[inline]
-    fn set(&self, value: u64) {
-        // ORDERING(FIGURE): Relaxed: a figure orders nothing, and only its owner writes it.
-        self.0.store(value, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn get(&self) -> u64 {
-        // ORDERING(FIGURE): Relaxed: as above.
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 /// How long a producer is willing to wait for room.
 #[derive(Clone, Copy, Debug)]
@@ -126,8 +37,6 @@ pub enum Patience {
     Forever,
 }
 
-/// Stands for the reset hook where a station's index is asked for.
-pub(crate) const RESET_HOOK: usize = usize::MAX;
 /// What faults and errors call the reset hook.
 pub(crate) const RESET_HOOK_NAME: &str = "reset hook";
 
@@ -197,6 +106,7 @@ impl Circuit {
             cursor: Cursor::new(first),
             bell: Bell::new(fences),
             figures: CachePadded::default(),
+            team: node.workers.map(|workers| Box::new(Team::new(workers, capacity, first))),
         };
         Self {
             capacity,
@@ -349,6 +259,9 @@ impl Circuit {
             if self.lifecycle.is_halted() || self.end() == Some(from) {
                 return None;
             }
+            if self.posts[index].team.as_ref().is_some_and(|team| team.has_dealt(from)) {
+                return None;
+            }
             let is_published = || self.is_published(from);
             let follows = &self.posts[index].follows;
             self.holder(follows, from, &is_published, &mut Seen::default())
@@ -410,15 +323,25 @@ impl Circuit {
 
     /// The station that this thread is running, if the gate cannot reach `need` before it returns.
     fn own_station_in_the_way(&self, need: u64) -> Option<Arc<str>> {
-        let is_in_the_way = |index: usize| match self.posts.get(index) {
-            Some(post) => post.cursor.glance() < need,
-            None => self.cleared() < need,
+        let is_in_the_way = |who: Who| {
+            if who == Who::RESET_HOOK {
+                return self.cleared() < need;
+            }
+            let Place { post, hand } = self.place(who);
+            hand.map_or_else(|| post.cursor.glance(), Hand::from) < need
         };
-        let index = current::find_station(self, is_in_the_way)?;
-        Some(match self.posts.get(index) {
-            Some(post) => Arc::clone(&post.name),
-            None => Arc::from(RESET_HOOK_NAME),
+        let who = current::find(self, is_in_the_way)?;
+        Some(if who == Who::RESET_HOOK {
+            Arc::from(RESET_HOOK_NAME)
+        } else {
+            Arc::clone(&self.posts[who.station()].name)
         })
+    }
+
+    /// Where a thread works, which runs a station or is one of its workers.
+    #[inline]
+    pub(crate) fn place(&self, who: Who) -> Place<'_> {
+        Place::of(&self.posts[who.station()], who.worker)
     }
 
     pub(crate) fn wake_all(&self) {

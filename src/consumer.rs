@@ -8,11 +8,12 @@ use std::{
 };
 
 use crate::{
-    circuit::Post,
+    current::Who,
     distance::Distance,
     error::{Failure, Fault},
     lent::Lent,
     policy::{Policy, Verdict},
+    post::{Place, Post},
     ring::Ring,
     skips::SkipView,
     sync::{
@@ -50,16 +51,17 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Seat<E> {
     pub(crate) ring: Arc<Ring<E>>,
-    pub(crate) index: usize,
+    pub(crate) who: Who,
     pub(crate) manner: Manner,
-    /// The next sequence; the shared cursor is never ahead of it.
+    /// The next sequence; the shared cursor is never ahead of it. Of a worker that has nothing in hand,
+    /// the next sequence to be claimed by anybody, as far as it knows.
     pub(crate) cursor: u64,
     skips: SkipView,
 }
 
 /// Why a batch was broken off.
 #[derive(Debug)]
-enum Stop {
+pub(crate) enum Stop {
     /// The handler failed, and the policy is to halt the ring.
     Fault(Fault),
     /// Somebody else halted it.
@@ -67,13 +69,18 @@ enum Stop {
 }
 
 impl<E> Seat<E> {
-    pub(crate) fn new(ring: Arc<Ring<E>>, index: usize, manner: Manner) -> Self {
+    pub(crate) fn new(ring: Arc<Ring<E>>, who: Who, manner: Manner) -> Self {
         let cursor = ring.circuit.first;
-        Self { ring, index, manner, cursor, skips: SkipView::default() }
+        Self { ring, who, manner, cursor, skips: SkipView::default() }
     }
 
     pub(crate) fn post(&self) -> &Post {
-        &self.ring.circuit.posts[self.index]
+        &self.ring.circuit.posts[self.who.station()]
+    }
+
+    #[inline]
+    pub(crate) fn place(&self) -> Place<'_> {
+        self.ring.circuit.place(self.who)
     }
 
     /// The end of the batch that can be handled now, at most `limit` events.
@@ -82,9 +89,15 @@ impl<E> Seat<E> {
     /// What it means if there are none.
     #[inline]
     pub(crate) fn available(&self, limit: u64) -> Result<u64, Step> {
+        self.available_from(self.cursor, limit.min(self.manner.max_batch))
+    }
+
+    /// The end of what can be handled now from `from` on, at most `limit` events.
+    #[inline(always)]
+    pub(crate) fn available_from(&self, from: u64, limit: u64) -> Result<u64, Step> {
         let circuit = &self.ring.circuit;
-        let furthest = self.cursor + limit.min(self.manner.max_batch);
-        let mut to = circuit.ahead(self.index, self.cursor, furthest).min(furthest);
+        let furthest = from + limit;
+        let mut to = circuit.ahead(self.who.station(), from, furthest).min(furthest);
         let flags = circuit.lifecycle.flags();
         if flags.are_halted() {
             return Err(Step::Halted);
@@ -92,9 +105,9 @@ impl<E> Seat<E> {
         if flags.are_closing() {
             to = to.min(circuit.lifecycle.settled_end());
         }
-        if to > self.cursor {
+        if to > from {
             Ok(to)
-        } else if circuit.end() == Some(self.cursor) {
+        } else if circuit.end() == Some(from) {
             Err(Step::Ended)
         } else {
             Err(Step::Idle)
@@ -104,6 +117,9 @@ impl<E> Seat<E> {
     /// Handles one batch of at most `limit` events, if there is one.
     #[inline]
     pub(crate) fn step<A: Access, W: Work<E, A>>(&mut self, work: &mut W, limit: u64) -> Step {
+        if self.who.is_worker() {
+            return self.step_in_team(work);
+        }
         match self.available(limit) {
             Ok(to) => self.step_to(work, to),
             Err(nothing) => nothing,
@@ -119,26 +135,31 @@ impl<E> Seat<E> {
                 self.move_to(to);
                 Step::Moved(to - from)
             }
-            Err(Stop::Fault(fault)) => {
-                self.ring.circuit.halt(Some(fault));
-                Step::Halted
-            }
-            Err(Stop::Halted) => Step::Halted,
+            Err(stop) => self.stopped(stop),
         }
+    }
+
+    #[cold]
+    pub(crate) fn stopped(&self, stop: Stop) -> Step {
+        if let Stop::Fault(fault) = stop {
+            self.ring.circuit.halt(Some(fault));
+        }
+        Step::Halted
     }
 
     /// Everything before `to` is handled: the followers may have it.
     #[inline]
     pub(crate) fn move_to(&mut self, to: u64) {
         self.post().figures.batches.add(1);
-        self.stand_at(to);
+        self.cursor = to;
+        self.post().stand_at(to);
         self.ring.clear_passed();
     }
 
     #[inline]
     fn stand_at(&mut self, to: u64) {
         self.cursor = to;
-        self.post().stand_at(to);
+        self.place().stand_at(to);
     }
 
     /// Whether `sequence` was abandoned. `to` is the end of what is available.
@@ -146,8 +167,8 @@ impl<E> Seat<E> {
         self.skips.first_in(&self.ring.circuit.skips, self.cursor, sequence, to) == Some(sequence)
     }
 
-    #[inline]
-    fn handle<A: Access, W: Work<E, A>>(
+    #[inline(always)]
+    pub(crate) fn handle<A: Access, W: Work<E, A>>(
         &mut self,
         work: &mut W,
         from: u64,
@@ -180,7 +201,7 @@ impl<E> Seat<E> {
             }
             at = skipped;
             if at < to {
-                self.post().figures.newly_passed_over.add(1);
+                self.place().figures().newly_passed_over.add(1);
                 at += 1;
             }
             skipped = self.skips.first_in(&self.ring.circuit.skips, from, at, to).unwrap_or(to);
@@ -190,7 +211,7 @@ impl<E> Seat<E> {
 
     /// Hands `from..to` to the work, in slices that do not wrap.
     #[inline]
-    fn deliver<A: Access, W: Work<E, A>>(
+    pub(crate) fn deliver<A: Access, W: Work<E, A>>(
         &mut self,
         work: &mut W,
         from: u64,
@@ -217,12 +238,13 @@ impl<E> Seat<E> {
     ) -> Result<(), Stop> {
         let mut failures = 0_u32;
         loop {
-            let post = &self.ring.circuit.posts[self.index];
+            let post = &self.ring.circuit.posts[self.who.station()];
             // SAFETY: the slice lies inside a lap and between this station's cursor and the
-            // cursors that it follows, which `available` has acquired; this thread owns the seat,
+            // cursors that it follows, which `available` has acquired, and a worker has claimed it
+            // and holds it in its hand; this thread owns the seat,
             // and the seat was given to work of the access that the station was declared with.
             let events = unsafe { Lent::new(&self.ring, from, (to - from) as usize) };
-            let run = Run { events, first: from, ends_batch, post };
+            let run = Run { events, first: from, ends_batch, post, worker: self.who.worker };
             let mut done = 0;
             let failure = match catch_unwind(AssertUnwindSafe(|| work.run(run, &mut done))) {
                 Ok(Ok(())) => return Ok(()),
@@ -263,8 +285,8 @@ impl<E> Seat<E> {
                 self.stand_at(at);
                 return Err(Stop::Halted);
             }
-            Verdict::Again => self.post().figures.retried.add(1),
-            Verdict::Skip => self.post().figures.newly_skipped.add(unit),
+            Verdict::Again => self.place().figures().retried.add(1),
+            Verdict::Skip => self.place().figures().newly_skipped.add(unit),
             Verdict::Halt => {
                 // What was handled before the failure counts as handled.
                 self.stand_at(at);
@@ -278,8 +300,13 @@ impl<E> Seat<E> {
     /// Calls one of the handler's hooks; a panic there is a fault whatever the policy says,
     /// because there is no event to skip.
     fn hook(&self, call: impl FnOnce()) -> Result<(), Fault> {
+        self.hook_at(self.cursor, call)
+    }
+
+    /// The same for something that is asked about the event at a sequence.
+    pub(crate) fn hook_at<R>(&self, sequence: u64, call: impl FnOnce() -> R) -> Result<R, Fault> {
         catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
-            Fault::new(Arc::clone(&self.post().name), self.cursor, Failure::panic(payload))
+            Fault::new(Arc::clone(&self.post().name), sequence, Failure::panic(payload))
         })
     }
 
@@ -305,7 +332,10 @@ pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut 
     loop {
         match seat.step(work, u64::MAX) {
             Step::Moved(run) => {
-                distance.moved(run, &ring.circuit);
+                // Others take what a worker leaves: it is no sign of closeness.
+                if !seat.who.is_worker() {
+                    distance.moved(run, &ring.circuit);
+                }
                 waiter.reset();
                 dry.over();
             }
@@ -317,8 +347,12 @@ pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut 
                 if dry.is_time_for_the_hook(seat.manner.idle_after) {
                     seat.hook_or_halt(|| work.idle());
                 }
-                let late =
-                    ring.circuit.pause_station(&mut waiter, seat.index, seat.cursor, dry.deadline);
+                let late = ring.circuit.pause_station(
+                    &mut waiter,
+                    seat.who.station(),
+                    seat.cursor,
+                    dry.deadline,
+                );
                 dry.waited(late);
             }
             Step::Ended | Step::Halted => break,

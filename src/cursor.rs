@@ -1,4 +1,5 @@
-//! A cursor: the next sequence that its owner will touch. One writer, any number of readers.
+//! A cursor: the next sequence that its owner will touch. One writer, any number of readers. That of a
+//! team is raised by its workers, and never lowered.
 
 use crossbeam_utils::CachePadded;
 
@@ -24,6 +25,22 @@ impl Cursor {
     pub(crate) fn hand_on(&self, sequence: u64) {
         // ORDERING(CURSOR): Release, pairs with the Acquire in `passed`.
         self.0.store(sequence, Ordering::Release);
+    }
+
+    /// The owner says what it is about to take, or that it did not get it: nothing was done since it
+    /// last handed on.
+    #[inline]
+    pub(crate) fn announce(&self, sequence: u64) {
+        // ORDERING(DEAL): Relaxed: the Release of the claim that follows hands it on. Whoever sees it
+        // before the claim also sees what this owner did before: the full fence in `Team::reached`
+        // lies between.
+        self.0.store(sequence, Ordering::Relaxed);
+    }
+
+    /// One of several owners moves on, unless another one is further already.
+    pub(crate) fn raise(&self, sequence: u64) {
+        // ORDERING(CURSOR): Release, pairs with the Acquire in `passed`.
+        self.0.fetch_max(sequence, Ordering::Release);
     }
 
     /// How far the owner has come, as seen by those who follow it.

@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     consumer::{Manner, Seat},
-    current::{self, Running},
+    current::{self, Running, Who},
     error::{BuildError, Failure, Fault, PollerError},
     poller::{Poller, PollerMut},
     report::{Report, ShutdownCause, ShutdownError},
@@ -35,7 +35,7 @@ pub enum Warning {
     /// the cores from those they wait for, until they notice and yield. Use
     /// [`Wait::Adaptive`](crate::Wait::Adaptive) or [`Wait::Yield`](crate::Wait::Yield).
     Oversubscribed {
-        /// Stations that spin while they wait.
+        /// Stations that spin while they wait; each worker of a team counts.
         spinning: usize,
         /// Threads of the ring: its stations and at least one producer.
         threads: usize,
@@ -57,6 +57,7 @@ impl fmt::Display for Warning {
 
 /// A station that is about to be started.
 pub(crate) struct Entrant<E> {
+    pub(crate) who: Who,
     pub(crate) manner: Manner,
     pub(crate) core: Option<usize>,
     pub(crate) mutates: bool,
@@ -90,9 +91,9 @@ struct Muster {
 struct Roll {
     /// Threads that have not said whether they are ready.
     starting: usize,
-    /// Threads that have not ended, by station.
+    /// Threads that have not ended, by their place on the roll.
     running: Vec<usize>,
-    /// The first station that could not start.
+    /// The first one that could not start.
     failed: Option<(usize, Failure)>,
 }
 
@@ -150,7 +151,10 @@ impl Muster {
 pub struct Dispatcher<E> {
     ring: Arc<Ring<E>>,
     muster: Arc<Muster>,
+    /// By their place on the roll.
     threads: Vec<(usize, thread::JoinHandle<()>)>,
+    /// Who is who on the roll.
+    roll: Vec<Who>,
     /// Pollers that nobody has taken.
     pollers: Vec<Untaken<E>>,
     warnings: Vec<Warning>,
@@ -174,6 +178,7 @@ impl<E: Send + 'static> Dispatcher<E> {
             ring,
             muster: Arc::default(),
             threads: Vec::new(),
+            roll: entrants.iter().map(|entrant| entrant.who).collect(),
             pollers: Vec::new(),
             warnings,
             is_over: false,
@@ -190,13 +195,13 @@ impl<E: Send + 'static> Dispatcher<E> {
         };
         dispatcher.ring.circuit.halt(None);
         let _ = dispatcher.end(true);
-        let station = dispatcher.ring.circuit.posts[index].name.to_string();
+        let station = dispatcher.station_name(index);
         Err(BuildError::NotStarted { station, cause: failure.message })
     }
 
     fn enter(&mut self, index: usize, entrant: Entrant<E>) -> Result<(), Failure> {
-        let Entrant { manner, core, mutates, engine } = entrant;
-        let mut seat = Seat::new(Arc::clone(&self.ring), index, manner);
+        let Entrant { who, manner, core, mutates, engine } = entrant;
+        let mut seat = Seat::new(Arc::clone(&self.ring), who, manner);
         let Some(engine) = engine else {
             self.pollers.push(if mutates {
                 Untaken::Mutating(Poller::new(seat))
@@ -205,12 +210,15 @@ impl<E: Send + 'static> Dispatcher<E> {
             });
             return Ok(());
         };
-        let name = Arc::clone(&seat.post().name);
+        let name = match who.worker.number() {
+            Some(worker) => format!("{}-{worker}", seat.post().name),
+            None => seat.post().name.to_string(),
+        };
         let muster = Arc::clone(&self.muster);
         let body = move || {
             let _leaving = Leaving { muster: Arc::clone(&muster), index };
             // Also while the handler's state is made and dropped: it may own its own dispatcher.
-            let _running = Running::enter(&seat.ring.circuit, index);
+            let _running = Running::enter(&seat.ring.circuit, who);
             let ready = |outcome| muster.ready(index, outcome);
             if core.is_some_and(|core| !thread::pin(core)) {
                 let core = core.unwrap_or_default();
@@ -414,6 +422,10 @@ impl<E> Dispatcher<E> {
         true
     }
 
+    fn station_name(&self, index: usize) -> String {
+        self.ring.circuit.posts[self.roll[index].station()].name.to_string()
+    }
+
     /// Waits for the threads, which are ending or have been told to, and reports.
     fn end(&mut self, is_drained: bool) -> Result<Report, ShutdownError> {
         self.is_over = true;
@@ -431,8 +443,10 @@ impl<E> Dispatcher<E> {
             return Err(ShutdownError { cause: ShutdownCause::Fault(fault), report });
         }
         if !is_drained || !running.is_empty() {
-            let name = |index: usize| circuit.posts[index].name.to_string();
-            let running = running.into_iter().map(name).collect();
+            let mut running: Vec<_> =
+                running.into_iter().map(|index| self.station_name(index)).collect();
+            // The workers of a team, one behind the other.
+            running.dedup();
             return Err(ShutdownError { cause: ShutdownCause::TimedOut { running }, report });
         }
         Ok(report)

@@ -211,6 +211,11 @@ pub enum BuildError {
         /// The station.
         station: String,
     },
+    /// A station is to be shared by no workers at all.
+    NoWorkers {
+        /// The station.
+        station: String,
+    },
     /// A station is pinned to a core that does not exist or is not this process's to use.
     NoSuchCore {
         /// The station.
@@ -266,6 +271,9 @@ impl fmt::Display for BuildError {
             ),
             Self::NoBatch { station } => {
                 write!(f, "station `{station}` has a largest batch of 0: use at least 1")
+            }
+            Self::NoWorkers { station } => {
+                write!(f, "station `{station}` is shared by 0 workers: use at least 1")
             }
             Self::NoSuchCore { station, core, available } => write!(
                 f,

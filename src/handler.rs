@@ -2,7 +2,11 @@
 
 use std::{error::Error, fmt};
 
-use crate::{circuit::Post, error::Failure};
+use crate::{
+    current::Worker,
+    error::Failure,
+    post::{Place, Post},
+};
 
 /// Where a handler is in the stream. Handed to it with each event or slice.
 #[derive(Clone, Copy)]
@@ -10,6 +14,7 @@ pub struct At<'a> {
     pub(crate) sequence: u64,
     pub(crate) end_of_batch: bool,
     pub(crate) post: &'a Post,
+    pub(crate) worker: Worker,
 }
 
 impl fmt::Debug for At<'_> {
@@ -56,7 +61,7 @@ impl At<'_> {
     /// ```
     #[inline]
     pub fn release(&self) {
-        self.post.stand_at(self.sequence);
+        Place::of(self.post, self.worker).stand_at(self.sequence);
     }
 }
 

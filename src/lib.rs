@@ -64,6 +64,7 @@ mod lent;
 mod lifecycle;
 mod policy;
 mod poller;
+mod post;
 mod producer;
 #[cfg(doc)]
 pub mod protocols;
@@ -74,9 +75,11 @@ mod sequencer;
 mod skips;
 mod station;
 mod sync;
+mod team;
 mod topology;
 mod wait;
 mod work;
+mod worker;
 
 pub use builder::Builder;
 pub use dispatcher::{Dispatcher, Warning};
@@ -87,8 +90,8 @@ pub use poller::{Batch, Poll, Poller, PollerMut};
 pub use producer::{Claim, Multi, MultiProducer, Producer, Single};
 pub use report::{Report, ShutdownCause, ShutdownError, StationReport};
 pub use station::{
-    Stage, Station, poller, poller_mut, read, read_batch, read_handler, read_with, update,
-    update_batch, update_handler, update_with,
+    Stage, Station, keyed, keyed_mut, poller, poller_mut, read, read_batch, read_handler,
+    read_with, share, share_mut, update, update_batch, update_handler, update_with,
 };
 pub use wait::{ParseWaitError, Wait};
 pub use work::{Access, Exclusive, Shared};

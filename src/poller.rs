@@ -97,7 +97,7 @@ impl<E, A: Access> Poller<E, A> {
             if late {
                 return false;
             }
-            let (index, cursor) = (self.seat.index, self.seat.cursor);
+            let (index, cursor) = (self.seat.who.station(), self.seat.cursor);
             self.seat.ring.prefetch(cursor);
             late = circuit.pause_station(&mut waiter, index, cursor, deadline);
         }
@@ -112,7 +112,7 @@ impl<E, A: Access> Poller<E, A> {
     /// There is nothing to poll.
     fn idle(&self) -> Poll {
         self.seat.ring.prefetch(self.seat.cursor);
-        let is_gated = self.seat.ring.circuit.is_gated(self.seat.index, self.seat.cursor);
+        let is_gated = self.seat.ring.circuit.is_gated(self.seat.who.station(), self.seat.cursor);
         if is_gated { Poll::Gated } else { Poll::Idle }
     }
 
@@ -121,7 +121,7 @@ impl<E, A: Access> Poller<E, A> {
         let limit = limit.max(1);
         let step = match self.seat.available(limit as u64) {
             Ok(to) => {
-                let _running = Running::enter(&self.seat.ring.circuit, self.seat.index);
+                let _running = Running::enter(&self.seat.ring.circuit, self.seat.who);
                 self.seat.step_to(work, to)
             }
             Err(nothing) => nothing,
@@ -139,7 +139,7 @@ impl<E, A: Access> Poller<E, A> {
 impl<E, A: Access> Drop for Poller<E, A> {
     fn drop(&mut self) {
         self.seat.ring.circuit.remove_thread();
-        self.seat.ring.circuit.detach(self.seat.index, self.seat.cursor);
+        self.seat.ring.circuit.detach(self.seat.who.station(), self.seat.cursor);
         self.seat.ring.clear_passed();
     }
 }

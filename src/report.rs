@@ -3,8 +3,10 @@
 use std::fmt;
 
 use crate::{
-    circuit::{Circuit, Post},
+    circuit::Circuit,
     error::Fault,
+    post::{Figure, Figures, Post},
+    team::Team,
 };
 
 /// The account of a ring's life.
@@ -59,6 +61,9 @@ impl Report {
         let abandoned = circuit.skips.count();
         let published = (end - circuit.first).saturating_sub(abandoned);
         let station = |post: &Post| {
+            if let Some(team) = &post.team {
+                return team_report(post, team, published);
+            }
             let figures = &post.figures;
             // A poller on another thread may be moving. What it did not handle is told before its
             // cursor passes it: so with the cursor seen first, too little counts as handled, but
@@ -78,6 +83,23 @@ impl Report {
             }
         };
         Self { published, abandoned, stations: circuit.posts.iter().map(station).collect() }
+    }
+}
+
+/// The account of a station with workers: each of them counts what it has finished.
+fn team_report(post: &Post, team: &Team, published: u64) -> StationReport {
+    let sum = |figure: fn(&Figures) -> &Figure| {
+        team.hands.iter().map(|hand| figure(&hand.figures).get()).sum::<u64>()
+    };
+    let skipped = sum(|figures| &figures.skipped).min(published);
+    let handled = sum(|figures| &figures.handled).min(published - skipped);
+    StationReport {
+        name: post.name.to_string(),
+        handled,
+        skipped,
+        retried: sum(|figures| &figures.retried),
+        left: published - handled - skipped,
+        batches: sum(|figures| &figures.batches),
     }
 }
 

@@ -6,8 +6,8 @@ use std::{
 };
 
 use crate::{
-    circuit::{Circuit, RESET_HOOK, RESET_HOOK_NAME},
-    current::{self, Running},
+    circuit::{Circuit, RESET_HOOK_NAME},
+    current::{self, Running, Who},
     error::{Failure, Fault},
     sync::{
         Arc, fence,
@@ -117,14 +117,14 @@ impl<E> Ring<E> {
 
     /// Whether this thread is inside the hook already, and polls or publishes there.
     fn is_clearing(&self) -> bool {
-        current::find_station(&self.circuit, |station| station == RESET_HOOK).is_some()
+        current::find(&self.circuit, |who| who == Who::RESET_HOOK).is_some()
     }
 
     #[cold]
     fn clear_with(&self, slot: &mut Option<Reset<E>>) {
         // Taken out while it runs: a hook that has panicked is not called again.
         let Some(mut hook) = slot.take() else { return };
-        let _running = Running::enter(&self.circuit, RESET_HOOK);
+        let _running = Running::enter(&self.circuit, Who::RESET_HOOK);
         let to = self.circuit.last_passed();
         let mut at = self.circuit.cleared();
         while at < to {

@@ -1,14 +1,21 @@
 //! Stations as the user declares them: a name, a handler, and options.
 
-use std::{fmt, marker::PhantomData, time::Duration};
+use std::{
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    marker::PhantomData,
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     consumer::{Seat, drive},
     error::Failure,
     handler::{At, Handler, HandlerMut, Outcome},
     policy::Policy,
+    team::Workers,
     wait::Wait,
-    work::{Access, Each, Exclusive, Hooked, Shared, Slices, Work},
+    work::{Access, Each, Exclusive, Hooked, Keyed, Shared, Slices, Work},
 };
 
 /// What a station's thread runs: it reports whether the station is ready, then drives it.
@@ -16,11 +23,34 @@ pub(crate) type Engine<E> = Box<dyn FnOnce(&mut Seat<E>, Ready<'_>) + Send>;
 /// Told once, when the handler exists and its start hook has returned, or when that failed.
 pub(crate) type Ready<'a> = &'a dyn Fn(Result<(), Failure>);
 
+/// Who does a station's work.
+pub(crate) enum Crew<E> {
+    /// Its owner, by polling.
+    Poller,
+    /// A thread of its own.
+    Thread(Engine<E>),
+    /// Several threads that share it; whether by the events' keys.
+    Team { engines: Vec<Engine<E>>, by_key: bool },
+}
+
+impl<E> Crew<E> {
+    /// Who shares the station, if somebody does.
+    pub(crate) fn workers(&self) -> Option<Workers> {
+        match self {
+            Self::Poller | Self::Thread(_) => None,
+            Self::Team { engines, by_key } => {
+                Some(Workers { number: engines.len(), by_key: *by_key })
+            }
+        }
+    }
+}
+
 /// The options of a station.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     pub(crate) wait: Option<Wait>,
-    pub(crate) core: Option<usize>,
+    /// The threads take them in turn.
+    pub(crate) cores: Vec<usize>,
     pub(crate) policy: Policy,
     pub(crate) max_batch: Option<usize>,
     pub(crate) idle_after: Option<Duration>,
@@ -47,8 +77,7 @@ pub(crate) struct Options {
 pub struct Station<E, A: Access> {
     pub(crate) name: String,
     pub(crate) options: Options,
-    /// `None` for a station that is polled.
-    pub(crate) engine: Option<Engine<E>>,
+    pub(crate) crew: Crew<E>,
     access: PhantomData<fn() -> A>,
 }
 
@@ -57,15 +86,16 @@ impl<E, A: Access> fmt::Debug for Station<E, A> {
         f.debug_struct("Station")
             .field("name", &self.name)
             .field("mutates", &A::MUTATES)
-            .field("polled", &self.engine.is_none())
+            .field("polled", &matches!(self.crew, Crew::Poller))
+            .field("workers", &self.crew.workers().map(|workers| workers.number))
             .field("options", &self.options)
             .finish()
     }
 }
 
 impl<E, A: Access> Station<E, A> {
-    fn new(name: impl Into<String>, engine: Option<Engine<E>>) -> Self {
-        Self { name: name.into(), options: Options::default(), engine, access: PhantomData }
+    fn new(name: impl Into<String>, crew: Crew<E>) -> Self {
+        Self { name: name.into(), options: Options::default(), crew, access: PhantomData }
     }
 
     /// A station whose work is made on its own thread.
@@ -73,23 +103,18 @@ impl<E, A: Access> Station<E, A> {
         name: impl Into<String>,
         make: impl FnOnce() -> W + Send + 'static,
     ) -> Self {
-        Self::new(
-            name,
-            Some(Box::new(move |seat, ready| {
-                let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                    let mut work = make();
-                    work.start();
-                    work
-                }));
-                match work {
-                    Ok(mut work) => {
-                        ready(Ok(()));
-                        drive(seat, &mut work);
-                    }
-                    Err(payload) => ready(Err(Failure::panic(payload))),
-                }
-            })),
-        )
+        Self::new(name, Crew::Thread(engine::<E, A, W>(make)))
+    }
+
+    /// A station that several threads share, each with work that is made on it.
+    fn shared<W: Work<E, A>, M: FnOnce() -> W + Send + 'static>(
+        name: impl Into<String>,
+        by_key: bool,
+        workers: usize,
+        make: impl FnMut(usize) -> M,
+    ) -> Self {
+        let engines = (0..workers).map(make).map(engine::<E, A, W>).collect();
+        Self::new(name, Crew::Team { engines, by_key })
     }
 
     /// How this station waits; the ring's [`Builder::wait`](crate::Builder::wait) if not given.
@@ -102,8 +127,14 @@ impl<E, A: Access> Station<E, A> {
     /// Pins the station's thread to a core. A core that does not exist, or that this process may
     /// not use, makes `start` fail with an error that lists the cores that do. On a system
     /// without pinning there are none. Of no effect on a polled station.
-    pub fn pin(mut self, core: usize) -> Self {
-        self.options.core = Some(core);
+    pub fn pin(self, core: usize) -> Self {
+        self.pin_each([core])
+    }
+
+    /// Pins the threads of a station that is shared, in turn, as [`pin`](Self::pin) does with the one
+    /// of another.
+    pub fn pin_each(mut self, cores: impl IntoIterator<Item = usize>) -> Self {
+        self.options.cores = cores.into_iter().collect();
         self
     }
 
@@ -127,6 +158,24 @@ impl<E, A: Access> Station<E, A> {
         self.options.idle_after = Some(time);
         self
     }
+}
+
+/// What a thread runs: it makes the work, then drives the station with it.
+fn engine<E, A: Access, W: Work<E, A>>(make: impl FnOnce() -> W + Send + 'static) -> Engine<E> {
+    Box::new(move |seat, ready| {
+        let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let mut work = make();
+            work.start();
+            work
+        }));
+        match work {
+            Ok(mut work) => {
+                ready(Ok(()));
+                drive(seat, &mut work);
+            }
+            Err(payload) => ready(Err(Failure::panic(payload))),
+        }
+    })
 }
 
 /// A station that reads each event, with a closure; for a [`Handler`] see [`read_handler`]. It may
@@ -245,19 +294,193 @@ where
 /// A station without a thread: a [`Poller`](crate::Poller) for it is had from the dispatcher. It
 /// gates the producers, and whoever follows it, from its first event on.
 pub fn poller<E: Send + Sync + 'static>(name: impl Into<String>) -> Station<E, Shared> {
-    Station::new(name, None)
+    Station::new(name, Crew::Poller)
 }
 
 /// As [`poller`], for a poller that may change events.
 pub fn poller_mut<E: Send + 'static>(name: impl Into<String>) -> Station<E, Exclusive> {
-    Station::new(name, None)
+    Station::new(name, Crew::Poller)
+}
+
+/// A station whose work is shared by so many threads: each event is handled by one of them, whichever
+/// has time for it. `make` is called with the number of each worker, from 0 on, and makes its handler.
+///
+/// A worker takes up a share of what is waiting, handles it in order, and takes the next one; the
+/// workers do not wait for each other, so events of different workers are handled in any order. Whoever
+/// follows the station waits for the slowest: it sees an event when that one and all before it are
+/// handled. A worker that is slow with one event holds up those that follow, and after a lap the
+/// producers, but not the other workers until then.
+///
+/// The options are each worker's own: [`policy`](Station::policy) counts the attempts of one worker,
+/// [`max_batch`](Station::max_batch) is the most that one takes up at a time,
+/// [`pin_each`](Station::pin_each) gives each a core; their threads are called `name-0` and so on. The
+/// report adds them up.
+///
+/// # Examples
+/// ```
+/// use slipring::{Builder, At, share};
+/// use std::sync::mpsc;
+///
+/// let (done, results) = mpsc::channel();
+/// let (mut producer, dispatcher) = Builder::new(64, || 0_u64)
+///     .then(share("square", 3, |_worker| {
+///         let done = done.clone();
+///         move |event: &u64, _: At<'_>| done.send(event * event).map_err(|_| "nobody listens")
+///     }))
+///     .start()?;
+/// for number in 1..=10 {
+///     producer.publish(|event| *event = number)?;
+/// }
+/// drop((producer, done));
+/// assert_eq!(dispatcher.join()?.station("square").map(|square| square.handled), Some(10));
+/// assert_eq!(results.iter().sum::<u64>(), 385);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn share<E, F, R>(
+    name: impl Into<String>,
+    workers: usize,
+    mut make: impl FnMut(usize) -> F,
+) -> Station<E, Shared>
+where
+    E: Send + Sync + 'static,
+    F: FnMut(&E, At<'_>) -> R + Send + 'static,
+    R: Outcome + 'static,
+{
+    Station::shared(name, false, workers, |worker| {
+        let mut handle = make(worker);
+        move || Each::new((), move |(): &mut (), event: &E, at: At<'_>| handle(event, at))
+    })
+}
+
+/// As [`share`], for workers that change events: each has those that it has taken up to itself.
+///
+/// ```
+/// use slipring::{At, Builder, read, share_mut};
+///
+/// let (mut producer, dispatcher) = Builder::new(64, || (0_u64, 0_u64))
+///     .then(share_mut("price", 2, |_| |order: &mut (u64, u64), _: At<'_>| order.1 = order.0 * 3))
+///     .then(read("book", |order: &(u64, u64), _| assert_eq!(order.1, order.0 * 3)))
+///     .start()?;
+/// for quantity in 0..100 {
+///     producer.publish(|order| *order = (quantity, 0))?;
+/// }
+/// drop(producer);
+/// dispatcher.join()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn share_mut<E, F, R>(
+    name: impl Into<String>,
+    workers: usize,
+    mut make: impl FnMut(usize) -> F,
+) -> Station<E, Exclusive>
+where
+    E: Send + 'static,
+    F: FnMut(&mut E, At<'_>) -> R + Send + 'static,
+    R: Outcome + 'static,
+{
+    Station::shared(name, false, workers, |worker| {
+        let mut handle = make(worker);
+        move || Each::new((), move |(): &mut (), event: &mut E, at: At<'_>| handle(event, at))
+    })
+}
+
+/// A station whose work is shared by so many threads according to a key: all events of one key are
+/// handled by the same worker, in their order, however many there are of each. `key` is asked once for
+/// each event, by whichever worker comes first; `make` is called with the number of each worker, from 0
+/// on, and makes its handler.
+///
+/// Which worker a key belongs to depends on nothing but the key and the number of workers, in one
+/// build of the program. The workers go their own pace, as in [`share`]; whoever follows the station waits for
+/// the slowest, and a worker that is more than a lap behind holds up the producers and with them
+/// the others. If `key` panics the ring is halted.
+///
+/// # Examples
+/// ```
+/// use std::collections::HashMap;
+/// use slipring::{At, Builder, keyed};
+///
+/// # #[derive(Clone, Copy, Default)]
+/// struct Payment {
+///     account: u32,
+///     cents: i64,
+/// }
+///
+/// // Each worker has the balances of its own accounts: no lock, and no payment overtakes another.
+/// let balances = |_worker| {
+///     let mut balances = HashMap::new();
+///     move |payment: &Payment, _: At<'_>| {
+///         *balances.entry(payment.account).or_insert(0) += payment.cents;
+///     }
+/// };
+/// let (mut producer, dispatcher) = Builder::new(64, Payment::default)
+///     .then(keyed("book", 3, |payment: &Payment| payment.account, balances))
+///     .start()?;
+/// for cents in 0..100 {
+///     producer.publish(|payment| *payment = Payment { account: 7, cents })?;
+/// }
+/// drop(producer);
+/// assert_eq!(dispatcher.join()?.station("book").map(|book| book.handled), Some(100));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn keyed<E, K, F, R>(
+    name: impl Into<String>,
+    workers: usize,
+    key: impl Fn(&E) -> K + Send + Sync + 'static,
+    mut make: impl FnMut(usize) -> F,
+) -> Station<E, Shared>
+where
+    E: Send + Sync + 'static,
+    K: Hash + 'static,
+    F: FnMut(&E, At<'_>) -> R + Send + 'static,
+    R: Outcome + 'static,
+{
+    let key = Arc::new(hashed(key));
+    Station::shared(name, true, workers, |worker| {
+        let (mut handle, key) = (make(worker), Arc::clone(&key));
+        move || Keyed {
+            work: Each::new((), move |(): &mut (), event: &E, at: At<'_>| handle(event, at)),
+            key: move |event: &E| key(event),
+        }
+    })
+}
+
+/// As [`keyed`], for workers that change events: each has its own to itself.
+pub fn keyed_mut<E, K, F, R>(
+    name: impl Into<String>,
+    workers: usize,
+    key: impl Fn(&E) -> K + Send + Sync + 'static,
+    mut make: impl FnMut(usize) -> F,
+) -> Station<E, Exclusive>
+where
+    E: Send + 'static,
+    K: Hash + 'static,
+    F: FnMut(&mut E, At<'_>) -> R + Send + 'static,
+    R: Outcome + 'static,
+{
+    let key = Arc::new(hashed(key));
+    Station::shared(name, true, workers, |worker| {
+        let (mut handle, key) = (make(worker), Arc::clone(&key));
+        move || Keyed {
+            work: Each::new((), move |(): &mut (), event: &mut E, at: At<'_>| handle(event, at)),
+            key: move |event: &E| key(event),
+        }
+    })
+}
+
+/// The hash of an event's key; the same for the same key, whoever asks.
+fn hashed<E, K: Hash>(key: impl Fn(&E) -> K) -> impl Fn(&E) -> u64 {
+    move |event| {
+        let mut hasher = DefaultHasher::new();
+        key(event).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// A station whose access is known only at run time.
 pub struct Declared<E> {
     pub(crate) name: String,
     pub(crate) options: Options,
-    pub(crate) engine: Option<Engine<E>>,
+    pub(crate) crew: Crew<E>,
     pub(crate) mutates: bool,
 }
 
@@ -269,8 +492,8 @@ impl<E> fmt::Debug for Declared<E> {
 
 impl<E, A: Access> From<Station<E, A>> for Declared<E> {
     fn from(station: Station<E, A>) -> Self {
-        let Station { name, options, engine, access: _ } = station;
-        Self { name, options, engine, mutates: A::MUTATES }
+        let Station { name, options, crew, access: _ } = station;
+        Self { name, options, crew, mutates: A::MUTATES }
     }
 }
 

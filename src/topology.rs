@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::{error::BuildError, sync::Arc};
+use crate::{error::BuildError, sync::Arc, team::Workers};
 
-/// The most stations of a ring; each is a thread, or polled.
+/// The most stations of a ring; each is a thread, or polled. Each worker of a team counts as one.
 pub(crate) const MOST_STATIONS: usize = 256;
 
 /// A station as the circuit needs it.
@@ -13,6 +13,8 @@ pub(crate) struct Node {
     pub(crate) name: Arc<str>,
     /// Indices of the stations that it follows directly, ascending; none means the producers.
     pub(crate) follows: Vec<usize>,
+    /// Those who share it; `None`: it has one thread, or is polled.
+    pub(crate) workers: Option<Workers>,
 }
 
 /// What a station was declared to follow.
@@ -30,6 +32,7 @@ pub(crate) enum Follows {
 pub(crate) struct Sketch {
     pub(crate) name: String,
     pub(crate) mutates: bool,
+    pub(crate) workers: Option<Workers>,
     pub(crate) follows: Follows,
 }
 
@@ -38,8 +41,9 @@ pub(crate) fn resolve(sketches: &[Sketch]) -> Result<Vec<Node>, BuildError> {
     if sketches.is_empty() {
         return Err(BuildError::NoStations);
     }
-    if sketches.len() > MOST_STATIONS {
-        let asked = sketches.len();
+    let asked =
+        sketches.iter().map(|sketch| sketch.workers.map_or(1, |workers| workers.number)).sum();
+    if asked > MOST_STATIONS {
         return Err(BuildError::TooManyStations { asked, most: MOST_STATIONS });
     }
     if let Some(bad) = sketches.iter().find(|sketch| sketch.name.contains('\0')) {
@@ -60,6 +64,7 @@ pub(crate) fn resolve(sketches: &[Sketch]) -> Result<Vec<Node>, BuildError> {
     let node = |(index, sketch): (usize, &Sketch)| Node {
         name: Arc::from(sketch.name.as_str()),
         follows: needed(&edges[index], &before),
+        workers: sketch.workers,
     };
     Ok(sketches.iter().enumerate().map(node).collect())
 }
@@ -164,7 +169,7 @@ mod tests {
 
     fn sketch(name: &str, mutates: bool, follows: &[&str]) -> Sketch {
         let names = follows.iter().map(|name| (*name).to_owned()).collect();
-        Sketch { name: name.to_owned(), mutates, follows: Follows::Named(names) }
+        Sketch { name: name.to_owned(), mutates, workers: None, follows: Follows::Named(names) }
     }
 
     fn follows(sketches: &[Sketch]) -> Vec<Vec<usize>> {

@@ -4,10 +4,11 @@
 use std::marker::PhantomData;
 
 use crate::{
-    circuit::Post,
+    current::Worker,
     error::Failure,
     handler::{At, Handler, HandlerMut, Outcome, checked},
     lent::Lent,
+    post::Post,
 };
 
 mod sealed {
@@ -47,6 +48,7 @@ pub(crate) struct Run<'a, E, A> {
     /// Whether the events end the batch.
     pub(crate) ends_batch: bool,
     pub(crate) post: &'a Post,
+    pub(crate) worker: Worker,
 }
 
 /// A station's code, whatever its form.
@@ -55,6 +57,11 @@ pub(crate) trait Work<E, A: Access> {
     const WHOLE_SLICES: bool = false;
     /// Whether `batch_start` does anything: counting the backlog is not free.
     const WANTS_BACKLOG: bool = false;
+
+    /// What decides who of a keyed team handles an event.
+    fn key(&self, _event: &E) -> u64 {
+        0
+    }
 
     fn start(&mut self) {}
     fn batch_start(&mut self, _size: usize, _backlog: u64) {}
@@ -91,6 +98,42 @@ impl<F, R> Slices<F, R> {
     }
 }
 
+/// The work of one of a keyed team.
+pub(crate) struct Keyed<W, K> {
+    pub(crate) work: W,
+    pub(crate) key: K,
+}
+
+impl<E, A: Access, W: Work<E, A>, K: Fn(&E) -> u64> Work<E, A> for Keyed<W, K> {
+    const WHOLE_SLICES: bool = W::WHOLE_SLICES;
+    const WANTS_BACKLOG: bool = W::WANTS_BACKLOG;
+
+    fn key(&self, event: &E) -> u64 {
+        (self.key)(event)
+    }
+
+    fn start(&mut self) {
+        self.work.start();
+    }
+
+    fn batch_start(&mut self, size: usize, backlog: u64) {
+        self.work.batch_start(size, backlog);
+    }
+
+    fn idle(&mut self) {
+        self.work.idle();
+    }
+
+    fn stop(&mut self) {
+        self.work.stop();
+    }
+
+    #[inline]
+    fn run(&mut self, run: Run<'_, E, A>, done: &mut usize) -> Result<(), Failure> {
+        self.work.run(run, done)
+    }
+}
+
 /// A [`Handler`] or a [`HandlerMut`].
 pub(crate) struct Hooked<H>(pub(crate) H);
 
@@ -118,13 +161,13 @@ macro_rules! adapters {
         {
             #[inline]
             fn run(&mut self, run: Run<'_, E, $access>, done: &mut usize) -> Result<(), Failure> {
-                let Run { mut events, first, ends_batch, post } = run;
+                let Run { mut events, first, ends_batch, post, worker } = run;
                 // No sequence is so large: it is never met.
                 let last = if ends_batch { first + events.len() as u64 - 1 } else { u64::MAX };
                 let mut finished = Finished { done, count: 0 };
                 while let Some(event) = events.next() {
                     let sequence = first + finished.count as u64;
-                    let at = At { sequence, end_of_batch: sequence == last, post };
+                    let at = At { sequence, end_of_batch: sequence == last, post, worker };
                     checked((self.handle)(&mut self.state, event, at))?;
                     finished.count += 1;
                 }
@@ -141,9 +184,9 @@ macro_rules! adapters {
 
             #[inline]
             fn run(&mut self, run: Run<'_, E, $access>, done: &mut usize) -> Result<(), Failure> {
-                let Run { mut events, first, ends_batch, post } = run;
+                let Run { mut events, first, ends_batch, post, worker } = run;
                 let len = events.len();
-                let at = At { sequence: first, end_of_batch: ends_batch, post };
+                let at = At { sequence: first, end_of_batch: ends_batch, post, worker };
                 checked((self.handle)(events.all(), at))?;
                 *done = len;
                 Ok(())

@@ -1,6 +1,6 @@
 //! Random rings beside a sequential model.
 //!
-//! A case is an acyclic graph of up to six stations, threads and pollers mixed, that read or change
+//! A case is an acyclic graph of up to six stations, threads, teams and pollers mixed, that read or change
 //! events, fail now and then, and skip or retry; one or several producers that publish in batches
 //! and sometimes panic half-way; a tiny ring. The model runs the same events, in the order of the
 //! sequences that the producers were given, through the stations one after the other. Every
@@ -19,16 +19,21 @@ use common::{Log, assert_accounts, within_a_minute};
 use proptest::prelude::*;
 use slipring::{
     Access, At, Builder, Claim, Dispatcher, Exclusive, Policy, Poll, Poller, Producer, Report,
-    Shared, Station, Wait, poller, poller_mut, read, update,
+    Shared, Station, Wait, keyed, keyed_mut, poller, poller_mut, read, share, share_mut, update,
 };
 
 /// What a station looks like.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools)] // They are drawn, not designed.
 struct Plan {
     /// Earlier stations that it follows.
     follows: Vec<usize>,
     mutates: bool,
     is_polled: bool,
+    /// How many threads share it; one has it to itself.
+    workers: usize,
+    /// Whether they do so by the events' keys.
+    by_key: bool,
     max_batch: usize,
     wait: Wait,
     /// It fails at sequences that are this modulo 7; none if larger.
@@ -105,23 +110,35 @@ fn station(index: usize) -> impl Strategy<Value = Plan> {
     let follows = prop::collection::vec(0..index.max(1), 0..=index.min(3));
     let policy = prop::sample::select(vec![Policy::Skip, Policy::retry(2).or_skip()]);
     let failing = (0_u64..20, 1_u32..5, any::<bool>(), policy);
-    (follows, any::<bool>(), prop::bool::weighted(0.2), 1_usize..9, waits(), failing).prop_map(
-        move |(mut follows, mutates, is_polled, max_batch, wait, failing)| {
-            follows.retain(|followed| *followed < index);
-            let (fails_at, failures, panics, policy) = failing;
-            Plan {
-                follows,
+    let workers = (prop_oneof![2 => Just(1), 1 => 2_usize..4], any::<bool>());
+    (follows, any::<bool>(), prop::bool::weighted(0.2), workers, 1_usize..9, waits(), failing)
+        .prop_map(
+            move |(
+                mut follows,
                 mutates,
                 is_polled,
+                (workers, by_key),
                 max_batch,
                 wait,
-                fails_at,
-                failures,
-                panics,
-                policy,
-            }
-        },
-    )
+                failing,
+            )| {
+                follows.retain(|followed| *followed < index);
+                let (fails_at, failures, panics, policy) = failing;
+                Plan {
+                    follows,
+                    mutates,
+                    is_polled,
+                    workers,
+                    by_key,
+                    max_batch,
+                    wait,
+                    fails_at,
+                    failures,
+                    panics,
+                    policy,
+                }
+            },
+        )
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -158,7 +175,8 @@ fn order_mutations(stations: &mut [Plan]) {
 /// What one station saw, in its order.
 type History = Vec<(u64, Event)>;
 
-/// The handler of a station: fails as planned, else passes the event on and remembers it.
+/// The handler of a station, or of one of its workers: fails as planned, else passes the event on and remembers it.
+#[derive(Clone)]
 struct Script {
     index: usize,
     plan: Plan,
@@ -229,6 +247,10 @@ fn feed<C: Claim>(
     }
 }
 
+fn key(event: &Event) -> u64 {
+    event.number / 2
+}
+
 /// Places the stations on a ring. The handlers of those that are polled are handed back.
 fn describe(case: &Case, logs: &[Log<(u64, Event)>]) -> (Builder<Event>, Vec<Script>) {
     let mut polled = Vec::new();
@@ -245,15 +267,47 @@ fn describe(case: &Case, logs: &[Log<(u64, Event)>]) -> (Builder<Event>, Vec<Scr
                 polled.push(script);
                 place(ring, plan, poller_mut(name))
             }
-            (false, false) => place(
+            (false, false) if plan.workers == 1 => place(
                 ring,
                 plan,
                 read(name, move |event: &Event, at: At<'_>| script.observe(event, at)),
             ),
-            (true, false) => {
+            (false, false) if plan.by_key => place(
+                ring,
+                plan,
+                keyed(name, plan.workers, key, |_| {
+                    let mut script = script.clone();
+                    move |event: &Event, at: At<'_>| script.observe(event, at)
+                }),
+            ),
+            (false, false) => place(
+                ring,
+                plan,
+                share(name, plan.workers, |_| {
+                    let mut script = script.clone();
+                    move |event: &Event, at: At<'_>| script.observe(event, at)
+                }),
+            ),
+            (true, false) if plan.workers == 1 => {
                 let change = move |event: &mut Event, at: At<'_>| script.change(event, at);
                 place(ring, plan, update(name, change))
             }
+            (true, false) if plan.by_key => place(
+                ring,
+                plan,
+                keyed_mut(name, plan.workers, key, |_| {
+                    let mut script = script.clone();
+                    move |event: &mut Event, at: At<'_>| script.change(event, at)
+                }),
+            ),
+            (true, false) => place(
+                ring,
+                plan,
+                share_mut(name, plan.workers, |_| {
+                    let mut script = script.clone();
+                    move |event: &mut Event, at: At<'_>| script.change(event, at)
+                }),
+            ),
         }
     });
     (ring, polled)
@@ -367,8 +421,12 @@ proptest! {
             (case, result)
         });
         let expected = model(&case, &published);
-        for (index, (history, expected)) in histories.iter().zip(&expected).enumerate() {
-            prop_assert_eq!(history, expected, "station {}", index);
+        for (index, (mut history, expected)) in histories.into_iter().zip(&expected).enumerate() {
+            // Workers handle their events side by side.
+            if case.stations[index].workers > 1 {
+                history.sort_by_key(|(sequence, _)| *sequence);
+            }
+            prop_assert_eq!(&history, expected, "station {}", index);
         }
         prop_assert_eq!(report.published, published.len() as u64);
         assert_accounts(&report);

@@ -73,7 +73,11 @@ pub const FAULTS: &[Fault] = &[
         file: "circuit.rs",
         text: "self.smallest(&self.posts[index].follows, || self.sequencer.available(from, limit))",
         broken: "self.sequencer.available(from, limit)",
-        caught_by: &["p02::pipeline_of_one_slot", "p02::pipeline"],
+        caught_by: &[
+            "p02::pipeline_of_one_slot",
+            "p02::pipeline",
+            "p11::a_team_behind_a_stage/asymmetric",
+        ],
     },
     Fault {
         name: "the_first_of_several_is_followed",
@@ -182,8 +186,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p03",
         what: "an early release lets the event in hand go, too",
         file: "handler.rs",
-        text: "self.post.stand_at(self.sequence);",
-        broken: "self.post.stand_at(self.sequence + 1);",
+        text: "Place::of(self.post, self.worker).stand_at(self.sequence);",
+        broken: "Place::of(self.post, self.worker).stand_at(self.sequence + 1);",
         caught_by: &["p03::early_release"],
     },
     Fault {
@@ -360,7 +364,7 @@ pub const FAULTS: &[Fault] = &[
         name: "rung_before_moved",
         property: "p06",
         what: "a station rings before it moves its cursor",
-        file: "circuit.rs",
+        file: "post.rs",
         text: "self.cursor.hand_on(sequence); self.bell.ring_if_awaited();",
         broken: "self.bell.ring_if_awaited(); self.cursor.hand_on(sequence);",
         caught_by: &[
@@ -683,8 +687,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p09",
         what: "the policy is to halt, and the ring goes on",
         file: "consumer.rs",
-        text: "self.ring.circuit.halt(Some(fault)); Step::Halted",
-        broken: "drop(fault); Step::Halted",
+        text: "if let Stop::Fault(fault) = stop { self.ring.circuit.halt(Some(fault)); } Step::Halted",
+        broken: "drop(stop); Step::Halted",
         caught_by: &[
             "p09::halt_wakes_the_producer/symmetric",
             "p09::halt_stops_the_others/asymmetric",
@@ -745,6 +749,7 @@ pub const FAULTS: &[Fault] = &[
         caught_by: &[
             "p09::halt_wakes_the_producer/asymmetric",
             "p09::a_thread_that_panics/symmetric",
+            "p11::one_fails/asymmetric",
         ],
     },
     Fault {
@@ -752,7 +757,7 @@ pub const FAULTS: &[Fault] = &[
         property: "p09",
         what: "the policy is to skip, and the station stays where it is",
         file: "consumer.rs",
-        text: "self.post().figures.newly_skipped.add(unit)",
+        text: "self.place().figures().newly_skipped.add(unit)",
         broken: "return Err(Stop::Halted)",
         caught_by: &["p09::skip_makes_room/symmetric"],
     },
@@ -764,6 +769,267 @@ pub const FAULTS: &[Fault] = &[
         text: "from = failed_at + unit;",
         broken: "return Ok(());",
         caught_by: &["p09::skip_in_a_batch"],
+    },
+    Fault {
+        name: "an_owner_nobody_waits_for",
+        property: "p11",
+        what: "it counts as known whose an event is before it is written down",
+        file: "worker.rs",
+        text: "routes.move_end(to); Ok(to)",
+        broken: "routes.move_end(to + 1); Ok(to)",
+        caught_by: &["p11::by_key_a_follower/asymmetric"],
+    },
+    Fault {
+        name: "everybody_s_own",
+        property: "p11",
+        what: "a worker takes what is another one's by its key",
+        file: "team.rs",
+        text: "owner(*sequence) == worker as u32",
+        broken: "owner(*sequence) != NOBODYS",
+        caught_by: &["p11::by_key_one_each/asymmetric"],
+    },
+    Fault {
+        name: "both_find_out",
+        property: "p11",
+        what: "two workers find out at once whose the events are, and the later one takes the end back",
+        file: "worker.rs",
+        text: "if from > self.cursor { return Ok(from); }",
+        broken: "let from = self.cursor;",
+        caught_by: &["p11::by_key_one_each/asymmetric"],
+    },
+    Fault {
+        name: "own_events_passed_in_silence",
+        property: "p11",
+        what: "one of a keyed team moves on and the station does not",
+        file: "worker.rs",
+        text: "self.pass_over(self.cursor, to); self.put_down(to, to - from)",
+        broken: "self.pass_over(self.cursor, to); self.cursor = to; Step::Moved(to - from)",
+        caught_by: &["p11::by_key_a_producer/asymmetric"],
+    },
+    Fault {
+        name: "a_share_for_two",
+        property: "p11",
+        what: "a worker takes up what another one was faster to claim",
+        file: "team.rs",
+        text: "hand.take(from); self.0.compare_exchange(from, to, Ordering::Release, \
+            Ordering::Relaxed).is_ok()",
+        broken: "hand.take(from); let _ = self.0.compare_exchange(from, to, \
+            Ordering::Release, Ordering::Relaxed).is_ok(); true",
+        caught_by: &[
+            "p11::one_event/symmetric",
+            "p11::one_event/asymmetric",
+            "p11::one_each/symmetric",
+            "p11::one_each/asymmetric",
+        ],
+    },
+    Fault {
+        name: "shared_by_load_and_store",
+        property: "p11",
+        what: "a share is claimed by a load and a store",
+        file: "team.rs",
+        text: "hand.take(from); self.0.compare_exchange(from, to, Ordering::Release, \
+            Ordering::Relaxed).is_ok()",
+        broken: "hand.take(from); let is_ours = self.0.load(Ordering::Relaxed) == from; if \
+            is_ours { self.0.store(to, Ordering::Release); } is_ours",
+        caught_by: &["p11::one_event/symmetric", "p11::one_event/asymmetric"],
+    },
+    Fault {
+        name: "claimed_with_empty_hands",
+        property: "p11",
+        what: "a worker does not say what it claims",
+        file: "team.rs",
+        text: "hand.take(from); self.0.compare_exchange(from, to, Ordering::Release, \
+            Ordering::Relaxed).is_ok()",
+        broken: "self.0.compare_exchange(from, to, Ordering::Release, \
+            Ordering::Relaxed).is_ok()",
+        caught_by: &["p11::one_each/asymmetric", "p11::one_fails/asymmetric"],
+    },
+    Fault {
+        name: "claimed_before_it_is_in_the_hand",
+        property: "p11",
+        what: "a worker says what it has claimed when it has",
+        file: "team.rs",
+        text: "hand.take(from); self.0.compare_exchange(from, to, Ordering::Release, \
+            Ordering::Relaxed).is_ok()",
+        broken: "let is_ours = self.0.compare_exchange(from, to, Ordering::Release, \
+            Ordering::Relaxed).is_ok(); if is_ours { hand.take(from); } is_ours",
+        caught_by: &["p11::a_follower/asymmetric"],
+    },
+    Fault {
+        name: "both_see_the_other_s_hand_full",
+        property: "p11",
+        what: "of two workers that put down at once, neither sees the other",
+        file: "team.rs",
+        text: "fence::full(); let claimed = self.claimed(); \
+            self.hands.iter().map(|hand| \
+            hand.from.passed()).min().unwrap_or(NOTHING).min(claimed)",
+        broken: "let claimed = self.claimed(); self.hands.iter().map(|hand| \
+            hand.from.passed()).min().unwrap_or(NOTHING).min(claimed)",
+        caught_by: &["p11::a_follower/asymmetric"],
+    },
+    Fault {
+        name: "the_hands_before_the_claims",
+        property: "p11",
+        what: "a worker looks at the hands, then at the claims",
+        file: "team.rs",
+        text: "fence::full(); let claimed = self.claimed(); \
+            self.hands.iter().map(|hand| \
+            hand.from.passed()).min().unwrap_or(NOTHING).min(claimed)",
+        broken: "fence::full(); let smallest = self.hands.iter().map(|hand| \
+            hand.from.passed()).min(); let claimed = \
+            self.claimed(); \
+            smallest.unwrap_or(NOTHING).min(claimed)",
+        caught_by: &["p11::a_follower/asymmetric"],
+    },
+    Fault {
+        name: "claimed_is_as_good_as_handled",
+        property: "p11",
+        what: "the station passes what is claimed, whoever has it in hand",
+        file: "team.rs",
+        text: "fence::full(); let claimed = self.claimed(); \
+            self.hands.iter().map(|hand| \
+            hand.from.passed()).min().unwrap_or(NOTHING).min(claimed)",
+        broken: "fence::full(); self.claimed()",
+        caught_by: &["p11::a_follower/asymmetric"],
+    },
+    Fault {
+        name: "the_first_hand_is_looked_at",
+        property: "p11",
+        what: "of the workers, the first one's hand is looked at",
+        file: "team.rs",
+        text: "fence::full(); let claimed = self.claimed(); \
+            self.hands.iter().map(|hand| \
+            hand.from.passed()).min().unwrap_or(NOTHING).min(claimed)",
+        broken: "fence::full(); let claimed = self.claimed(); \
+            self.hands[0].from.passed().min(claimed)",
+        caught_by: &["p11::a_follower/asymmetric"],
+    },
+    Fault {
+        name: "put_down_and_not_passed",
+        property: "p11",
+        what: "a worker puts down what it had, and nobody moves the station's cursor",
+        file: "post.rs",
+        text: "team.put_down(hand, sequence); self.post.follow_team(team);",
+        broken: "team.put_down(hand, sequence);",
+        caught_by: &[
+            "p11::a_sleeping_follower/asymmetric",
+            "p11::a_producer_behind_a_team/asymmetric",
+            "p11::reset/symmetric",
+        ],
+    },
+    Fault {
+        name: "passed_before_it_is_put_down",
+        property: "p11",
+        what: "a worker moves the station's cursor, then puts down what it had",
+        file: "post.rs",
+        text: "team.put_down(hand, sequence); self.post.follow_team(team);",
+        broken: "self.post.follow_team(team); team.put_down(hand, sequence);",
+        caught_by: &[
+            "p11::a_sleeping_follower/asymmetric",
+            "p11::a_producer_behind_a_team/asymmetric",
+        ],
+    },
+    Fault {
+        name: "a_late_worker_takes_the_cursor_back",
+        property: "p11",
+        what: "a worker stores where it found the station, whoever was faster",
+        file: "post.rs",
+        text: "self.cursor.raise(team.reached()); self.bell.ring_if_awaited();",
+        broken: "self.cursor.hand_on(team.reached()); self.bell.ring_if_awaited();",
+        caught_by: &["p11::a_follower/asymmetric"],
+    },
+    Fault {
+        name: "a_team_passes_in_silence",
+        property: "p11",
+        what: "a worker moves the station's cursor and does not ring",
+        file: "post.rs",
+        text: "self.cursor.raise(team.reached()); self.bell.ring_if_awaited();",
+        broken: "self.cursor.raise(team.reached());",
+        caught_by: &[
+            "p11::a_sleeping_follower/asymmetric",
+            "p11::a_producer_behind_a_team/asymmetric",
+        ],
+    },
+    Fault {
+        name: "a_team_rings_before_it_passes",
+        property: "p11",
+        what: "a worker rings, then moves the station's cursor",
+        file: "post.rs",
+        text: "self.cursor.raise(team.reached()); self.bell.ring_if_awaited();",
+        broken: "self.bell.ring_if_awaited(); self.cursor.raise(team.reached());",
+        caught_by: &["p11::a_sleeping_follower/asymmetric"],
+    },
+    Fault {
+        name: "a_guess_stays_in_the_hand",
+        property: "p11",
+        what: "a worker that was not fast enough and finds nothing else keeps its hand as it is",
+        file: "worker.rs",
+        text: "if claim.is_err() { hand.rest(); } self.place().follow_team(); \
+            self.ring.clear_passed();",
+        broken: "self.place().follow_team(); self.ring.clear_passed();",
+        caught_by: &["p11::a_sleeping_follower/asymmetric", "p11::reset/asymmetric"],
+    },
+    Fault {
+        name: "a_guess_is_put_down_in_silence",
+        property: "p11",
+        what: "whoever could not pass a guess is not made up for",
+        file: "worker.rs",
+        text: "if claim.is_err() { hand.rest(); } self.place().follow_team(); \
+            self.ring.clear_passed();",
+        broken: "if claim.is_err() { hand.rest(); }",
+        caught_by: &[
+            "p11::a_sleeping_follower/asymmetric",
+            "p11::a_worker_that_publishes/asymmetric",
+        ],
+    },
+    Fault {
+        name: "a_guess_is_forgotten_with_the_next_claim",
+        property: "p11",
+        what: "whoever could not pass a guess is made up for if nothing else is claimed",
+        file: "worker.rs",
+        text: "if claim.is_err() { hand.rest(); } self.place().follow_team(); \
+            self.ring.clear_passed();",
+        broken: "if claim.is_err() { hand.rest(); self.place().follow_team(); \
+            self.ring.clear_passed(); }",
+        caught_by: &["p11::a_worker_that_publishes/asymmetric"],
+    },
+    Fault {
+        name: "the_next_claim_is_forgotten_with_a_guess",
+        property: "p11",
+        what: "a worker that was not fast enough puts down what it claims next",
+        file: "worker.rs",
+        text: "if claim.is_err() { hand.rest(); } self.place().follow_team(); \
+            self.ring.clear_passed();",
+        broken: "hand.rest(); self.place().follow_team(); self.ring.clear_passed();",
+        caught_by: &["p11::one_each/asymmetric"],
+    },
+    Fault {
+        name: "what_a_guess_held_up_is_not_reset",
+        property: "p11",
+        what: "a worker that was in the way does not see to the reset hook",
+        file: "worker.rs",
+        text: "if claim.is_err() { hand.rest(); } self.place().follow_team(); \
+            self.ring.clear_passed();",
+        broken: "if claim.is_err() { hand.rest(); } self.place().follow_team();",
+        caught_by: &["p11::reset/symmetric", "p11::reset/asymmetric"],
+    },
+    Fault {
+        name: "asleep_behind_the_claims",
+        property: "p11",
+        what: "a worker does not ask whether its guess still stands before it sleeps",
+        file: "circuit.rs",
+        text: "self.posts[index].team.as_ref().is_some_and(|team| team.has_dealt(from))",
+        broken: "false",
+        caught_by: &["p11::many_producers/asymmetric"],
+    },
+    Fault {
+        name: "in_the_team_s_way_is_in_its_own",
+        property: "p11",
+        what: "a worker that publishes takes what the others hold up for its own",
+        file: "circuit.rs",
+        text: "hand.map_or_else(|| post.cursor.glance(), Hand::from) < need",
+        broken: "post.cursor.glance() < need",
+        caught_by: &["p11::a_worker_that_publishes/asymmetric"],
     },
     Fault {
         name: "reset_before_the_last_has_passed",
@@ -824,7 +1090,7 @@ pub const FAULTS: &[Fault] = &[
         property: "p15",
         what: "a station that finds nothing on a closed ring takes it for the end",
         file: "consumer.rs",
-        text: "circuit.end() == Some(self.cursor)",
+        text: "circuit.end() == Some(from)",
         broken: "circuit.end().is_some()",
         caught_by: &["p15::closed_after_the_last", "p15::a_poller_behind_a_thread/symmetric"],
     },
@@ -833,7 +1099,7 @@ pub const FAULTS: &[Fault] = &[
         property: "p15",
         what: "a station does not notice that the stream has ended",
         file: "consumer.rs",
-        text: "circuit.end() == Some(self.cursor)",
+        text: "circuit.end() == Some(from)",
         broken: "false",
         caught_by: &["p15::closed_after_the_last"],
     },
@@ -850,7 +1116,7 @@ pub const FAULTS: &[Fault] = &[
         name: "the_position_of_who_left",
         property: "p16",
         what: "a report takes the cursor of a station that left for a position",
-        file: "circuit.rs",
+        file: "post.rs",
         text: "self.figures.left_at.get()",
         broken: "DETACHED",
         caught_by: &["p16::a_report_while_a_poller_leaves"],
@@ -870,7 +1136,7 @@ pub const FAULTS: &[Fault] = &[
         name: "skipped_counts_as_handled",
         property: "p16",
         what: "a station passes what it skipped, then tells so",
-        file: "circuit.rs",
+        file: "post.rs",
         text: "self.figures.settle(); self.advance(sequence);",
         broken: "self.advance(sequence); self.figures.settle();",
         caught_by: &["p16::a_report_while_a_poller_skips"],

@@ -10,6 +10,8 @@ mod p06;
 mod p07;
 mod p08;
 mod p09;
+mod p11;
+mod p11_by_key;
 mod p13;
 mod p15;
 mod p16;
@@ -28,6 +30,8 @@ pub(crate) fn main() -> ExitCode {
         p07::MODELS,
         p08::MODELS,
         p09::MODELS,
+        p11::MODELS,
+        p11_by_key::MODELS,
         p13::MODELS,
         p15::MODELS,
         p16::MODELS,

@@ -1,13 +1,11 @@
 //! p06: nobody sleeps through what it waits for. A lost wake-up is a deadlock, which loom finds.
 
-use std::time::Duration;
-
 use loom::thread;
-use slipring::{Poller, Wait, poller, poller_mut};
+use slipring::{Wait, poller, poller_mut};
 
 use crate::{
     harness::Model,
-    shapes::{changer, read_now, reader, ring},
+    shapes::{LONG, changer, read_asleep, read_now, reader, ring},
 };
 
 pub const MODELS: &[Model] = &[
@@ -51,19 +49,6 @@ pub const MODELS: &[Model] = &[
         .bounded(2)
         .full_bounded(2),
 ];
-
-/// Longer than any model.
-const LONG: Duration = Duration::from_hours(1);
-
-/// Reads so many numbers, asleep until each is there.
-fn read_asleep(poller: &mut Poller<u64>, count: usize) -> Vec<u64> {
-    let mut seen = Vec::new();
-    while seen.len() < count {
-        assert!(poller.wait(LONG));
-        poller.poll(|number, _| seen.push(*number)).unwrap();
-    }
-    seen
-}
 
 fn one_sleeper() {
     let (mut producer, mut dispatcher) =

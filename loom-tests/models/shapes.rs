@@ -4,7 +4,7 @@
 //! number of attempts, each of which may fail; at the end the main thread joins them all, does what
 //! is left in the order of the stages (it is the *arbiter*), and looks at the whole history.
 
-use std::ops::Range;
+use std::{ops::Range, time::Duration};
 
 use slipring::{At, Builder, Claim, Dispatcher, Poll, Poller, PollerMut, Producer, PublishError};
 
@@ -41,6 +41,19 @@ pub fn read_some(poller: &mut Poller<u64>, attempts: usize) -> Vec<u64> {
     let mut seen = Vec::new();
     for _ in 0..attempts {
         poller.poll_at_most(1, |number, _| seen.push(*number)).expect("nobody faults");
+    }
+    seen
+}
+
+/// Longer than any model.
+pub const LONG: Duration = Duration::from_hours(1);
+
+/// Reads so many numbers, asleep until each is there.
+pub fn read_asleep(poller: &mut Poller<u64>, count: usize) -> Vec<u64> {
+    let mut seen = Vec::new();
+    while seen.len() < count {
+        assert!(poller.wait(LONG));
+        poller.poll(|number, _| seen.push(*number)).expect("no fault");
     }
     seen
 }

@@ -1,0 +1,232 @@
+//! A team: the workers that share one station, each event handled by one of them.
+//!
+//! The station has one cursor, as every other: the first event that may still be in a worker's hands.
+//! Whoever follows the station sees nothing but that.
+//!
+//! * **Claim**, where whoever has time takes what comes next. A worker that finds events available says
+//!   what it is about to take (its *hand*), then moves the claims over it with an exchange. If another
+//!   worker was faster it says something else. So an event that is claimed is in somebody's hand, and
+//!   nobody who sees the claim misses the hand.
+//! * **Route**, where an event's key says whose it is. Whoever finds events that nobody has looked at
+//!   asks them for their keys, and writes down whose they are, before any of them is handled. Each
+//!   worker then goes over that list at its own pace; what its hand holds begins where it is.
+//! * **Pass.** Whoever has put down what it had looks at the claims and then at all hands: the
+//!   smallest is how far the station has come. Of two that do so at once, at least one sees that both
+//!   have put theirs down, because each looks behind a full fence. A hand that said what another
+//!   worker was faster to claim was in the way of whoever looked meanwhile: its worker looks, too,
+//!   as soon as it says something else, also if that is its next claim.
+
+use std::ops::Range;
+
+use crossbeam_utils::CachePadded;
+
+use crate::{
+    cursor::Cursor,
+    post::Figures,
+    sequence::Capacity,
+    skips::SkipView,
+    sync::{
+        atomic::{AtomicU32, AtomicU64, Ordering},
+        fence,
+        lock::flow::Mutex,
+    },
+};
+
+/// What an empty hand holds: no sequence is so large.
+const NOTHING: u64 = u64::MAX;
+
+/// Whose an event is that nobody is to handle.
+const NOBODYS: u32 = u32::MAX;
+
+/// What the workers of a station share.
+#[derive(Debug)]
+pub(crate) struct Team {
+    pub(crate) dealing: Dealing,
+    pub(crate) hands: Box<[Hand]>,
+}
+
+/// Which worker handles which event.
+#[derive(Debug)]
+pub(crate) enum Dealing {
+    /// The one that claims it.
+    Claims(Claims),
+    /// The one that its key says.
+    Routes(Box<Routes>),
+}
+
+/// How far the events are claimed.
+#[derive(Debug)]
+pub(crate) struct Claims(CachePadded<AtomicU64>);
+
+/// Whose the events are.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    /// How far that is known.
+    end: Cursor,
+    /// The worker of each slot's event.
+    owners: Box<[AtomicU32]>,
+    capacity: Capacity,
+    /// Held by whoever finds out more.
+    pub(crate) router: Mutex<SkipView>,
+}
+
+/// How a station's work is shared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Workers {
+    pub(crate) number: usize,
+    pub(crate) by_key: bool,
+}
+
+/// What one worker has: from here to the end of its claim. Written by that worker only.
+#[derive(Debug)]
+pub(crate) struct Hand {
+    from: Cursor,
+    pub(crate) figures: CachePadded<Figures>,
+}
+
+impl Team {
+    pub(crate) fn new(workers: Workers, capacity: Capacity, first: u64) -> Self {
+        let (dealing, from) = if workers.by_key {
+            (Dealing::Routes(Box::new(Routes::new(capacity, first))), first)
+        } else {
+            (Dealing::Claims(Claims(CachePadded::new(AtomicU64::new(first)))), NOTHING)
+        };
+        let hand = |_| Hand { from: Cursor::new(from), figures: CachePadded::default() };
+        Self { dealing, hands: (0..workers.number).map(hand).collect() }
+    }
+
+    /// Whether a worker that stands at `from`, and waits for what comes there, waits for nothing: it
+    /// will find what it looks for elsewhere, or there already.
+    pub(crate) fn has_dealt(&self, from: u64) -> bool {
+        match &self.dealing {
+            Dealing::Claims(claims) => claims.end() != from,
+            Dealing::Routes(routes) => routes.end() > from,
+        }
+    }
+
+    /// How far the station has come: everything before is claimed and in nobody's hand. For a worker
+    /// that has moved its own hand just before.
+    pub(crate) fn reached(&self) -> u64 {
+        // Of two workers that have moved theirs, at least one sees both moves.
+        fence::full();
+        // Before the hands: one that is empty then has put down whatever is claimed so far.
+        let claimed = self.claimed();
+        self.hands.iter().map(|hand| hand.from.passed()).min().unwrap_or(NOTHING).min(claimed)
+    }
+
+    fn claimed(&self) -> u64 {
+        match &self.dealing {
+            // ORDERING(DEAL): Acquire, pairs with the Release in `try_claim`.
+            Dealing::Claims(claims) => claims.0.load(Ordering::Acquire),
+            // A worker's hand does not go beyond what it has looked at.
+            Dealing::Routes(_) => NOTHING,
+        }
+    }
+
+    /// A worker has done everything that it had, which ended at `sequence`.
+    pub(crate) fn put_down(&self, hand: &Hand, sequence: u64) {
+        match &self.dealing {
+            Dealing::Claims(_) => hand.put_down(sequence),
+            // What comes next is its own to look for.
+            Dealing::Routes(_) => hand.stand_at(sequence),
+        }
+    }
+}
+
+impl Claims {
+    /// The end of what is claimed, as far as this worker knows: the exchange will judge.
+    #[inline]
+    pub(crate) fn end(&self) -> u64 {
+        // ORDERING(DEAL): Relaxed: a guess. What may be touched is found by looking at those that the
+        // station follows, once the exchange has made sure that nobody else has it.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Puts `from..to` into a hand if nobody has claimed any of it.
+    #[inline]
+    pub(crate) fn try_claim(&self, hand: &Hand, from: u64, to: u64) -> bool {
+        hand.take(from);
+        // ORDERING(DEAL): Release, pairs with the Acquire in `claimed`: whoever sees the claim sees the
+        // hand that it went into. Relaxed if it fails: then another guess is made.
+        self.0.compare_exchange(from, to, Ordering::Release, Ordering::Relaxed).is_ok()
+    }
+}
+
+impl Routes {
+    fn new(capacity: Capacity, first: u64) -> Self {
+        Self {
+            end: Cursor::new(first),
+            owners: (0..capacity.slots()).map(|_| AtomicU32::new(NOBODYS)).collect(),
+            capacity,
+            router: Mutex::new(SkipView::default()),
+        }
+    }
+
+    /// The end of the events of which it is known whose they are.
+    #[inline]
+    pub(crate) fn end(&self) -> u64 {
+        self.end.passed()
+    }
+
+    /// It is known of everything before `end`. For whoever holds the router.
+    pub(crate) fn move_end(&self, end: u64) {
+        self.end.hand_on(end);
+    }
+
+    /// Says whose an event is, if anybody's. For whoever holds the router.
+    pub(crate) fn assign(&self, sequence: u64, worker: Option<usize>) {
+        let owner = worker.map_or(NOBODYS, |worker| worker as u32);
+        // ORDERING(ROUTE): Relaxed: the Release of the end hands it on, to whoever acquires that.
+        self.owners[self.capacity.slot(sequence)].store(owner, Ordering::Relaxed);
+    }
+
+    /// The next run of a worker's own events in `from..to`, whose owners are known; empty at `to` if
+    /// there is none.
+    pub(crate) fn next_run(&self, worker: usize, from: u64, to: u64) -> Range<u64> {
+        let owner = |sequence| {
+            // ORDERING(ROUTE): Relaxed: the owners were acquired with the end.
+            self.owners[self.capacity.slot(sequence)].load(Ordering::Relaxed)
+        };
+        let is_own = |sequence: &u64| owner(*sequence) == worker as u32;
+        let start = (from..to).find(is_own).unwrap_or(to);
+        let end = (start..to).find(|sequence| !is_own(sequence)).unwrap_or(to);
+        start..end
+    }
+}
+
+impl Hand {
+    /// The worker is about to claim what begins at `from`.
+    #[inline]
+    fn take(&self, from: u64) {
+        self.from.announce(from);
+    }
+
+    /// Everything before `sequence` is accounted for. What the worker has begins there now.
+    pub(crate) fn stand_at(&self, sequence: u64) {
+        self.account(sequence);
+        self.from.hand_on(sequence);
+    }
+
+    /// Everything before `sequence` is accounted for, and the worker has nothing else.
+    pub(crate) fn put_down(&self, sequence: u64) {
+        self.account(sequence);
+        self.from.hand_on(NOTHING);
+    }
+
+    /// The worker has not claimed what it was about to, and nothing else.
+    pub(crate) fn rest(&self) {
+        self.from.announce(NOTHING);
+    }
+
+    fn account(&self, sequence: u64) {
+        let figures = &self.figures;
+        let unhandled = figures.newly_skipped.get() + figures.newly_passed_over.get();
+        figures.handled.add(sequence - self.from.glance() - unhandled);
+        figures.settle();
+    }
+
+    /// Where what the worker has begins; for a figure or for the worker itself.
+    pub(crate) fn from(&self) -> u64 {
+        self.from.glance()
+    }
+}

@@ -46,6 +46,13 @@ pub trait Rx<T: Event>: Send {
     }
 }
 
+/// A receiving end that workers may share: each value goes to one of them.
+pub trait Shared<T: Event>: Rx<T> + Clone {
+    /// Takes the next value, waiting while there is none; nothing once all is taken and the other end is
+    /// gone.
+    fn next(&mut self) -> Option<T>;
+}
+
 /// A kind of queue.
 pub trait Link {
     /// Its sending end.

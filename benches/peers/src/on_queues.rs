@@ -2,21 +2,21 @@
 //!
 //! Stages are chained, and a value that several consumers need is sent to each. Every consumer
 //! knows how many values to expect. What it takes at once is a run; for most queues that is one
-//! value.
+//! value. Workers share one queue, until it is empty and the producer is gone.
 
 use std::{ops::RangeInclusive, thread, time::Instant};
 
 use slipring_bench::{
     Cell, Contestant, Fault, Load, Outcome, Scenario, Wait,
-    contestant::is_classic,
+    contestant::{is_classic, is_classic_size},
     event::{Payload, Staged, Words},
     feed::{Echoed, Feed, Lane, race},
     outcome::Board,
     with_rest, with_words,
-    witness::{InOrder, Lanes, Order, Timed, Witness},
+    witness::{Ascending, InOrder, Lanes, Order, Timed, Witness},
 };
 
-use crate::link::{Event, Link, Rx, Tx};
+use crate::link::{Event, Link, Rx, Shared, Tx};
 
 /// One run of a cell.
 pub type Run = fn(&Cell, &Load) -> Result<Outcome, Fault>;
@@ -38,10 +38,12 @@ pub struct Queues {
     pub single: Run,
     /// Several producers on one edge, where the crate has that.
     pub several: Option<Run>,
+    /// Several consumers on one edge that share the values, where the crate has that.
+    pub shared: Option<Run>,
 }
 
 impl Queues {
-    /// As most are: they block, take any number of producers, and have no batches.
+    /// As most are: they block, take any number of producers but one consumer, and have no batches.
     #[must_use]
     pub fn new(name: &'static str, single: Run, several: Run) -> Self {
         Self {
@@ -52,6 +54,7 @@ impl Queues {
             batches: 1..=1,
             single,
             several: Some(several),
+            shared: None,
         }
     }
 }
@@ -66,17 +69,22 @@ impl Contestant for Queues {
     }
 
     fn fits(&self, cell: &Cell) -> bool {
-        is_classic(cell)
+        let shaped = match cell.scenario {
+            Scenario::Share(_) => self.shared.is_some() && is_classic_size(cell),
+            Scenario::Mpsc(_) => self.several.is_some() && is_classic(cell),
+            _ => is_classic(cell),
+        };
+        shaped
             && (self.blocks || cell.wait != Wait::Block)
             && (self.ends_crowded || !spins_crowded(cell))
             && self.batches.contains(&cell.batch)
             && cell.batch <= cell.capacity
-            && (self.several.is_some() || !matches!(cell.scenario, Scenario::Mpsc(_)))
     }
 
     fn run(&self, cell: &Cell, load: &Load) -> Result<Outcome, Fault> {
         let run = match cell.scenario {
             Scenario::Mpsc(_) => self.several.expect("`fits` keeps others away"),
+            Scenario::Share(_) => self.shared.expect("`fits` keeps others away"),
             _ => self.single,
         };
         run(cell, load)
@@ -109,7 +117,7 @@ fn ordered<L: Link, O: Order>(cell: &Cell, load: &Load) -> Result<Outcome, Fault
         Scenario::PingPong => with_words!(cell, P => job.ping_pong::<L, P, O>()),
         Scenario::Pipeline(_) => with_rest!(cell, REST => job.pipeline::<L, REST, O>()),
         Scenario::Diamond => with_rest!(cell, REST => job.diamond::<L, REST, O>()),
-        Scenario::Mpsc(_) => unreachable!("`Queues::run` takes the other way"),
+        Scenario::Mpsc(_) | Scenario::Share(_) => unreachable!("`Queues::run` takes the other way"),
     }
 }
 
@@ -127,7 +135,21 @@ where
     with_words!(cell, P => job.mpsc::<L, P>())
 }
 
-/// A consumer's thread, from the number of events it has to expect. Boxed, as a producer's is: what
+/// One producer, and workers that share one edge.
+///
+/// # Errors
+///
+/// As [`Contestant::run`].
+pub fn shared<L: Link>(cell: &Cell, load: &Load) -> Result<Outcome, Fault>
+where
+    L::Rx<Words<1>>: Shared<Words<1>>,
+    L::Rx<Words<8>>: Shared<Words<8>>,
+{
+    let job = Job { cell, load };
+    with_words!(cell, P => job.share::<L, P>())
+}
+
+/// A consumer's thread, from the number of events it has to expect if it sees all. Boxed, as a producer's is: what
 /// starts a thread is compiled once, and not once for each queue and scenario.
 type Consumer = Box<dyn FnOnce(u64) + Send>;
 
@@ -171,6 +193,22 @@ impl Job<'_> {
         drop(tx);
         let c1: Consumer = Box::new(|total| consume(total, rx, witness, P::read));
         self.run(board, vec![c1], producers)
+    }
+
+    fn share<L: Link, P: Payload>(&self) -> Result<Outcome, Fault>
+    where
+        L::Rx<P>: Shared<P>,
+    {
+        let mut board = Board::new(self.cell, self.load);
+        let (tx, rx) = self.link::<L, P>();
+        let worker = |witness| -> Consumer {
+            let rx = rx.clone();
+            Box::new(|_| work(rx, witness))
+        };
+        let workers = board.workers(self.cell.scenario.consumers()).into_iter();
+        let workers = workers.map(worker).collect();
+        let producer = self.producer(&board, 0, Fan([tx]), P::write);
+        self.run(board, workers, vec![producer])
     }
 
     fn pipeline<L: Link, const REST: usize, O: Order>(&self) -> Result<Outcome, Fault> {
@@ -282,6 +320,13 @@ fn consume<T: Event, O: Order>(
     let mut left = total;
     while left > 0 {
         left -= see_run(left, &mut from, &mut witness, &look);
+    }
+}
+
+/// A worker: takes values as long as there will be any.
+fn work<P: Payload>(mut from: impl Shared<P>, mut witness: Witness<Ascending>) {
+    while let Some(event) = from.next() {
+        witness.see_all(event.read(), true);
     }
 }
 

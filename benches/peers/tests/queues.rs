@@ -14,7 +14,8 @@ const RATE: u64 = 100_000;
 static CORES: Mutex<()> = Mutex::new(());
 
 fn cells() -> impl Iterator<Item = Cell> {
-    Scenario::CLASSIC.into_iter().flat_map(|scenario| {
+    let shared = Scenario::SHARED.into_iter().chain([Scenario::Share(1)]);
+    Scenario::CLASSIC.into_iter().chain(shared).flat_map(|scenario| {
         Wait::ALL.into_iter().flat_map(move |wait| {
             [(1, 8), (1, 64), (10, 8), (10, 64)]
                 .map(move |(batch, bytes)| Cell::new(scenario, wait, batch, 64, bytes))
@@ -79,6 +80,18 @@ fn a_chunk_is_one_run() {
     }
 }
 
+/// Where each value goes to one consumer, and every consumer may take it.
+#[test]
+fn those_with_many_consumers_share() {
+    let cell = Cell::new(Scenario::Share(2), Wait::Yield, 1, 64, 8);
+    let queues = queues();
+    let able = queues.iter().filter(|queue| queue.fits(&cell)).map(|queue| queue.name());
+    let mut able: Vec<_> = able.collect();
+    able.sort_unstable();
+    assert_eq!(able, ["array-queue", "crossbeam-channel", "crossfire", "flume", "kanal"]);
+    assert!(!queues.iter().any(|queue| queue.fits_paced(&cell)));
+}
+
 #[test]
 fn names_tell_them_apart() {
     let queues = queues();
@@ -102,5 +115,10 @@ fn what_does_not_fit_is_refused() {
     assert!(refused("rtrb", Scenario::Mpsc(1), Wait::Yield, 1), "it has one producer");
     assert!(refused("rtrb", Scenario::Unicast, Wait::Yield, 65), "it would never fit");
     assert!(refused("kanal", Scenario::Unicast, Wait::Yield, 10), "it has no batches");
+    for name in ["sync-channel", "nexus-queue", "rtrb"] {
+        assert!(refused(name, Scenario::Share(2), Wait::Yield, 1), "{name} has one consumer");
+    }
+    assert!(refused("flume-drain", Scenario::Share(2), Wait::Yield, 1), "one would take all");
+    assert!(refused("array-queue", Scenario::Share(2), Wait::Block, 1), "it cannot block");
     assert!(refused("kanal", Scenario::Multicast(4), Wait::Yield, 1), "three are compared");
 }

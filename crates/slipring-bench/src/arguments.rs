@@ -65,7 +65,7 @@ pub enum What {
 /// Lists, separated by commas; each combination is a cell.
 #[derive(Clone, Debug, Args)]
 pub struct CellOptions {
-    /// unicast, mpscN, multicastN, pipelineN, diamond or pingpong.
+    /// unicast, mpscN, multicastN, shareN, pipelineN, diamond or pingpong.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     scenario: Vec<Scenario>,
     /// spin, hint, yield or block.
@@ -214,7 +214,7 @@ fn open_loops(cells: &[Cell], rates: &[u64]) -> Result<Vec<Plan>, CommandError> 
     let mut plans = Vec::new();
     for &cell in cells {
         let scenario = cell.scenario;
-        if matches!(scenario, Scenario::Mpsc(_)) {
+        if !scenario.has_timetable() {
             return Err(CommandError::NoTimetable { scenario });
         }
         let rates = if rates.is_empty() { plan::rates(scenario) } else { rates };
@@ -367,6 +367,7 @@ mod tests {
             ("latency --rate 0", "--rate must be at least 1"),
             ("latency --scenario pingpong --rate 1000000", "200000 or less"),
             ("latency --scenario mpsc2", "unicast, multicastN"),
+            ("latency --scenario share2", "unicast, multicastN"),
         ];
         for (line, advice) in all {
             let refusal = refusal(line);

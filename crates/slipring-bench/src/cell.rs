@@ -14,6 +14,8 @@ pub enum Scenario {
     Mpsc(u8),
     /// P → so many consumers, each of which sees all.
     Multicast(u8),
+    /// P → so many workers that share the events: each goes to exactly one of them.
+    Share(u8),
     /// P → C1 → C2 → ..., so many stages. P, C1 and C2 write a field each, those behind them count on
     /// in C2's, and the last stage only reads: it checks that each has done its work.
     Pipeline(u8),
@@ -24,10 +26,13 @@ pub enum Scenario {
 }
 
 /// The shape without its size.
-const KINDS: &str = "unicast, mpscN, multicastN, pipelineN, diamond or pingpong";
+const KINDS: &str = "unicast, mpscN, multicastN, shareN, pipelineN, diamond or pingpong";
 
 /// Producers, consumers or stages of `multicast` and `pipeline` when no number is given.
 const CLASSIC: u8 = 3;
+
+/// Workers of `share` when no number is given.
+const WORKERS: u8 = 2;
 
 impl Scenario {
     /// The shapes that everybody is compared in.
@@ -42,6 +47,9 @@ impl Scenario {
         Self::PingPong,
     ];
 
+    /// The shapes in which those who can share events are compared.
+    pub const SHARED: [Self; 2] = [Self::Share(WORKERS), Self::Share(4)];
+
     /// Threads that publish.
     #[must_use]
     pub fn producers(self) -> u64 {
@@ -55,7 +63,7 @@ impl Scenario {
     #[must_use]
     pub fn consumers(self) -> usize {
         match self {
-            Self::Multicast(many) | Self::Pipeline(many) => usize::from(many),
+            Self::Multicast(many) | Self::Share(many) | Self::Pipeline(many) => usize::from(many),
             Self::Diamond => 3,
             Self::Unicast | Self::Mpsc(_) | Self::PingPong => 1,
         }
@@ -65,6 +73,12 @@ impl Scenario {
     #[must_use]
     pub fn is_staged(self) -> bool {
         matches!(self, Self::Pipeline(_) | Self::Diamond)
+    }
+
+    /// Whether events can be due by one timetable, and their latencies be gathered at one end.
+    #[must_use]
+    pub fn has_timetable(self) -> bool {
+        !matches!(self, Self::Mpsc(_) | Self::Share(_))
     }
 
     /// Bytes of the smallest event.
@@ -81,6 +95,7 @@ impl fmt::Display for Scenario {
             Self::Mpsc(producers) => ("mpsc", Some(producers)),
             Self::Multicast(CLASSIC) => ("multicast", None),
             Self::Multicast(consumers) => ("multicast", Some(consumers)),
+            Self::Share(workers) => ("share", Some(workers)),
             Self::Pipeline(CLASSIC) => ("pipeline", None),
             Self::Pipeline(stages) => ("pipeline", Some(stages)),
             Self::Diamond => ("diamond", None),
@@ -108,6 +123,7 @@ impl FromStr for Scenario {
             ("unicast", None) => Self::Unicast,
             ("mpsc", Some(producers)) => Self::Mpsc(producers),
             ("multicast", size) => Self::Multicast(size.unwrap_or(CLASSIC)),
+            ("share", size) => Self::Share(size.unwrap_or(WORKERS)),
             ("pipeline", size) => Self::Pipeline(size.unwrap_or(CLASSIC)),
             ("diamond", None) => Self::Diamond,
             ("pingpong", None) => Self::PingPong,
@@ -226,9 +242,11 @@ mod tests {
     #[test]
     fn names_read_back() {
         let sized = [Scenario::Multicast(16), Scenario::Pipeline(8), Scenario::Mpsc(64)];
-        for scenario in Scenario::CLASSIC.into_iter().chain(sized) {
+        let all = Scenario::CLASSIC.into_iter().chain(Scenario::SHARED).chain(sized);
+        for scenario in all {
             assert_eq!(scenario.to_string().parse(), Ok(scenario));
         }
+        assert_eq!("share".parse(), Ok(Scenario::Share(2)));
         for wait in Wait::ALL {
             assert_eq!(wait.to_string().parse(), Ok(wait));
         }
@@ -236,7 +254,7 @@ mod tests {
 
     #[test]
     fn unknown_names_are_told_what_there_is() {
-        for name in ["", "unicast2", "mpsc", "mpsc0", "mpsc65", "multicast999", "ring"] {
+        for name in ["", "unicast2", "mpsc", "mpsc0", "mpsc65", "share0", "multicast999", "ring"] {
             let error = name.parse::<Scenario>().expect_err(name);
             assert!(error.contains("unicast, mpscN") || error.contains("from 1 to 64"), "{error}");
         }

@@ -26,7 +26,7 @@ pub trait Contestant: Send + Sync {
 
     /// Whether it can do it to a timetable as well.
     fn fits_paced(&self, cell: &Cell) -> bool {
-        self.fits(cell) && !matches!(cell.scenario, Scenario::Mpsc(_))
+        self.fits(cell) && cell.scenario.has_timetable()
     }
 
     /// One run.

@@ -107,8 +107,9 @@ impl fmt::Display for CommandError {
             ),
             Self::NoTimetable { scenario } => write!(
                 out,
-                "{scenario} has no open loop: several producers would each need a timetable. Use \
-                 unicast, multicastN, pipelineN, diamond or pingpong",
+                "{scenario} has no open loop: several producers would each need a timetable, and \
+                 several workers would each time a part of the events. Use unicast, multicastN, \
+                 pipelineN, diamond or pingpong",
             ),
             Self::Seconds { seconds } => {
                 write!(out, "--seconds {seconds} is no time for a run: use for example 0.1")
@@ -120,7 +121,8 @@ impl fmt::Display for CommandError {
             Self::NothingFits => write!(
                 out,
                 "no contestant can do what was asked for: most have events of 8 or 64 bytes (with \
-                 stages 24 or 64) and the sizes unicast, mpsc1, mpsc2, mpsc3, multicast and pipeline",
+                 stages 24 or 64) and the sizes unicast, mpsc1, mpsc2, mpsc3, multicast and pipeline; \
+                 those who can share events have shareN of any size",
             ),
             Self::Output { path, source } => {
                 write!(out, "cannot write {}: {source}", path.display())

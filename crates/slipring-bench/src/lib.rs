@@ -4,6 +4,7 @@
 //! unicast    P -> C                 mpscN    {P1, .., PN} -> C
 //! multicast  P -> {C1, C2, C3}      diamond  P -> {C1, C2} -> C3
 //! pipeline   P -> C1 -> C2 -> C3    pingpong P -> ring -> C -> ring -> P
+//! shareN     P -> {C1 | .. | CN}: each event to one of them
 //! ```
 //!
 //! * [`cell`], [`load`]: what is measured, how many events at what rate.

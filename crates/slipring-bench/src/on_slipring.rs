@@ -10,7 +10,7 @@ use std::{fmt, time::Duration};
 
 use slipring::{
     At, Builder, Claim, Dispatcher, Exclusive, Poll, Producer, Shared as Reads, Station, poller,
-    read, read_batch, update, update_batch,
+    read, read_batch, share, update, update_batch,
 };
 
 use crate::{
@@ -21,6 +21,7 @@ use crate::{
     feed::{Echoed, Feed, Lane, race},
     load::Load,
     outcome::{Board, Fault, Outcome},
+    with_words,
     witness::{InOrder, Lanes, Order, Witness},
 };
 
@@ -64,19 +65,22 @@ impl Contestant for Slipring {
             Scenario::Unicast => cell.bytes.is_power_of_two() && (8..=1024).contains(&cell.bytes),
             _ => matches!(cell.bytes, 8 | 64),
         };
-        // A slice of one is an event, and an echo takes one event at a time.
-        let formed =
-            self.form == Form::Events || (cell.batch > 1 && cell.scenario != Scenario::PingPong);
+        // A slice of one is an event, an echo takes one event at a time, and so do those who share.
+        let one_by_one = matches!(cell.scenario, Scenario::PingPong | Scenario::Share(_));
+        let formed = self.form == Form::Events || (cell.batch > 1 && !one_by_one);
         sized && formed
     }
 
     fn fits_paced(&self, cell: &Cell) -> bool {
         // Other sizes are there for the cost of an event along its bytes.
-        self.fits(cell) && is_classic_size(cell) && !matches!(cell.scenario, Scenario::Mpsc(_))
+        self.fits(cell) && is_classic_size(cell) && cell.scenario.has_timetable()
     }
 
     fn run(&self, cell: &Cell, load: &Load) -> Result<Outcome, Fault> {
         let job = Job { form: self.form, cell, load };
+        if let Scenario::Share(_) = cell.scenario {
+            return with_words!(cell, P => job.share::<P>());
+        }
         match cell.bytes {
             16 => job.multicast::<Words<2>, InOrder>(),
             32 => job.multicast::<Words<4>, InOrder>(),
@@ -105,6 +109,21 @@ impl Job<'_> {
             .map(|index| self.reader(index, board.witness::<O>(), |event: &P| event.read()))
             .collect();
         let ring = self.builder(P::default).then(stations).start().map_err(fault)?;
+        self.feed(ring, board, P::write)
+    }
+
+    /// Workers that share one station.
+    fn share<P: Payload>(&self) -> Result<Outcome, Fault> {
+        let mut board = Board::new(self.cell, self.load);
+        let workers = self.cell.scenario.consumers();
+        let mut witnesses = board.workers(workers).into_iter();
+        let station = share("workers", workers, |_| {
+            let mut witness = witnesses.next().expect("there is one for each");
+            move |event: &P, at: At<'_>| witness.see_all(event.read(), at.end_of_batch())
+        });
+        let first = self.cell.scenario.producers() as usize;
+        let cores = (first..first + workers).filter_map(|index| self.load.core(index));
+        let ring = self.builder(P::default).then(station.pin_each(cores)).start().map_err(fault)?;
         self.feed(ring, board, P::write)
     }
 

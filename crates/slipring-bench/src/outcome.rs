@@ -12,7 +12,7 @@ use hdrhistogram::Histogram;
 use crate::{
     cell::Cell,
     load::{Load, Timetable},
-    witness::{Order, Sight, Witness},
+    witness::{Ascending, Order, Sight, Witness},
 };
 
 /// How long a consumer may take to stop after the producers did.
@@ -88,8 +88,8 @@ pub struct Board {
     load: Load,
     producers: u64,
     timetable: Timetable,
-    /// What the values that each witness sees must add up to.
-    checksums: Vec<u64>,
+    /// What the values that each witness sees must add up to; nothing for a worker, which sees a part.
+    checksums: Vec<Option<u64>>,
     out: Sender<(usize, Sight)>,
     sights: Receiver<(usize, Sight)>,
 }
@@ -117,9 +117,18 @@ impl Board {
 
     /// A witness for one consumer.
     pub fn witness<O: Order>(&mut self) -> Witness<O> {
-        let number = self.checksums.len();
-        self.checksums.push(O::checksum(&self.load, self.producers));
         let order = O::new(&self.timetable, &self.load);
+        self.number(order, Some(O::checksum(&self.load, self.producers)))
+    }
+
+    /// Witnesses for workers that share the events: what they saw is judged together.
+    pub fn workers(&mut self, count: usize) -> Vec<Witness<Ascending>> {
+        Ascending::team(count, &self.load).map(|order| self.number(order, None)).collect()
+    }
+
+    fn number<O: Order>(&mut self, order: O, checksum: Option<u64>) -> Witness<O> {
+        let number = self.checksums.len();
+        self.checksums.push(checksum);
         Witness::new(order, self.load.events, number, self.out.clone())
     }
 
@@ -136,12 +145,20 @@ impl Board {
     pub fn settle(self, started: Instant) -> Result<Outcome, Fault> {
         let (mut seen, mut runs, mut finished) = (0, 0, started);
         let mut latency: Option<Histogram<u64>> = None;
+        let mut team: Option<Sight> = None;
         for _ in 0..self.checksums.len() {
             let (number, sight) =
                 self.sights.recv_timeout(STOP_LIMIT).map_err(|_| Fault::Missing)?;
-            finished = finished.max(self.judge(&sight, self.checksums[number])?);
             seen += sight.seen;
             runs += sight.runs;
+            let Some(checksum) = self.checksums[number] else {
+                team = Some(match team {
+                    Some(others) => others.and(&sight),
+                    None => sight,
+                });
+                continue;
+            };
+            finished = finished.max(self.judge(&sight, checksum)?);
             latency = match (latency, sight.latency) {
                 (Some(mut all), Some(one)) => {
                     all.add(&one).expect("the same bounds");
@@ -149,6 +166,10 @@ impl Board {
                 }
                 (all, one) => all.or(one),
             };
+        }
+        if let Some(team) = team {
+            let checksum = Ascending::checksum(&self.load, self.producers);
+            finished = finished.max(self.judge(&team, checksum)?);
         }
         Ok(Outcome {
             events: self.load.events,
@@ -181,6 +202,47 @@ mod tests {
         board.settle(Instant::now())
     }
 
+    /// What comes of it when each worker sees these values, each value the end of a run.
+    fn shared(total: u64, values: [&[u64]; 2]) -> Result<Outcome, Fault> {
+        let cell = Cell::new(Scenario::Share(2), Wait::Yield, 1, 64, 8);
+        let mut board = Board::new(&cell, &Load::full(&cell, total));
+        let started = Instant::now();
+        for (mut witness, values) in board.workers(2).into_iter().zip(values) {
+            for &value in values {
+                witness.see(value, true);
+            }
+        }
+        board.settle(started)
+    }
+
+    #[test]
+    fn workers_are_judged_together() {
+        let outcome = shared(5, [&[0, 3, 4], &[1, 2]]).expect("each has gone to one");
+        assert_eq!(outcome.events, 5);
+        assert!((outcome.average_batch - 1.0).abs() < f64::EPSILON);
+        assert!(shared(2, [&[], &[0, 1]]).is_ok(), "one may be late for everything");
+        let count = |seen, published| Fault::Count { seen, published };
+        assert_eq!(shared(3, [&[0], &[2]]).unwrap_err(), count(2, 3));
+        assert_eq!(shared(3, [&[0, 1, 2], &[1]]).unwrap_err(), count(4, 3));
+        assert_eq!(shared(3, [&[0, 2], &[0]]).unwrap_err(), Fault::Checksum);
+        assert_eq!(shared(3, [&[1, 0], &[2]]).unwrap_err(), Fault::Order { broken: 1 });
+        assert_eq!(shared(2, [&[0, 0], &[1]]).unwrap_err(), Fault::Order { broken: 1 });
+    }
+
+    #[test]
+    fn the_slowest_worker_is_the_end() {
+        let cell = Cell::new(Scenario::Share(2), Wait::Yield, 1, 64, 8);
+        let mut board = Board::new(&cell, &Load::full(&cell, 2));
+        let [mut slow, mut quick] = <[_; 2]>::try_from(board.workers(2)).expect("two");
+        let started = Instant::now();
+        quick.see(1, true);
+        let pause = Duration::from_millis(5);
+        std::thread::sleep(pause);
+        slow.see(0, true);
+        drop((quick, slow));
+        assert!(board.settle(started).expect("each has gone to one").elapsed >= pause);
+    }
+
     #[test]
     fn a_right_run_has_its_average_batch() {
         let outcome = verdict(4, &[(0, false), (1, true), (2, false), (3, true)]);
@@ -193,5 +255,12 @@ mod tests {
         let short = verdict(2, &[(0, true)]).unwrap_err();
         assert_eq!(short, Fault::Count { seen: 1, published: 2 });
         assert_eq!(verdict(1, &[(0, false)]).unwrap_err(), Fault::Unflagged);
+        let cell = Cell::new(Scenario::Share(1), Wait::Yield, 1, 64, 8);
+        let mut board = Board::new(&cell, &Load::full(&cell, 2));
+        let mut witnesses = board.workers(1);
+        witnesses[0].see(0, true);
+        witnesses[0].see(1, false);
+        drop(witnesses);
+        assert_eq!(board.settle(Instant::now()).unwrap_err(), Fault::Unflagged);
     }
 }

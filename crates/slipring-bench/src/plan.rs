@@ -84,6 +84,7 @@ const LATENCY_STRETCH: u32 = 2;
 pub fn everything() -> Vec<Plan> {
     let mut plans = vec![Plan::Floor];
     plans.extend(main_matrix());
+    plans.extend(shared());
     plans.extend(rings_and_sizes());
     plans.extend(latencies());
     plans.extend(knees(Wait::Yield));
@@ -98,6 +99,14 @@ fn main_matrix() -> impl Iterator<Item = Plan> {
             [1, 10, 100]
                 .map(|batch| Plan::Throughput(Cell::new(scenario, wait, batch, CAPACITY, 8)))
         })
+    })
+}
+
+/// Workers that share the events: those that stay awake, and those that sleep.
+fn shared() -> impl Iterator<Item = Plan> {
+    Scenario::SHARED.into_iter().flat_map(|scenario| {
+        [Wait::Yield, Wait::Block]
+            .map(|wait| Plan::Throughput(Cell::new(scenario, wait, 1, CAPACITY, 8)))
     })
 }
 
@@ -218,7 +227,8 @@ mod tests {
             "peer"
         }
         fn fits(&self, cell: &Cell) -> bool {
-            is_classic(cell) && (self.batches || cell.batch == 1)
+            let known = is_classic(cell) || Scenario::SHARED.contains(&cell.scenario);
+            known && (self.batches || cell.batch == 1)
         }
         fn run(&self, _cell: &Cell, _load: &Load) -> Result<Outcome, Fault> {
             unreachable!("nothing is measured here")
@@ -245,6 +255,17 @@ mod tests {
         let time = estimate(&everything(), &contestants, &rules(5, 60), 2);
         assert!(time < Duration::from_mins(18), "{time:?}");
         assert!(time > Duration::from_mins(8), "{time:?}");
+    }
+
+    #[test]
+    fn sharing_takes_less_than_half_a_minute() {
+        let peers: Vec<_> = (0..16).map(|_| Peer { batches: false }).collect();
+        let contestants: Vec<&dyn Contestant> =
+            peers.iter().map(|peer| peer as &dyn Contestant).collect();
+        let plans: Vec<_> = shared().collect();
+        assert!(plans.iter().all(|plan| plan.entries(&contestants) == 16));
+        let time = estimate(&plans, &contestants, &rules(5, 60), 2);
+        assert!(time < Duration::from_secs(30), "{time:?}");
     }
 
     #[test]

@@ -1,6 +1,13 @@
 //! What each consumer checks while it runs: count, order and checksum of what it saw.
 
-use std::{sync::mpsc::Sender, time::Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::Sender,
+    },
+    time::Instant,
+};
 
 use hdrhistogram::Histogram;
 
@@ -22,6 +29,12 @@ pub trait Order: Send + 'static {
 
     /// Whether `value` is right at `position`, the number of events seen before it.
     fn accept(&mut self, position: u64, value: u64) -> bool;
+
+    /// Whether nothing is missing at the end of a run, after `seen` of `total` events.
+    #[inline]
+    fn is_over(&mut self, seen: u64, total: u64) -> bool {
+        seen == total
+    }
 
     /// The wrapping sum of all values.
     fn checksum(load: &Load, producers: u64) -> u64;
@@ -49,6 +62,30 @@ pub struct Lanes {
     next: [u64; MOST_LANES],
 }
 
+/// One producer, and workers that share its values: those of one worker ascend.
+#[derive(Debug)]
+pub struct Ascending {
+    /// The least that may come next.
+    least: u64,
+    total: u64,
+    over: Arc<Over>,
+}
+
+/// Whether some worker has seen the last value. On cache lines of its own: the workers look at it all
+/// the time, and nobody writes to it until then.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+struct Over(AtomicBool);
+
+impl Ascending {
+    /// For each of the workers of a run.
+    pub fn team(workers: usize, load: &Load) -> impl Iterator<Item = Self> + use<> {
+        let over = Arc::<Over>::default();
+        let total = load.events;
+        (0..workers).map(move |_| Self { least: 0, total, over: Arc::clone(&over) })
+    }
+}
+
 /// What a consumer saw, sent when its handler is dropped.
 #[derive(Clone, Debug)]
 pub struct Sight {
@@ -62,7 +99,8 @@ pub struct Sight {
     pub sum: u64,
     /// From the intended send to the sight of each event, in ns, if it was measured.
     pub latency: Option<Histogram<u64>>,
-    /// When the last event was seen, if it was and if it ended a run.
+    /// When the last event was seen, if it was and if it ended a run. Of one of several workers: when it
+    /// ended its last run, if the last event had been seen by then.
     pub finished: Option<Instant>,
 }
 
@@ -83,6 +121,19 @@ impl Sight {
             return Err(Fault::Checksum);
         }
         Ok(())
+    }
+
+    /// What two workers saw together; without latencies, since those who share have none.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            seen: self.seen + other.seen,
+            runs: self.runs + other.runs,
+            broken: self.broken + other.broken,
+            sum: self.sum.wrapping_add(other.sum),
+            latency: None,
+            finished: self.finished.max(other.finished),
+        }
     }
 }
 
@@ -160,7 +211,7 @@ impl<O: Order> Witness<O> {
     #[inline]
     fn end_run(&mut self) {
         self.runs += 1;
-        if self.seen == self.total {
+        if self.order.is_over(self.seen, self.total) {
             self.finished = Some(Instant::now());
         }
     }
@@ -247,6 +298,36 @@ impl Order for Lanes {
             let tags = (lane << LANE_SHIFT).wrapping_mul(share);
             sum.wrapping_add(tags).wrapping_add(sum_below(share))
         })
+    }
+}
+
+impl Order for Ascending {
+    /// For a worker that has everything to itself.
+    fn new(_timetable: &Timetable, load: &Load) -> Self {
+        Self { least: 0, total: load.events, over: Arc::default() }
+    }
+
+    #[inline]
+    fn accept(&mut self, _position: u64, value: u64) -> bool {
+        let right = value >= self.least;
+        self.least = value.wrapping_add(1);
+        right
+    }
+
+    /// Who is still at work when another worker has the last value notes the time at each end of a run,
+    /// so that the latest of all times is the end. Who is not was done before.
+    #[inline]
+    fn is_over(&mut self, _seen: u64, _total: u64) -> bool {
+        // ORDERING: Relaxed, both: nothing but the flag is shared, and who misses it has ended its run at
+        // about that time.
+        if self.least == self.total {
+            self.over.0.store(true, Relaxed);
+        }
+        self.over.0.load(Relaxed)
+    }
+
+    fn checksum(load: &Load, _producers: u64) -> u64 {
+        sum_below(load.events)
     }
 }
 

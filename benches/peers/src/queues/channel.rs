@@ -36,4 +36,23 @@ macro_rules! channel_ends {
     };
 }
 
-pub(super) use channel_ends;
+/// Makes [`Shared`](crate::link::Shared) of a receiving end as above.
+macro_rules! shared_end {
+    ($receiver:ty) => {
+        impl<T: Event> Shared<T> for End<$receiver> {
+            #[inline]
+            fn next(&mut self) -> Option<T> {
+                if self.wait == Wait::Block {
+                    return self.end.recv().ok();
+                }
+                until(self.wait, || match self.end.try_recv() {
+                    Ok(value) => Some(Some(value)),
+                    Err(TryRecvError::Empty) => None,
+                    Err(TryRecvError::Disconnected) => Some(None),
+                })
+            }
+        }
+    };
+}
+
+pub(super) use {channel_ends, shared_end};

@@ -1,16 +1,19 @@
-//! `crossbeam-channel`: `bounded`, whatever the number of producers.
+//! `crossbeam-channel`: `bounded`, whatever the number of producers and consumers.
 
 use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use slipring_bench::Wait;
 
-use super::channel::channel_ends;
+use super::channel::{channel_ends, shared_end};
 use crate::{
-    link::{End, Event, Link, Rx, Tx, until},
-    on_queues::{Queues, several, single},
+    link::{End, Event, Link, Rx, Shared, Tx, until},
+    on_queues::{Queues, several, shared, single},
 };
 
 pub(super) fn contestant() -> Queues {
-    Queues::new("crossbeam-channel", single::<Channel>, several::<Channel>)
+    Queues {
+        shared: Some(shared::<Channel>),
+        ..Queues::new("crossbeam-channel", single::<Channel>, several::<Channel>)
+    }
 }
 
 struct Channel;
@@ -25,3 +28,4 @@ impl Link for Channel {
 }
 
 channel_ends!(Sender<T>, Receiver<T>);
+shared_end!(Receiver<T>);

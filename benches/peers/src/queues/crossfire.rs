@@ -1,24 +1,30 @@
-//! `crossfire`: its `spsc` flavour where an edge has one producer, its `mpsc` flavour else.
+//! `crossfire`: its `spsc` flavour where an edge has one producer, its `mpsc` flavour where it has several,
+//! and its `mpmc` flavour where workers share it.
 
 use crossfire::{
-    BlockingTxTrait, MTx, Rx as Receiver, TryRecvError, TrySendError, Tx as Sender,
-    detect_backoff_cfg, mpsc, spsc,
+    BlockingTxTrait, MRx, MTx, Rx as Receiver, TryRecvError, TrySendError, Tx as Sender,
+    detect_backoff_cfg, mpmc, mpsc, spsc,
 };
 use slipring_bench::Wait;
 
-use super::channel::channel_ends;
+use super::channel::{channel_ends, shared_end};
 use crate::{
-    link::{End, Event, Link, Rx, Tx, until},
-    on_queues::{Queues, several, single},
+    link::{End, Event, Link, Rx, Shared, Tx, until},
+    on_queues::{Queues, several, shared, single},
 };
 
 pub(super) fn contestant() -> Queues {
-    Queues::new("crossfire", single::<Spsc>, several::<Mpsc>)
+    Queues {
+        shared: Some(shared::<Mpmc>),
+        ..Queues::new("crossfire", single::<Spsc>, several::<Mpsc>)
+    }
 }
 
 struct Spsc;
 
 struct Mpsc;
+
+struct Mpmc;
 
 impl Link for Spsc {
     type Tx<T: Event> = End<Sender<spsc::Array<T>>>;
@@ -41,5 +47,17 @@ impl Link for Mpsc {
     }
 }
 
+impl Link for Mpmc {
+    type Tx<T: Event> = End<MTx<mpmc::Array<T>>>;
+    type Rx<T: Event> = End<MRx<mpmc::Array<T>>>;
+
+    fn link<T: Event>(capacity: usize, wait: Wait) -> (Self::Tx<T>, Self::Rx<T>) {
+        detect_backoff_cfg();
+        End::both(mpmc::bounded_blocking(capacity), wait)
+    }
+}
+
 channel_ends!(Sender<spsc::Array<T>>, Receiver<spsc::Array<T>>);
 channel_ends!(MTx<mpsc::Array<T>>, Receiver<mpsc::Array<T>>);
+channel_ends!(MTx<mpmc::Array<T>>, MRx<mpmc::Array<T>>);
+shared_end!(MRx<mpmc::Array<T>>);

@@ -1,21 +1,24 @@
-//! `flume`: `bounded`, whatever the number of producers.
+//! `flume`: `bounded`, whatever the number of producers and consumers.
 
 use flume::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 use slipring_bench::Wait;
 
 use super::{
-    channel::channel_ends,
+    channel::{channel_ends, shared_end},
     drained::{Buffered, Drain},
 };
 use crate::{
-    link::{End, Event, Link, Rx, Tx, until},
-    on_queues::{Queues, several, single},
+    link::{End, Event, Link, Rx, Shared, Tx, until},
+    on_queues::{Queues, several, shared, single},
 };
 
 const FLUME: &str = "flume";
 
 pub(super) fn contestant() -> Queues {
-    Queues::new(FLUME, single::<Flume>, several::<Flume>)
+    Queues {
+        shared: Some(shared::<Flume>),
+        ..Queues::new(FLUME, single::<Flume>, several::<Flume>)
+    }
 }
 
 /// The consumer takes all that is there with `drain`, under one lock.
@@ -38,6 +41,7 @@ impl Link for Flume {
 }
 
 channel_ends!(Sender<T>, Receiver<T>);
+shared_end!(Receiver<T>);
 
 impl Link for Drained {
     type Tx<T: Event> = End<Sender<T>>;

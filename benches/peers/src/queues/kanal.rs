@@ -1,12 +1,12 @@
-//! `kanal`: `bounded`, whatever the number of producers.
+//! `kanal`: `bounded`, whatever the number of producers and consumers.
 
 use kanal::{Receiver, Sender, bounded};
 use slipring_bench::Wait;
 
 use super::drained::{Buffered, Drain};
 use crate::{
-    link::{End, Event, Link, Rx, Tx, until},
-    on_queues::{Queues, several, single},
+    link::{End, Event, Link, Rx, Shared, Tx, until},
+    on_queues::{Queues, several, shared, single},
 };
 
 const KANAL: &str = "kanal";
@@ -14,7 +14,11 @@ const KANAL: &str = "kanal";
 pub(super) fn contestant() -> Queues {
     // Its lock spins: a thread that is preempted with the lock held keeps those that share its core
     // spinning, and some runs of a moment take minutes.
-    Queues { ends_crowded: false, ..Queues::new(KANAL, single::<Kanal>, several::<Kanal>) }
+    Queues {
+        ends_crowded: false,
+        shared: Some(shared::<Kanal>),
+        ..Queues::new(KANAL, single::<Kanal>, several::<Kanal>)
+    }
 }
 
 /// The consumer takes all that is there with `drain_into`, under one lock.
@@ -66,6 +70,20 @@ impl<T: Event> Rx<T> for End<Receiver<T>> {
             return self.end.recv().expect("the senders are gone");
         }
         until(self.wait, || self.end.try_recv().expect("the senders are gone"))
+    }
+}
+
+impl<T: Event> Shared<T> for End<Receiver<T>> {
+    #[inline]
+    fn next(&mut self) -> Option<T> {
+        if self.wait == Wait::Block {
+            return self.end.recv().ok();
+        }
+        until(self.wait, || match self.end.try_recv() {
+            Ok(Some(value)) => Some(Some(value)),
+            Ok(None) => None,
+            Err(_) => Some(None),
+        })
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) fn contestant() -> Queues {
         batches: 1..=usize::MAX,
         single: run,
         several: None,
+        shared: None,
     }
 }
 

@@ -24,7 +24,7 @@ pub const MODELS: &[Model] = &[
     team("a_producer_behind_a_team", (3, 1, 2), a_producer_behind_a_team),
     team("many_producers", (3, 1, 2), many_producers),
     team("a_follower", (3, 2, 2), a_follower),
-    team("a_sleeping_follower", (3, 1, 1), a_sleeping_follower),
+    team("a_sleeping_follower", (3, 1, 1), a_sleeping_follower).both_fences(),
     team("a_worker_that_publishes", (3, 2, 3), a_worker_that_publishes),
     team("a_team_behind_a_stage", (3, 1, 1), a_team_behind_a_stage).both_fences(),
     team("reset", (3, 1, 1), reset).both_fences(),

@@ -24,7 +24,11 @@ pub const MODELS: &[Model] = &[
     team("a_producer_behind_a_team", (3, 1, 2), a_producer_behind_a_team),
     team("many_producers", (3, 1, 2), many_producers),
     team("a_follower", (3, 2, 2), a_follower),
-    team("a_sleeping_follower", (3, 1, 1), a_sleeping_follower).both_fences(),
+    team("a_sleeping_follower", (3, 1, 1), a_sleeping_follower),
+    team("a_sleeping_follower_of_one", (2, 1, 1), a_sleeping_follower_of_one)
+        .both_fences()
+        .bounded(2)
+        .full_bounded(3),
     team("a_worker_that_publishes", (3, 2, 3), a_worker_that_publishes),
     team("a_team_behind_a_stage", (3, 1, 1), a_team_behind_a_stage).both_fences(),
     team("reset", (3, 1, 1), reset).both_fences(),
@@ -144,6 +148,18 @@ fn a_sleeping_follower() {
     assert_eq!(read_asleep(&mut check, 1), [110]);
     drop(producer);
     join(dispatcher, &log, &[10]);
+}
+
+/// A worker alone is a team, too: one thread less for the others to be stopped more often.
+fn a_sleeping_follower_of_one() {
+    let stamp = |_worker| |number: &mut u64, _: At<'_>| *number += 100;
+    let ring = asleep(1).then(share_mut("stamp", 1, stamp)).then(poller("check"));
+    let (mut producer, mut dispatcher) = ring.start().unwrap();
+    let mut check = reader(&mut dispatcher, "check");
+    producer.publish(|slot| *slot = 10).unwrap();
+    assert_eq!(read_asleep(&mut check, 1), [110]);
+    drop(producer);
+    dispatcher.join().unwrap();
 }
 
 /// The second event is not done before the first one's slot is free. Whoever has it may have guessed

@@ -947,6 +947,7 @@ pub const FAULTS: &[Fault] = &[
         broken: "self.cursor.raise(team.reached());",
         caught_by: &[
             "p11::a_sleeping_follower/asymmetric",
+            "p11::a_sleeping_follower_of_one/symmetric",
             "p11::a_producer_behind_a_team/asymmetric",
         ],
     },

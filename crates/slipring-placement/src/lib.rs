@@ -9,6 +9,8 @@
 mod core_set;
 mod files;
 mod machine;
+mod placement;
 
 pub use core_set::{CoreSet, CoreSetError};
 pub use machine::{Core, IdleState, Interrupt, Limit, Machine, Pages, Quota, System};
+pub use placement::{Choice, Placement, Reason, Remark, Seat, Unpinned};

@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod doctor;
 
 use std::process::ExitCode;
 
@@ -18,11 +19,14 @@ struct Line {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Measures slipring on this machine, beside a floor of what the machine can do.
-    Bench(slipring_bench::command::Args),
+    Bench(Box<slipring_bench::command::Args>),
+    /// Says what would hurt latency on this machine and how to mend it, and plans threads' cores.
+    Doctor(doctor::Args),
 }
 
 fn main() -> ExitCode {
     match Line::parse().command {
         Command::Bench(args) => bench::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
     }
 }

@@ -1,6 +1,13 @@
 //! `slipring doctor`: what would hurt latency on this machine, and where a flow's threads would go.
 
-use std::{error::Error, fmt, path::PathBuf, process::ExitCode, str::FromStr};
+use std::{
+    error::Error,
+    fmt,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    str::FromStr,
+};
 
 use serde_json::{Value, json};
 use slipring_placement::{Finding, Machine, Placement, Seat, Severity, examine};
@@ -15,7 +22,7 @@ pub struct Args {
     /// separated by commas; a team has its name once for each thread.
     #[arg(long, value_name = "N|NAMES")]
     stations: Option<Flow>,
-    /// Figures for other programs.
+    /// The same for other programs, as JSON.
     #[arg(long)]
     json: bool,
     /// Where /proc and /sys are, such as a copy of another machine's.
@@ -82,28 +89,26 @@ pub fn run(args: &Args) -> ExitCode {
     let machine = Machine::read(&args.root);
     let findings = examine(&machine);
     let plan = args.stations.as_ref().map(|flow| Placement::on(&machine, flow.0.clone()));
-    if args.json {
-        println!("{:#}", as_json(&machine, &findings, plan.as_ref()));
+    let text = if args.json {
+        format!("{:#}\n", as_json(&machine, &findings, plan.as_ref()))
     } else {
-        print(&machine, &findings, plan.as_ref());
-    }
+        for_people(&machine, &findings, plan.as_ref())
+    };
+    // Whoever reads may stop before the end.
+    let _ = io::stdout().write_all(text.as_bytes());
     let is_severe = findings.iter().any(|finding| finding.severity == Severity::Severe);
     ExitCode::from(u8::from(is_severe))
 }
 
-fn print(machine: &Machine, findings: &[Finding], plan: Option<&Placement>) {
-    println!("{machine}\n");
-    for finding in findings {
-        println!("{finding}\n");
-    }
-    println!("{}", summary(findings));
+fn for_people(machine: &Machine, findings: &[Finding], plan: Option<&Placement>) -> String {
     let unknown = machine.unknown();
-    if !unknown.is_empty() {
-        println!("Unknown here: {}.", unknown.join(", "));
-    }
-    if let Some(plan) = plan {
-        println!("\n{plan}");
-    }
+    let unknown = (!unknown.is_empty()).then(|| format!("Unknown here: {}.", unknown.join(", ")));
+    let end: Vec<String> = std::iter::once(summary(findings)).chain(unknown).collect();
+    let findings = findings.iter().map(Finding::to_string);
+    let plan = plan.map(Placement::to_string);
+    let parts = std::iter::once(machine.to_string()).chain(findings).chain([end.join("\n")]);
+    let parts: Vec<String> = parts.chain(plan).collect();
+    parts.join("\n\n") + "\n"
 }
 
 fn summary(findings: &[Finding]) -> String {

@@ -98,6 +98,9 @@ fn a_quota_is_severe_if_two_threads_cannot_spin_or_if_it_was_used_up() {
     let grant = |us: u32| tree.file("sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", us);
     grant(150_000);
     assert_eq!(named(&tree, "quota").severity, Severity::Warning);
+    tree.file("sys/fs/cgroup/cpu,cpuacct/cpu.stat", "nr_throttled 1");
+    assert_eq!(named(&tree, "quota").severity, Severity::Severe);
+    tree.file("sys/fs/cgroup/cpu,cpuacct/cpu.stat", "nr_throttled 0");
     // As much as the four cores have.
     grant(200_000);
     assert!(findings(&tree).iter().all(|finding| finding.name != "quota"));

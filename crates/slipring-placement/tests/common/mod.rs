@@ -46,6 +46,8 @@ impl Tree {
             .file(&format!("{folder}/topology/physical_package_id"), package)
             .file(&format!("{folder}/cache/index0/level"), 1)
             .file(&format!("{folder}/cache/index0/shared_cpu_list"), siblings)
+            .file(&format!("{folder}/cache/index2/level"), 2)
+            .file(&format!("{folder}/cache/index2/shared_cpu_list"), siblings)
             .file(&format!("{folder}/cache/index3/level"), 3)
             .file(&format!("{folder}/cache/index3/shared_cpu_list"), cache)
             .file(&format!("{folder}/cpufreq/cpuinfo_max_freq"), khz)

@@ -2,7 +2,8 @@
 //!
 //! Stages are chained, and a value that several consumers need is sent to each. Every consumer
 //! knows how many values to expect. What it takes at once is a run; for most queues that is one
-//! value. Workers share one queue, until it is empty and the producer is gone.
+//! value. Workers share one queue, until it is empty and the producer is gone; by key, each has a queue of
+//! its own, and the producer knows whose the key is.
 
 use std::{ops::RangeInclusive, thread, time::Instant};
 
@@ -11,6 +12,7 @@ use slipring_bench::{
     contestant::{is_classic, is_classic_size},
     event::{Payload, Staged, Words},
     feed::{Echoed, Feed, Lane, race},
+    keys::Keys,
     outcome::Board,
     with_rest, with_words,
     witness::{Ascending, InOrder, Lanes, Order, Timed, Witness},
@@ -70,6 +72,8 @@ impl Contestant for Queues {
 
     fn fits(&self, cell: &Cell) -> bool {
         let shaped = match cell.scenario {
+            // The events of a batch belong to several workers.
+            scenario if scenario.keys().is_some() => cell.batch == 1 && is_classic_size(cell),
             Scenario::Share(_) => self.shared.is_some() && is_classic_size(cell),
             Scenario::Mpsc(_) => self.several.is_some() && is_classic(cell),
             _ => is_classic(cell),
@@ -103,6 +107,10 @@ fn spins_crowded(cell: &Cell) -> bool {
 ///
 /// As [`Contestant::run`].
 pub fn single<L: Link>(cell: &Cell, load: &Load) -> Result<Outcome, Fault> {
+    if let Some(keys) = cell.scenario.keys() {
+        let job = Job { cell, load };
+        return with_words!(cell, P => job.keyed::<L, P>(keys));
+    }
     match load.rate {
         None => ordered::<L, InOrder>(cell, load),
         Some(_) => ordered::<L, Timed>(cell, load),
@@ -117,7 +125,9 @@ fn ordered<L: Link, O: Order>(cell: &Cell, load: &Load) -> Result<Outcome, Fault
         Scenario::PingPong => with_words!(cell, P => job.ping_pong::<L, P, O>()),
         Scenario::Pipeline(_) => with_rest!(cell, REST => job.pipeline::<L, REST, O>()),
         Scenario::Diamond => with_rest!(cell, REST => job.diamond::<L, REST, O>()),
-        Scenario::Mpsc(_) | Scenario::Share(_) => unreachable!("`Queues::run` takes the other way"),
+        Scenario::Mpsc(_) | Scenario::Share(_) | Scenario::Keyed(_) | Scenario::Skewed(_) => {
+            unreachable!("they go another way")
+        }
     }
 }
 
@@ -209,6 +219,23 @@ impl Job<'_> {
         let workers = workers.map(worker).collect();
         let producer = self.producer(&board, 0, Fan([tx]), P::write);
         self.run(board, workers, vec![producer])
+    }
+
+    /// The queues have the ring's capacity together.
+    fn keyed<L: Link, P: Payload>(&self, keys: Keys) -> Result<Outcome, Fault> {
+        let mut board = Board::new(self.cell, self.load);
+        let workers = self.cell.scenario.consumers();
+        let capacity = (self.cell.capacity / workers).max(1);
+        let mut consumers = Vec::<Consumer>::new();
+        let mut queues = Vec::new();
+        let parts = keys.parts(self.load.events, workers);
+        for (part, witness) in parts.into_iter().zip(board.workers_by_key(workers, keys)) {
+            let (tx, rx) = L::link::<P>(capacity, self.cell.wait);
+            consumers.push(Box::new(move |_| consume(part, rx, witness, P::read)));
+            queues.push(tx);
+        }
+        let producer = self.producer(&board, 0, Routed { queues, keys }, P::write);
+        self.run(board, consumers, vec![producer])
     }
 
     fn pipeline<L: Link, const REST: usize, O: Order>(&self) -> Result<Outcome, Fault> {
@@ -399,6 +426,24 @@ impl<E: Event, X: Tx<E>, const N: usize> Feed<E> for Fan<X, N> {
             let values = first..first + count as u64;
             queue.push_run(count, values.map(|value| written(value, &write)));
         }
+    }
+}
+
+/// A producer that sends every event to the worker whose key it has.
+struct Routed<X> {
+    queues: Vec<X>,
+    keys: Keys,
+}
+
+impl<E: Event, X: Tx<E>> Feed<E> for Routed<X> {
+    #[inline]
+    fn one(&mut self, value: u64, write: impl Fn(&mut E, u64)) {
+        let worker = self.keys.worker(value, self.queues.len());
+        self.queues[worker].push(written(value, write));
+    }
+
+    fn many(&mut self, first: u64, count: usize, write: impl Fn(&mut E, u64)) {
+        (first..first + count as u64).for_each(|value| self.one(value, &write));
     }
 }
 

@@ -14,7 +14,8 @@ const RATE: u64 = 100_000;
 static CORES: Mutex<()> = Mutex::new(());
 
 fn cells() -> impl Iterator<Item = Cell> {
-    let shared = Scenario::SHARED.into_iter().chain([Scenario::Share(1)]);
+    let sized = [Scenario::Share(1), Scenario::Keyed(1), Scenario::Keyed(3), Scenario::Skewed(2)];
+    let shared = Scenario::SHARED.into_iter().chain(sized);
     Scenario::CLASSIC.into_iter().chain(shared).flat_map(|scenario| {
         Wait::ALL.into_iter().flat_map(move |wait| {
             [(1, 8), (1, 64), (10, 8), (10, 64)]
@@ -90,6 +91,21 @@ fn those_with_many_consumers_share() {
     able.sort_unstable();
     assert_eq!(able, ["array-queue", "crossbeam-channel", "crossfire", "flume", "kanal"]);
     assert!(!queues.iter().any(|queue| queue.fits_paced(&cell)));
+}
+
+/// A worker that has a queue to itself needs nothing but an edge with two ends.
+#[test]
+fn all_can_be_routed_by_key() {
+    for scenario in [Scenario::Keyed(2), Scenario::Skewed(4)] {
+        let cell = |batch| Cell::new(scenario, Wait::Yield, batch, 64, 8);
+        for queue in queues() {
+            assert!(queue.fits(&cell(1)) && !queue.fits_paced(&cell(1)), "{queue:?}");
+            assert!(
+                !queue.fits(&cell(10)),
+                "{queue:?}: the events of a batch are not one worker's"
+            );
+        }
+    }
 }
 
 #[test]

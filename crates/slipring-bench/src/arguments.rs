@@ -65,7 +65,7 @@ pub enum What {
 /// Lists, separated by commas; each combination is a cell.
 #[derive(Clone, Debug, Args)]
 pub struct CellOptions {
-    /// unicast, mpscN, multicastN, shareN, pipelineN, diamond or pingpong.
+    /// unicast, mpscN, multicastN, shareN, keyedN, skewedN, pipelineN, diamond or pingpong.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     scenario: Vec<Scenario>,
     /// spin, hint, yield or block.
@@ -368,6 +368,7 @@ mod tests {
             ("latency --scenario pingpong --rate 1000000", "200000 or less"),
             ("latency --scenario mpsc2", "unicast, multicastN"),
             ("latency --scenario share2", "unicast, multicastN"),
+            ("latency --scenario keyed2", "unicast, multicastN"),
         ];
         for (line, advice) in all {
             let refusal = refusal(line);

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::keys::Keys;
+
 /// The shape of the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -16,6 +18,11 @@ pub enum Scenario {
     Multicast(u8),
     /// P → so many workers that share the events: each goes to exactly one of them.
     Share(u8),
+    /// The same, but the events have keys: all of one key go to the same worker. All keys are equally
+    /// frequent.
+    Keyed(u8),
+    /// The same, with one key in nine of ten events.
+    Skewed(u8),
     /// P → C1 → C2 → ..., so many stages. P, C1 and C2 write a field each, those behind them count on
     /// in C2's, and the last stage only reads: it checks that each has done its work.
     Pipeline(u8),
@@ -26,12 +33,13 @@ pub enum Scenario {
 }
 
 /// The shape without its size.
-const KINDS: &str = "unicast, mpscN, multicastN, shareN, pipelineN, diamond or pingpong";
+const KINDS: &str =
+    "unicast, mpscN, multicastN, shareN, keyedN, skewedN, pipelineN, diamond or pingpong";
 
 /// Producers, consumers or stages of `multicast` and `pipeline` when no number is given.
 const CLASSIC: u8 = 3;
 
-/// Workers of `share` when no number is given.
+/// Workers of `share`, `keyed` and `skewed` when no number is given.
 const WORKERS: u8 = 2;
 
 impl Scenario {
@@ -48,7 +56,8 @@ impl Scenario {
     ];
 
     /// The shapes in which those who can share events are compared.
-    pub const SHARED: [Self; 2] = [Self::Share(WORKERS), Self::Share(4)];
+    pub const SHARED: [Self; 4] =
+        [Self::Share(WORKERS), Self::Share(4), Self::Keyed(WORKERS), Self::Keyed(4)];
 
     /// Threads that publish.
     #[must_use]
@@ -63,7 +72,10 @@ impl Scenario {
     #[must_use]
     pub fn consumers(self) -> usize {
         match self {
-            Self::Multicast(many) | Self::Share(many) | Self::Pipeline(many) => usize::from(many),
+            Self::Share(workers) | Self::Keyed(workers) | Self::Skewed(workers) => {
+                usize::from(workers)
+            }
+            Self::Multicast(many) | Self::Pipeline(many) => usize::from(many),
             Self::Diamond => 3,
             Self::Unicast | Self::Mpsc(_) | Self::PingPong => 1,
         }
@@ -75,10 +87,26 @@ impl Scenario {
         matches!(self, Self::Pipeline(_) | Self::Diamond)
     }
 
+    /// Whether workers share the events, by whatever rule.
+    #[must_use]
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::Share(_)) || self.keys().is_some()
+    }
+
+    /// How keys are spread over the events, if they have keys.
+    #[must_use]
+    pub fn keys(self) -> Option<Keys> {
+        match self {
+            Self::Keyed(_) => Some(Keys::EVEN),
+            Self::Skewed(_) => Some(Keys::SKEWED),
+            _ => None,
+        }
+    }
+
     /// Whether events can be due by one timetable, and their latencies be gathered at one end.
     #[must_use]
     pub fn has_timetable(self) -> bool {
-        !matches!(self, Self::Mpsc(_) | Self::Share(_))
+        !matches!(self, Self::Mpsc(_)) && !self.is_shared()
     }
 
     /// Bytes of the smallest event.
@@ -96,6 +124,8 @@ impl fmt::Display for Scenario {
             Self::Multicast(CLASSIC) => ("multicast", None),
             Self::Multicast(consumers) => ("multicast", Some(consumers)),
             Self::Share(workers) => ("share", Some(workers)),
+            Self::Keyed(workers) => ("keyed", Some(workers)),
+            Self::Skewed(workers) => ("skewed", Some(workers)),
             Self::Pipeline(CLASSIC) => ("pipeline", None),
             Self::Pipeline(stages) => ("pipeline", Some(stages)),
             Self::Diamond => ("diamond", None),
@@ -124,6 +154,8 @@ impl FromStr for Scenario {
             ("mpsc", Some(producers)) => Self::Mpsc(producers),
             ("multicast", size) => Self::Multicast(size.unwrap_or(CLASSIC)),
             ("share", size) => Self::Share(size.unwrap_or(WORKERS)),
+            ("keyed", size) => Self::Keyed(size.unwrap_or(WORKERS)),
+            ("skewed", size) => Self::Skewed(size.unwrap_or(WORKERS)),
             ("pipeline", size) => Self::Pipeline(size.unwrap_or(CLASSIC)),
             ("diamond", None) => Self::Diamond,
             ("pingpong", None) => Self::PingPong,
@@ -242,11 +274,13 @@ mod tests {
     #[test]
     fn names_read_back() {
         let sized = [Scenario::Multicast(16), Scenario::Pipeline(8), Scenario::Mpsc(64)];
-        let all = Scenario::CLASSIC.into_iter().chain(Scenario::SHARED).chain(sized);
+        let skewed = [Scenario::Skewed(2)];
+        let all = Scenario::CLASSIC.into_iter().chain(Scenario::SHARED).chain(sized).chain(skewed);
         for scenario in all {
             assert_eq!(scenario.to_string().parse(), Ok(scenario));
         }
         assert_eq!("share".parse(), Ok(Scenario::Share(2)));
+        assert_eq!("skewed".parse(), Ok(Scenario::Skewed(2)));
         for wait in Wait::ALL {
             assert_eq!(wait.to_string().parse(), Ok(wait));
         }
@@ -254,7 +288,9 @@ mod tests {
 
     #[test]
     fn unknown_names_are_told_what_there_is() {
-        for name in ["", "unicast2", "mpsc", "mpsc0", "mpsc65", "share0", "multicast999", "ring"] {
+        for name in
+            ["", "unicast2", "mpsc", "mpsc0", "mpsc65", "share0", "keyed0", "multicast999", "ring"]
+        {
             let error = name.parse::<Scenario>().expect_err(name);
             assert!(error.contains("unicast, mpscN") || error.contains("from 1 to 64"), "{error}");
         }

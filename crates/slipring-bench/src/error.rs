@@ -122,7 +122,7 @@ impl fmt::Display for CommandError {
                 out,
                 "no contestant can do what was asked for: most have events of 8 or 64 bytes (with \
                  stages 24 or 64) and the sizes unicast, mpsc1, mpsc2, mpsc3, multicast and pipeline; \
-                 those who can share events have shareN of any size",
+                 those who can share events have shareN, keyedN and skewedN of any size",
             ),
             Self::Output { path, source } => {
                 write!(out, "cannot write {}: {source}", path.display())

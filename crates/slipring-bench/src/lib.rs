@@ -5,12 +5,13 @@
 //! multicast  P -> {C1, C2, C3}      diamond  P -> {C1, C2} -> C3
 //! pipeline   P -> C1 -> C2 -> C3    pingpong P -> ring -> C -> ring -> P
 //! shareN     P -> {C1 | .. | CN}: each event to one of them
+//! keyedN     the same, by key: all events of a key to the same one; skewedN: most have the same key
 //! ```
 //!
 //! * [`cell`], [`load`]: what is measured, how many events at what rate.
 //! * [`contestant`]: who is measured; [`on_slipring`] and [`floor`] are those that are always there.
-//! * [`event`], [`feed`], [`witness`], [`outcome`]: what all contestants share: payloads, producers'
-//!   loops, what each consumer checks, and the verdict on a run.
+//! * [`event`], [`keys`], [`feed`], [`witness`], [`outcome`]: what all contestants share: payloads and
+//!   their keys, producers' loops, what each consumer checks, and the verdict on a run.
 //! * [`calibrate`], [`contest`], [`stats`]: how long runs are, in what order, and their medians.
 //! * [`watch`]: what ends a program whose run does not end.
 //! * [`machine`]: the header without which figures mean nothing.
@@ -33,6 +34,7 @@ pub mod event;
 pub mod feed;
 pub mod floor;
 pub mod growth;
+pub mod keys;
 pub mod load;
 pub mod machine;
 pub mod measure;

@@ -9,8 +9,8 @@
 use std::{fmt, time::Duration};
 
 use slipring::{
-    At, Builder, Claim, Dispatcher, Exclusive, Poll, Producer, Shared as Reads, Station, poller,
-    read, read_batch, share, update, update_batch,
+    At, Builder, Claim, Dispatcher, Exclusive, Poll, Producer, Shared as Reads, Station, keyed,
+    poller, read, read_batch, share, update, update_batch,
 };
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
     contestant::{Contestant, is_classic_size},
     event::{Payload, Shared, Staged, Words},
     feed::{Echoed, Feed, Lane, race},
+    keys::Keys,
     load::Load,
     outcome::{Board, Fault, Outcome},
     with_words,
@@ -66,7 +67,7 @@ impl Contestant for Slipring {
             _ => matches!(cell.bytes, 8 | 64),
         };
         // A slice of one is an event, an echo takes one event at a time, and so do those who share.
-        let one_by_one = matches!(cell.scenario, Scenario::PingPong | Scenario::Share(_));
+        let one_by_one = cell.scenario == Scenario::PingPong || cell.scenario.is_shared();
         let formed = self.form == Form::Events || (cell.batch > 1 && !one_by_one);
         sized && formed
     }
@@ -78,8 +79,10 @@ impl Contestant for Slipring {
 
     fn run(&self, cell: &Cell, load: &Load) -> Result<Outcome, Fault> {
         let job = Job { form: self.form, cell, load };
-        if let Scenario::Share(_) = cell.scenario {
-            return with_words!(cell, P => job.share::<P>());
+        match (cell.scenario, cell.scenario.keys()) {
+            (_, Some(keys)) => return with_words!(cell, P => job.keyed::<P>(keys)),
+            (Scenario::Share(_), _) => return with_words!(cell, P => job.share::<P>()),
+            _ => {}
         }
         match cell.bytes {
             16 => job.multicast::<Words<2>, InOrder>(),
@@ -117,11 +120,25 @@ impl Job<'_> {
         let mut board = Board::new(self.cell, self.load);
         let workers = self.cell.scenario.consumers();
         let mut witnesses = board.workers(workers).into_iter();
-        let station = share("workers", workers, |_| {
-            let mut witness = witnesses.next().expect("there is one for each");
-            move |event: &P, at: At<'_>| witness.see_all(event.read(), at.end_of_batch())
-        });
+        self.feed_team::<P>(board, share("workers", workers, |_| worker(witnesses.next())))
+    }
+
+    /// The same, where an event's key says whose it is.
+    fn keyed<P: Payload>(&self, keys: Keys) -> Result<Outcome, Fault> {
+        let mut board = Board::new(self.cell, self.load);
+        let workers = self.cell.scenario.consumers();
+        let mut witnesses = board.workers_by_key(workers, keys).into_iter();
+        let key = move |event: &P| keys.of(event.read().0);
+        self.feed_team::<P>(board, keyed("workers", workers, key, |_| worker(witnesses.next())))
+    }
+
+    fn feed_team<P: Payload>(
+        &self,
+        board: Board,
+        station: Station<P, Reads>,
+    ) -> Result<Outcome, Fault> {
         let first = self.cell.scenario.producers() as usize;
+        let workers = self.cell.scenario.consumers();
         let cores = (first..first + workers).filter_map(|index| self.load.core(index));
         let ring = self.builder(P::default).then(station.pin_each(cores)).start().map_err(fault)?;
         self.feed(ring, board, P::write)
@@ -302,6 +319,12 @@ impl Job<'_> {
         dispatcher.join().map_err(fault)?;
         board.settle(started)
     }
+}
+
+/// The handler of a worker.
+fn worker<P: Payload, O: Order>(witness: Option<Witness<O>>) -> impl FnMut(&P, At<'_>) + Send {
+    let mut witness = witness.expect("there is one for each");
+    move |event, at| witness.see_all(event.read(), at.end_of_batch())
 }
 
 fn wait(cell: &Cell) -> slipring::Wait {

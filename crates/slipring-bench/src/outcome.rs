@@ -11,8 +11,9 @@ use hdrhistogram::Histogram;
 
 use crate::{
     cell::Cell,
+    keys::Keys,
     load::{Load, Timetable},
-    witness::{Ascending, Order, Sight, Witness},
+    witness::{Ascending, ByKey, Order, Sight, Witness},
 };
 
 /// How long a consumer may take to stop after the producers did.
@@ -59,6 +60,11 @@ pub enum Fault {
     },
     /// The sum of the values is wrong.
     Checksum,
+    /// Several workers had events of the same key.
+    Split {
+        /// How many keys that happened to.
+        keys: u32,
+    },
     /// The last event was not flagged as the end of a run.
     Unflagged,
     /// The peer reported an error of its own.
@@ -74,6 +80,7 @@ impl fmt::Display for Fault {
             }
             Self::Order { broken } => write!(out, "{broken} events were out of order or torn"),
             Self::Checksum => write!(out, "the sum of the values is wrong"),
+            Self::Split { keys } => write!(out, "{keys} keys went to several workers"),
             Self::Unflagged => write!(out, "the last event did not end a run"),
             Self::Peer(error) => write!(out, "the peer reported: {error}"),
         }
@@ -124,6 +131,11 @@ impl Board {
     /// Witnesses for workers that share the events: what they saw is judged together.
     pub fn workers(&mut self, count: usize) -> Vec<Witness<Ascending>> {
         Ascending::team(count, &self.load).map(|order| self.number(order, None)).collect()
+    }
+
+    /// The same for workers that share them by key.
+    pub fn workers_by_key(&mut self, count: usize, keys: Keys) -> Vec<Witness<ByKey>> {
+        ByKey::team(count, &self.load, keys).map(|order| self.number(order, None)).collect()
     }
 
     fn number<O: Order>(&mut self, order: O, checksum: Option<u64>) -> Witness<O> {
@@ -204,10 +216,28 @@ mod tests {
 
     /// What comes of it when each worker sees these values, each value the end of a run.
     fn shared(total: u64, values: [&[u64]; 2]) -> Result<Outcome, Fault> {
-        let cell = Cell::new(Scenario::Share(2), Wait::Yield, 1, 64, 8);
-        let mut board = Board::new(&cell, &Load::full(&cell, total));
-        let started = Instant::now();
-        for (mut witness, values) in board.workers(2).into_iter().zip(values) {
+        let (board, started) = (board(Scenario::Share(2), total), Instant::now());
+        settled(board, started, |board| board.workers(2), values)
+    }
+
+    /// The same for workers that share them by key.
+    fn keyed(total: u64, values: [&[u64]; 2]) -> Result<Outcome, Fault> {
+        let (board, started) = (board(Scenario::Keyed(2), total), Instant::now());
+        settled(board, started, |board| board.workers_by_key(2, Keys::EVEN), values)
+    }
+
+    fn board(scenario: Scenario, total: u64) -> Board {
+        let cell = Cell::new(scenario, Wait::Yield, 1, 64, 8);
+        Board::new(&cell, &Load::full(&cell, total))
+    }
+
+    fn settled<O: Order>(
+        mut board: Board,
+        started: Instant,
+        workers: impl FnOnce(&mut Board) -> Vec<Witness<O>>,
+        values: [&[u64]; 2],
+    ) -> Result<Outcome, Fault> {
+        for (mut witness, values) in workers(&mut board).into_iter().zip(values) {
             for &value in values {
                 witness.see(value, true);
             }
@@ -227,6 +257,25 @@ mod tests {
         assert_eq!(shared(3, [&[0, 2], &[0]]).unwrap_err(), Fault::Checksum);
         assert_eq!(shared(3, [&[1, 0], &[2]]).unwrap_err(), Fault::Order { broken: 1 });
         assert_eq!(shared(2, [&[0, 0], &[1]]).unwrap_err(), Fault::Order { broken: 1 });
+    }
+
+    #[test]
+    fn a_key_has_one_worker() {
+        let of = |worker| -> Vec<u64> {
+            (0..100).filter(|&value| Keys::EVEN.worker(value, 2) == worker).collect()
+        };
+        let (mut left, mut right) = (of(0), of(1));
+        assert_eq!(keyed(100, [&left, &right]).expect("all is right").events, 100);
+        assert_eq!(keyed(100, [&right, &left]).expect("whichever it is").events, 100);
+        let all: Vec<_> = (0..100).collect();
+        assert!(keyed(100, [&[], &all]).is_ok(), "one may have all keys");
+        let strayed = left.pop().expect("it has some");
+        right.push(strayed);
+        right.sort_unstable();
+        let split = shared(100, [&left, &right]).and(keyed(100, [&left, &right]));
+        assert_eq!(split.unwrap_err(), Fault::Split { keys: 1 });
+        right.swap(0, 1);
+        assert_eq!(keyed(100, [&left, &right]).unwrap_err(), Fault::Order { broken: 1 });
     }
 
     #[test]

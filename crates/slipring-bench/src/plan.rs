@@ -258,14 +258,14 @@ mod tests {
     }
 
     #[test]
-    fn sharing_takes_less_than_half_a_minute() {
+    fn sharing_takes_less_than_a_minute() {
         let peers: Vec<_> = (0..16).map(|_| Peer { batches: false }).collect();
         let contestants: Vec<&dyn Contestant> =
             peers.iter().map(|peer| peer as &dyn Contestant).collect();
         let plans: Vec<_> = shared().collect();
         assert!(plans.iter().all(|plan| plan.entries(&contestants) == 16));
         let time = estimate(&plans, &contestants, &rules(5, 60), 2);
-        assert!(time < Duration::from_secs(30), "{time:?}");
+        assert!(time < Duration::from_mins(1), "{time:?}");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::{
 use hdrhistogram::Histogram;
 
 use crate::{
+    keys::{Keys, SeenKeys},
     load::{Load, Timetable},
     outcome::Fault,
 };
@@ -38,6 +39,12 @@ pub trait Order: Send + 'static {
 
     /// The wrapping sum of all values.
     fn checksum(load: &Load, producers: u64) -> u64;
+
+    /// The keys of the events that it was shown, if it looks at them.
+    #[inline]
+    fn keys(&self) -> SeenKeys {
+        SeenKeys::default()
+    }
 
     /// What was measured on the way.
     fn latency(&mut self) -> Option<Histogram<u64>> {
@@ -71,6 +78,15 @@ pub struct Ascending {
     over: Arc<Over>,
 }
 
+/// The same, where an event's key says whose it is: the values of one worker ascend, and with them those
+/// of each key, and no other worker sees any of that key.
+#[derive(Debug)]
+pub struct ByKey {
+    ascending: Ascending,
+    keys: Keys,
+    seen: SeenKeys,
+}
+
 /// Whether some worker has seen the last value. On cache lines of its own: the workers look at it all
 /// the time, and nobody writes to it until then.
 #[derive(Debug, Default)]
@@ -86,8 +102,16 @@ impl Ascending {
     }
 }
 
+impl ByKey {
+    /// For each of the workers of a run.
+    pub fn team(workers: usize, load: &Load, keys: Keys) -> impl Iterator<Item = Self> + use<> {
+        let team = Ascending::team(workers, load);
+        team.map(move |ascending| Self { ascending, keys, seen: SeenKeys::default() })
+    }
+}
+
 /// What a consumer saw, sent when its handler is dropped.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Sight {
     /// Events.
     pub seen: u64,
@@ -97,6 +121,8 @@ pub struct Sight {
     pub broken: u64,
     /// Wrapping sum of the values.
     pub sum: u64,
+    /// The keys of the events, where they have keys.
+    pub keys: SeenKeys,
     /// From the intended send to the sight of each event, in ns, if it was measured.
     pub latency: Option<Histogram<u64>>,
     /// When the last event was seen, if it was and if it ended a run. Of one of several workers: when it
@@ -120,6 +146,9 @@ impl Sight {
         if self.sum != checksum {
             return Err(Fault::Checksum);
         }
+        if self.keys.split() > 0 {
+            return Err(Fault::Split { keys: self.keys.split() });
+        }
         Ok(())
     }
 
@@ -131,6 +160,7 @@ impl Sight {
             runs: self.runs + other.runs,
             broken: self.broken + other.broken,
             sum: self.sum.wrapping_add(other.sum),
+            keys: self.keys.and(other.keys),
             latency: None,
             finished: self.finished.max(other.finished),
         }
@@ -232,6 +262,7 @@ impl<O: Order> Drop for Witness<O> {
             runs: self.runs,
             broken: self.broken,
             sum: self.sum,
+            keys: self.order.keys(),
             latency: self.order.latency(),
             finished: self.finished,
         };
@@ -328,6 +359,33 @@ impl Order for Ascending {
 
     fn checksum(load: &Load, _producers: u64) -> u64 {
         sum_below(load.events)
+    }
+}
+
+impl Order for ByKey {
+    /// For a worker that has everything to itself, with keys that are equally frequent.
+    fn new(timetable: &Timetable, load: &Load) -> Self {
+        let ascending = Ascending::new(timetable, load);
+        Self { ascending, keys: Keys::EVEN, seen: SeenKeys::default() }
+    }
+
+    #[inline]
+    fn accept(&mut self, position: u64, value: u64) -> bool {
+        self.seen.note(self.keys.of(value));
+        self.ascending.accept(position, value)
+    }
+
+    #[inline]
+    fn is_over(&mut self, seen: u64, total: u64) -> bool {
+        self.ascending.is_over(seen, total)
+    }
+
+    fn checksum(load: &Load, producers: u64) -> u64 {
+        Ascending::checksum(load, producers)
+    }
+
+    fn keys(&self) -> SeenKeys {
+        self.seen
     }
 }
 

@@ -9,9 +9,11 @@ const RATE: u64 = 100_000;
 
 fn cells() -> impl Iterator<Item = Cell> {
     let stages = [1, 2, 4, 8].map(Scenario::Pipeline);
-    let sized = [Scenario::Multicast(16), Scenario::Share(1), Scenario::Share(7)];
-    let sized = Scenario::SHARED.into_iter().chain(sized).chain(stages);
-    Scenario::CLASSIC.into_iter().chain(sized).flat_map(|scenario| {
+    let shared = [1, 7].into_iter().flat_map(|workers| {
+        [Scenario::Share(workers), Scenario::Keyed(workers), Scenario::Skewed(workers)]
+    });
+    let sized = Scenario::SHARED.into_iter().chain([Scenario::Multicast(16)]).chain(stages);
+    Scenario::CLASSIC.into_iter().chain(sized).chain(shared).flat_map(|scenario| {
         Wait::ALL.into_iter().flat_map(move |wait| {
             [(1, 8), (10, 64)]
                 .map(move |(batch, bytes)| Cell::new(scenario, wait, batch, 64, bytes))
@@ -64,9 +66,11 @@ fn what_does_not_fit_is_refused() {
     let refused = contestant.checked_run(&cell, &Load::full(&cell, 1));
     assert!(matches!(refused, Err(Fault::Peer(_))));
     // Each event goes to a worker: there is no slice, and nobody who would time them all.
-    let shared = Cell::new(Scenario::Share(2), Wait::Yield, 10, 64, 8);
-    assert!(contestant.fits(&shared) && !contestant.fits_paced(&shared));
-    assert!(!Slipring::IN_SLICES.fits(&shared));
+    for scenario in [Scenario::Share(2), Scenario::Keyed(2), Scenario::Skewed(2)] {
+        let shared = Cell::new(scenario, Wait::Yield, 10, 64, 8);
+        assert!(contestant.fits(&shared) && !contestant.fits_paced(&shared));
+        assert!(!Slipring::IN_SLICES.fits(&shared));
+    }
     // Nothing would time these events.
     let sized = Cell::new(Scenario::Unicast, Wait::Yield, 1, 64, 128);
     assert!(contestant.fits(&sized) && !contestant.fits_paced(&sized));

@@ -90,8 +90,7 @@ impl Consumer {
             runs: self.batches,
             broken: self.broken,
             sum: self.sum.parse().map_err(|_| Fault::Peer(format!("a sum of {}", self.sum)))?,
-            latency: None,
-            finished: None,
+            ..Sight::default()
         })
     }
 }

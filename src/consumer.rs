@@ -300,13 +300,14 @@ impl<E> Seat<E> {
     /// Calls one of the handler's hooks; a panic there is a fault whatever the policy says,
     /// because there is no event to skip.
     fn hook(&self, call: impl FnOnce()) -> Result<(), Fault> {
-        self.hook_at(self.cursor, call)
+        self.hook_along(self.cursor, |_| call())
     }
 
-    /// The same for something that is asked about the event at a sequence.
-    pub(crate) fn hook_at<R>(&self, sequence: u64, call: impl FnOnce() -> R) -> Result<R, Fault> {
-        catch_unwind(AssertUnwindSafe(call)).map_err(|payload| {
-            Fault::new(Arc::clone(&self.post().name), sequence, Failure::panic(payload))
+    /// The same for something that goes along events from `at` on, and says where it is.
+    #[inline]
+    pub(crate) fn hook_along(&self, mut at: u64, call: impl FnOnce(&mut u64)) -> Result<(), Fault> {
+        catch_unwind(AssertUnwindSafe(|| call(&mut at))).map_err(|payload| {
+            Fault::new(Arc::clone(&self.post().name), at, Failure::panic(payload))
         })
     }
 

@@ -26,7 +26,7 @@ use crate::{
     sequence::Capacity,
     skips::SkipView,
     sync::{
-        atomic::{AtomicU32, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
         fence,
         lock::flow::Mutex,
     },
@@ -35,8 +35,8 @@ use crate::{
 /// What an empty hand holds: no sequence is so large.
 const NOTHING: u64 = u64::MAX;
 
-/// Whose an event is that nobody is to handle.
-const NOBODYS: u32 = u32::MAX;
+/// Slots whose owners are written down in one word.
+const PAGE: usize = u64::BITS as usize;
 
 /// What the workers of a station share.
 #[derive(Debug)]
@@ -63,11 +63,20 @@ pub(crate) struct Claims(CachePadded<AtomicU64>);
 pub(crate) struct Routes {
     /// How far that is known.
     end: Cursor,
-    /// The worker of each slot's event.
-    owners: Box<[AtomicU32]>,
+    /// For each worker, which slots have an event of its own: a bit each, so that it goes over those of
+    /// others at no cost.
+    own: Box<[Box<[AtomicU64]>]>,
     capacity: Capacity,
     /// Held by whoever finds out more.
-    pub(crate) router: Mutex<SkipView>,
+    pub(crate) router: Mutex<Router>,
+}
+
+/// What it takes to find out whose the events are.
+#[derive(Debug)]
+pub(crate) struct Router {
+    pub(crate) skips: SkipView,
+    /// For each worker, which events of the page in hand are its own.
+    dealt: Box<[u64]>,
 }
 
 /// How a station's work is shared.
@@ -87,7 +96,7 @@ pub(crate) struct Hand {
 impl Team {
     pub(crate) fn new(workers: Workers, capacity: Capacity, first: u64) -> Self {
         let (dealing, from) = if workers.by_key {
-            (Dealing::Routes(Box::new(Routes::new(capacity, first))), first)
+            (Dealing::Routes(Box::new(Routes::new(workers.number, capacity, first))), first)
         } else {
             (Dealing::Claims(Claims(CachePadded::new(AtomicU64::new(first)))), NOTHING)
         };
@@ -153,12 +162,14 @@ impl Claims {
 }
 
 impl Routes {
-    fn new(capacity: Capacity, first: u64) -> Self {
+    fn new(workers: usize, capacity: Capacity, first: u64) -> Self {
+        let pages = || (0..capacity.slots().div_ceil(PAGE)).map(|_| AtomicU64::new(0)).collect();
+        let router = Router { skips: SkipView::default(), dealt: vec![0; workers].into() };
         Self {
             end: Cursor::new(first),
-            owners: (0..capacity.slots()).map(|_| AtomicU32::new(NOBODYS)).collect(),
+            own: (0..workers).map(|_| pages()).collect(),
             capacity,
-            router: Mutex::new(SkipView::default()),
+            router: Mutex::new(router),
         }
     }
 
@@ -173,24 +184,60 @@ impl Routes {
         self.end.hand_on(end);
     }
 
-    /// Says whose an event is, if anybody's. For whoever holds the router.
-    pub(crate) fn assign(&self, sequence: u64, worker: Option<usize>) {
-        let owner = worker.map_or(NOBODYS, |worker| worker as u32);
-        // ORDERING(ROUTE): Relaxed: the Release of the end hands it on, to whoever acquires that.
-        self.owners[self.capacity.slot(sequence)].store(owner, Ordering::Relaxed);
+    /// How many of the events `from..to` are on one page.
+    #[inline]
+    pub(crate) fn on_page(&self, from: u64, to: u64) -> usize {
+        self.capacity.straight(from, to).min(PAGE - self.capacity.slot(from) % PAGE)
+    }
+
+    /// Writes down whose the next `count` events are, which are on one page.
+    pub(crate) fn assign(&self, router: &mut Router, from: u64, count: usize) {
+        let slot = self.capacity.slot(from);
+        let written = (u64::MAX >> (PAGE - count)) << (slot % PAGE);
+        for (own, dealt) in self.own.iter().zip(&mut router.dealt) {
+            let page = &own[slot / PAGE];
+            // ORDERING(ROUTE): Relaxed, both: only the router writes, and the Release of the end hands it
+            // on, to whoever acquires that.
+            let kept = page.load(Ordering::Relaxed) & !written;
+            page.store(kept | (*dealt << (slot % PAGE)), Ordering::Relaxed);
+            *dealt = 0;
+        }
     }
 
     /// The next run of a worker's own events in `from..to`, whose owners are known; empty at `to` if
     /// there is none.
     pub(crate) fn next_run(&self, worker: usize, from: u64, to: u64) -> Range<u64> {
-        let owner = |sequence| {
-            // ORDERING(ROUTE): Relaxed: the owners were acquired with the end.
-            self.owners[self.capacity.slot(sequence)].load(Ordering::Relaxed)
-        };
-        let is_own = |sequence: &u64| owner(*sequence) == worker as u32;
-        let start = (from..to).find(is_own).unwrap_or(to);
-        let end = (start..to).find(|sequence| !is_own(sequence)).unwrap_or(to);
-        start..end
+        let start = self.first(worker, true, from, to);
+        start..self.first(worker, false, start, to)
+    }
+
+    /// The first event of `from..to` that is a worker's own, or that is not; `to` if there is none.
+    #[inline]
+    fn first(&self, worker: usize, own: bool, from: u64, to: u64) -> u64 {
+        let others = if own { 0 } else { u64::MAX };
+        let mut at = from;
+        while at < to {
+            let slot = self.capacity.slot(at);
+            // ORDERING(ROUTE): Relaxed: what is written there was acquired with the end.
+            let page = self.own[worker][slot / PAGE].load(Ordering::Relaxed) ^ others;
+            let count = self.on_page(at, to);
+            let ahead = (page >> (slot % PAGE)).trailing_zeros() as usize;
+            if ahead < count {
+                return at + ahead as u64;
+            }
+            at += count as u64;
+        }
+        to
+    }
+}
+
+impl Router {
+    /// The event number `index` of those on the page in hand is for the worker that its key says: as far
+    /// along the workers as the key is along all numbers, which is a division without one.
+    #[inline]
+    pub(crate) fn deal(&mut self, index: usize, key: u64) {
+        let worker = (u128::from(key) * self.dealt.len() as u128) >> u64::BITS;
+        self.dealt[worker as usize] |= 1 << index;
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::{
     consumer::{Seat, Step},
+    error::Fault,
     post::Place,
-    team::{Claims, Dealing, Hand, Routes, Team},
+    team::{Claims, Dealing, Hand, Router, Routes, Team},
     work::{Access, Work},
 };
 
@@ -86,33 +87,51 @@ impl<E> Seat<E> {
     /// Finds out whose the next events are.
     fn route<A: Access, W: Work<E, A>>(&self, routes: &Routes, work: &W) -> Result<u64, Step> {
         // Whoever holds it will soon have found out.
-        let Some(mut skips) = routes.router.try_lock() else { return Err(Step::Idle) };
+        let Some(mut dealer) = routes.router.try_lock() else { return Err(Step::Idle) };
         let from = routes.end();
         if from > self.cursor {
             return Ok(from);
         }
         let to = self.available_from(from, self.manner.max_batch)?;
-        let workers = self.team().0.hands.len() as u64;
-        for at in from..to {
-            let is_abandoned = skips.first_in(&self.ring.circuit.skips, from, at, at + 1).is_some();
-            let owner = if is_abandoned {
-                None
-            } else {
-                // SAFETY: one event; it is available to the team, and none of the team handles it
-                // before its owner is known. This worker's cursor is not behind it, so it stays.
-                let (event, _held) = unsafe { self.ring.shared(at, 1) };
-                match self.hook_at(at, || work.key(&event[0])) {
-                    Ok(key) => Some((key % workers) as usize),
-                    Err(fault) => {
-                        self.ring.circuit.halt(Some(fault));
-                        return Err(Step::Halted);
-                    }
-                }
-            };
-            routes.assign(at, owner);
+        let mut at = from;
+        while at < to {
+            let count = routes.on_page(at, to);
+            if let Err(fault) = self.ask(work, &mut dealer, from, at, count) {
+                self.ring.circuit.halt(Some(fault));
+                return Err(Step::Halted);
+            }
+            routes.assign(&mut dealer, at, count);
+            at += count as u64;
         }
         routes.move_end(to);
         Ok(to)
+    }
+
+    /// Asks the next `count` events, which are on one page, for their keys, but for abandoned ones. The
+    /// team stands at `cursor`.
+    fn ask<A: Access, W: Work<E, A>>(
+        &self,
+        work: &W,
+        router: &mut Router,
+        cursor: u64,
+        from: u64,
+        count: usize,
+    ) -> Result<(), Fault> {
+        let (skips, to) = (&self.ring.circuit.skips, from + count as u64);
+        let mut abandoned = router.skips.first_in(skips, cursor, from, to);
+        // SAFETY: in one lap; the events are available to the team, and none of the team handles them
+        // before their owners are known. This worker's cursor is not behind them, so they stay.
+        let (events, _held) = unsafe { self.ring.shared(from, count) };
+        self.hook_along(from, |at| {
+            for (index, event) in events.iter().enumerate() {
+                *at = from + index as u64;
+                if abandoned == Some(*at) {
+                    abandoned = router.skips.first_in(skips, cursor, *at + 1, to);
+                } else {
+                    router.deal(index, work.key(event));
+                }
+            }
+        })
     }
 
     /// Handles this worker's own events before `to`, of which it is known whose they are.

@@ -60,6 +60,7 @@ mod dispatcher;
 mod distance;
 mod error;
 mod handler;
+mod hash;
 mod lent;
 mod lifecycle;
 mod policy;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    hash::{DefaultHasher, Hash, Hasher},
+    hash::{Hash, Hasher},
     marker::PhantomData,
     sync::Arc,
     time::Duration,
@@ -12,6 +12,7 @@ use crate::{
     consumer::{Seat, drive},
     error::Failure,
     handler::{At, Handler, HandlerMut, Outcome},
+    hash::KeyHasher,
     policy::Policy,
     team::Workers,
     wait::Wait,
@@ -470,7 +471,7 @@ where
 /// The hash of an event's key; the same for the same key, whoever asks.
 fn hashed<E, K: Hash>(key: impl Fn(&E) -> K) -> impl Fn(&E) -> u64 {
     move |event| {
-        let mut hasher = DefaultHasher::new();
+        let mut hasher = KeyHasher::default();
         key(event).hash(&mut hasher);
         hasher.finish()
     }

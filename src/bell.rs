@@ -21,8 +21,18 @@
 //! the wait itself. The sign of a second sleeper does not deceive the first one: it sleeps only on
 //! its own, from before its own fence, which no ring has taken away.
 //!
+//! A task cannot sleep: it leaves its waker, under the mutex and with the same sign, executes the same
+//! fence, and looks once more before it goes. A ring wakes all wakers that are there, so none is ever
+//! passed over; one whose task has lost interest is taken away by whoever left it.
+//!
 //! Closing and halting ring without a look at `AWAITED`: they raise their own signs before they
 //! take the mutex, and a sleeper looks at those with the mutex held.
+
+use std::{
+    mem,
+    panic::{AssertUnwindSafe, catch_unwind},
+    task::Waker,
+};
 
 use crossbeam_utils::CachePadded;
 
@@ -42,21 +52,40 @@ pub(crate) const FREE_SIGN: u32 = 4;
 pub(crate) struct Bell {
     /// Read by the cursor's owner after each move, written rarely.
     signs: CachePadded<AtomicU32>,
-    /// How often it has rung.
-    rings: Mutex<u64>,
+    waiting: Mutex<Waiting>,
     condvar: Condvar,
     fences: Fences,
+    number: usize,
 }
 
+#[derive(Debug, Default)]
+struct Waiting {
+    /// How often the bell has rung.
+    rings: u64,
+    /// The tasks that wait here, each with the number of its ticket.
+    wakers: Vec<(u64, Waker)>,
+    tickets: u64,
+}
+
+/// What a task gets that leaves its waker at a bell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket(u64);
+
 impl Bell {
-    pub(crate) fn new(fences: Fences) -> Self {
+    /// The `number` tells it from the others of a ring.
+    pub(crate) fn new(fences: Fences, number: usize) -> Self {
         let signs = if fences == Fences::Symmetric { SYMMETRIC } else { 0 };
         Self {
             signs: CachePadded::new(AtomicU32::new(signs)),
-            rings: Mutex::new(0),
+            waiting: Mutex::default(),
             condvar: Condvar::default(),
             fences,
+            number,
         }
+    }
+
+    pub(crate) fn number(&self) -> usize {
+        self.number
     }
 
     /// The signs, read behind everything that this thread has done or seen before: the frequent
@@ -114,12 +143,62 @@ impl Bell {
     /// Wakes everybody who sleeps here.
     #[cold]
     pub(crate) fn ring(&self) {
-        let mut rings = self.rings.lock();
-        *rings += 1;
+        let mut waiting = self.waiting.lock();
+        waiting.rings += 1;
         // ORDERING(WAKE): Relaxed: this sign is written only with the mutex held.
         self.signs.fetch_and(!AWAITED, Ordering::Relaxed);
-        drop(rings);
+        let wakers = mem::take(&mut waiting.wakers);
+        drop(waiting);
         self.condvar.notify_all();
+        if !wakers.is_empty() {
+            self.wake(wakers);
+        }
+    }
+
+    /// Wakes tasks, without the mutex: a waker is somebody else's code.
+    fn wake(&self, mut wakers: Vec<(u64, Waker)>) {
+        for (_, waker) in wakers.drain(..) {
+            // If it panics, that is not the business of whoever has just moved a cursor.
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+                mem::forget(panic);
+            }
+        }
+        // Nothing was allocated for nothing: whoever comes next finds the room.
+        let mut waiting = self.waiting.lock();
+        if waiting.wakers.capacity() == 0 {
+            waiting.wakers = wakers;
+        }
+    }
+
+    /// Leaves a task's waker, in place of the one that it left here before. The task has to look once
+    /// more before it goes: if the bell is rung after that look, the task is woken.
+    #[cold]
+    pub(crate) fn leave(&self, ticket: Option<Ticket>, waker: &Waker) -> Ticket {
+        // Somebody else's code, as well.
+        let waker = waker.clone();
+        let mut waiting = self.waiting.lock();
+        // ORDERING(WAKE): Relaxed: the heavy fence orders it before the look at the cursor.
+        self.signs.fetch_or(AWAITED, Ordering::Relaxed);
+        let own = |(number, _): &(u64, Waker)| Some(Ticket(*number)) == ticket;
+        let own = waiting.wakers.iter().position(own);
+        let before = own.map(|own| waiting.wakers.swap_remove(own).1);
+        waiting.tickets += 1;
+        let ticket = waiting.tickets;
+        waiting.wakers.push((ticket, waker));
+        drop(waiting);
+        drop(before);
+        self.fences.heavy();
+        Ticket(ticket)
+    }
+
+    /// Takes back what a task has left that has lost interest.
+    #[cold]
+    pub(crate) fn take_back(&self, ticket: Ticket) {
+        let mut waiting = self.waiting.lock();
+        let own = waiting.wakers.iter().position(|(number, _)| Ticket(*number) == ticket);
+        let waker = own.map(|own| waiting.wakers.swap_remove(own));
+        drop(waiting);
+        drop(waker);
     }
 
     /// Sleeps until the bell rings or the deadline passes, if `must_wait` still holds then. May
@@ -127,16 +206,16 @@ impl Bell {
     #[cold]
     pub(crate) fn sleep(&self, deadline: Option<Instant>, must_wait: impl FnOnce() -> bool) {
         let rings_before = {
-            let rings = self.rings.lock();
+            let waiting = self.waiting.lock();
             // ORDERING(WAKE): Relaxed: the heavy fence orders it before the look at the cursor.
             self.signs.fetch_or(AWAITED, Ordering::Relaxed);
-            *rings
+            waiting.rings
         };
         // Not with the mutex held: it takes its time, and a ringer would have to wait for it.
         self.fences.heavy();
-        let rings = self.rings.lock();
-        if *rings == rings_before && must_wait() {
-            drop(self.condvar.wait(rings, deadline));
+        let waiting = self.waiting.lock();
+        if waiting.rings == rings_before && must_wait() {
+            drop(self.condvar.wait(waiting, deadline));
         }
     }
 
@@ -144,9 +223,9 @@ impl Bell {
     /// short.
     #[cold]
     pub(crate) fn nap(&self, until: Option<Instant>, must_wait: impl FnOnce() -> bool) {
-        let rings = self.rings.lock();
+        let waiting = self.waiting.lock();
         if must_wait() {
-            drop(self.condvar.wait(rings, until));
+            drop(self.condvar.wait(waiting, until));
         }
     }
 }
@@ -161,7 +240,7 @@ mod tests {
     use std::time::Duration;
 
     fn hand_over(fences: Fences) {
-        let (cursor, bell) = (Arc::new(Cursor::new(0)), Arc::new(Bell::new(fences)));
+        let (cursor, bell) = (Arc::new(Cursor::new(0)), Arc::new(Bell::new(fences, 0)));
         let sleeper = {
             let (cursor, bell) = (Arc::clone(&cursor), Arc::clone(&bell));
             let body = move || {
@@ -192,7 +271,7 @@ mod tests {
     #[test]
     fn a_nap_does_not_ask_the_owner_to_ring() {
         for fences in [Fences::Symmetric, Fences::detect()] {
-            let bell = Bell::new(fences);
+            let bell = Bell::new(fences, 0);
             bell.nap(Some(Instant::now()), || true);
             assert_eq!(bell.look_behind() & AWAITED, 0);
             bell.sleep(Some(Instant::now()), || true);
@@ -202,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_deadline_ends_a_nap() {
-        let bell = Bell::new(Fences::Symmetric);
+        let bell = Bell::new(Fences::Symmetric, 0);
         bell.sleep(Some(Instant::now() + Duration::from_millis(1)), || true);
     }
 }

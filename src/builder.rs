@@ -6,8 +6,9 @@ use crate::{
     circuit::{Circuit, Plan},
     consumer::Manner,
     current::Who,
-    dispatcher::{Dispatcher, Entrant},
+    dispatcher::Dispatcher,
     error::BuildError,
+    muster::Entrant,
     producer::{MultiProducer, Producer},
     ring::{Reset, Ring},
     sequence::Capacity,
@@ -80,6 +81,7 @@ pub struct Builder<E> {
     /// The stage added last; none at the beginning.
     latest: Vec<usize>,
     has_empty_stage: bool,
+    may_have_none: bool,
 }
 
 impl<E> fmt::Debug for Builder<E> {
@@ -106,6 +108,7 @@ impl<E: Send + 'static> Builder<E> {
             stations: Vec::new(),
             latest: Vec::new(),
             has_empty_stage: false,
+            may_have_none: false,
         }
     }
 
@@ -151,6 +154,25 @@ impl<E: Send + 'static> Builder<E> {
     /// another ring has stopped.
     pub fn first_sequence(mut self, first: u64) -> Self {
         self.first = first;
+        self
+    }
+
+    /// Lets the ring start without a single station: all of them are
+    /// [attached](crate::Membership) while it runs. As long as none is there, nobody sees what is
+    /// published, and the producers wait for nobody.
+    ///
+    /// ```
+    /// use slipring::{Builder, Start, poller};
+    ///
+    /// let (mut producer, dispatcher) = Builder::new(8, || 0_u64).without_stations().start()?;
+    /// producer.publish_batch(3, |_, _| ())?; // Nobody is there to see them.
+    /// let mut reader = dispatcher.membership().attach_poller(poller("reader"), Start::Now)?;
+    /// producer.publish(|event| *event = 4)?;
+    /// reader.poll(|event, at| assert_eq!((*event, at.sequence()), (4, 3)))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn without_stations(mut self) -> Self {
+        self.may_have_none = true;
         self
     }
 
@@ -256,7 +278,10 @@ impl<E: Send + 'static> Builder<E> {
             follows: follows.clone(),
         };
         let sketches: Vec<Sketch> = self.stations.iter().map(sketch).collect();
-        let nodes = topology::resolve(&sketches)?;
+        let nodes = match &*sketches {
+            [] if self.may_have_none => Vec::new(),
+            sketches => topology::resolve(sketches)?,
+        };
         let mut all = Vec::new();
         for (index, (station, _)) in self.stations.into_iter().enumerate() {
             all.extend(entrants(index, station, self.wait, capacity)?);
@@ -265,6 +290,7 @@ impl<E: Send + 'static> Builder<E> {
             capacity,
             many_producers,
             first: self.first,
+            station_wait: self.wait,
             producer_wait: self.producer_wait.unwrap_or(self.wait),
             resets: self.reset.is_some(),
             nodes,
@@ -274,7 +300,7 @@ impl<E: Send + 'static> Builder<E> {
 }
 
 /// Settles a station's options: who works there, and how.
-fn entrants<E>(
+pub(crate) fn entrants<E>(
     index: usize,
     station: Declared<E>,
     wait: Wait,

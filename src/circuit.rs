@@ -12,8 +12,9 @@ use crate::{
     current::{self, Who},
     cursor::{Cursor, DETACHED},
     error::{Fault, PublishError},
+    guests::{Guests, Start},
     lifecycle::Lifecycle,
-    post::{Place, Post},
+    post::{Figures, Place, Post},
     sequence::Capacity,
     sequencer::Sequencer,
     skips::Skips,
@@ -61,16 +62,23 @@ pub struct Circuit {
     pub(crate) sequencer: Sequencer,
     pub(crate) lifecycle: Lifecycle,
     pub(crate) skips: Skips,
+    /// The stations that the ring was built with.
     pub(crate) posts: Box<[Post]>,
+    /// What they are called.
+    pub(crate) names: Box<[Arc<str>]>,
+    /// Those that came later.
+    pub(crate) guests: Guests,
     /// The sequence that the ring started with.
     pub(crate) first: u64,
     /// The stations that nobody follows but the producers.
-    last: Box<[usize]>,
+    pub(crate) last: Box<[usize]>,
     /// The reset hook's cursor, when there is one: it follows the last stations, and the producers
     /// follow it. It has no bell, because nobody sleeps for it: a producer that finds the last
     /// stations past runs the hook itself.
     cleared: Option<Cursor>,
     producer_wait: Wait,
+    /// How stations wait that do not say how.
+    pub(crate) station_wait: Wait,
     /// Producer handles alive; the last one to go closes the ring.
     producers: AtomicUsize,
     /// Stations, pollers and producers: all that may want a core at once.
@@ -89,6 +97,7 @@ pub(crate) struct Plan {
     pub(crate) capacity: Capacity,
     pub(crate) many_producers: bool,
     pub(crate) first: u64,
+    pub(crate) station_wait: Wait,
     pub(crate) producer_wait: Wait,
     pub(crate) resets: bool,
     pub(crate) nodes: Vec<Node>,
@@ -96,16 +105,20 @@ pub(crate) struct Plan {
 
 impl Circuit {
     pub(crate) fn new(plan: Plan) -> Self {
-        let Plan { capacity, many_producers, first, producer_wait, resets, nodes } = plan;
+        let Plan { capacity, many_producers, first, station_wait, producer_wait, resets, nodes } =
+            plan;
         let fences = Fences::detect();
         let followed = |index| nodes.iter().any(|node| node.follows.contains(&index));
         let last = (0..nodes.len()).filter(|index| !followed(*index)).collect();
-        let post = |node: Node| Post {
-            name: node.name,
+        let names = nodes.iter().map(|node| Arc::clone(&node.name)).collect();
+        let guests =
+            Guests::new(MOST_STATIONS.saturating_sub(nodes.len()), 1 + nodes.len(), fences);
+        let post = |(index, node): (usize, Node)| Post {
+            mutates: node.mutates,
             follows: node.follows.into(),
             cursor: Cursor::new(first),
-            bell: Bell::new(fences),
-            figures: CachePadded::default(),
+            bell: Bell::new(fences, 1 + index),
+            figures: CachePadded::new(Figures::starting_at(first)),
             team: node.workers.map(|workers| Box::new(Team::new(workers, capacity, first))),
         };
         Self {
@@ -116,12 +129,24 @@ impl Circuit {
             first,
             last,
             cleared: resets.then(|| Cursor::new(first)),
+            station_wait,
             producer_wait,
             producers: AtomicUsize::new(0),
             threads: AtomicUsize::new(0),
             shared_core: CachePadded::default(),
             cores: thread::parallelism(),
-            posts: nodes.into_iter().map(post).collect(),
+            posts: nodes.into_iter().enumerate().map(post).collect(),
+            names,
+            guests,
+        }
+    }
+
+    /// The place of a station: one that the ring was built with, or a guest's.
+    #[inline]
+    pub(crate) fn post(&self, index: usize) -> &Post {
+        match self.posts.get(index) {
+            Some(post) => post,
+            None => self.guests.post(index - self.posts.len()),
         }
     }
 
@@ -131,16 +156,40 @@ impl Circuit {
     /// for no further than `limit` where looking costs something.
     #[inline]
     pub(crate) fn ahead(&self, index: usize, from: u64, limit: u64) -> u64 {
-        self.smallest(&self.posts[index].follows, || self.sequencer.available(from, limit))
+        self.smallest(&self.post(index).follows, || self.sequencer.available(from, limit))
     }
 
-    /// The first sequence that the last stations have not passed.
+    /// The first sequence that the last stations have not passed, those included that have come
+    /// since (see `guests.rs`).
     #[inline]
     pub(crate) fn last_passed(&self) -> u64 {
+        let passed = self.declared_passed();
+        if self.guests.have_never_come() { passed } else { self.passed_with_guests() }
+    }
+
+    #[cold]
+    fn passed_with_guests(&self) -> u64 {
+        loop {
+            let arrivals = self.guests.arrivals();
+            let passed = self.passed_but(None);
+            if self.guests.are_still(arrivals) {
+                return passed;
+            }
+        }
+    }
+
+    /// As far as this look goes, and without the guest at the seat `but`.
+    fn passed_but(&self, but: Option<usize>) -> u64 {
+        self.declared_passed().min(self.guests.passed_by_all(but))
+    }
+
+    /// How far the last of those stations have come that the ring was built with.
+    #[inline]
+    fn declared_passed(&self) -> u64 {
         self.smallest(&self.last, || self.ungated())
     }
 
-    /// What is published, for those who find that every station has left. Without the event that was
+    /// What is published, for those who find that every station has left, or who come. Without the event that was
     /// refused because the ring was closed while it was written: nobody is given that one.
     #[cold]
     fn ungated(&self) -> u64 {
@@ -155,6 +204,11 @@ impl Circuit {
     /// The end of what was claimed so far, or of the stream: a figure, not a permission.
     pub(crate) fn claimed(&self) -> u64 {
         self.end().unwrap_or_else(|| self.sequencer.claimed())
+    }
+
+    /// The end of what producers have begun to publish, as far as it will ever exist.
+    fn begun(&self) -> u64 {
+        if self.sequencer.multi.is_some() { self.sequencer.claimed() } else { self.ungated() }
     }
 
     /// What producers follow by one lap.
@@ -211,7 +265,7 @@ impl Circuit {
     /// Whether station `index`, which stands at `from`, waits for other stations rather than for
     /// producers.
     pub(crate) fn is_gated(&self, index: usize, from: u64) -> bool {
-        !self.posts[index].follows.is_empty() && self.is_published(from)
+        !self.post(index).follows.is_empty() && self.is_published(from)
     }
 
     /// The end of the stream, once it is known.
@@ -255,18 +309,24 @@ impl Circuit {
         from: u64,
         deadline: Option<Instant>,
     ) -> bool {
-        let holder = || {
-            if self.lifecycle.is_halted() || self.end() == Some(from) {
-                return None;
-            }
-            if self.posts[index].team.as_ref().is_some_and(|team| team.has_dealt(from)) {
-                return None;
-            }
-            let is_published = || self.is_published(from);
-            let follows = &self.posts[index].follows;
-            self.holder(follows, from, &is_published, &mut Seen::default())
-        };
-        waiter.pause(self, deadline, holder)
+        waiter.pause(self, deadline, || self.station_holder(index, from))
+    }
+
+    /// The bell of somebody who keeps station `index`, which stands at `from`, from going on; `None` if
+    /// there is no need to wait.
+    pub(crate) fn station_holder(&self, index: usize, from: u64) -> Option<&Bell> {
+        if self.lifecycle.is_halted() || self.end() == Some(from) {
+            return None;
+        }
+        let post = self.post(index);
+        if post.team.as_ref().is_some_and(|team| team.has_dealt(from)) {
+            return None;
+        }
+        if self.is_dismissed(index, from) {
+            return None;
+        }
+        let is_published = || self.is_published(from);
+        self.holder(&post.follows, from, &is_published, &mut Seen::default())
     }
 
     /// Waits until the gate has reached `need`, with patience, and returns the gate. `help` may
@@ -313,16 +373,17 @@ impl Circuit {
     }
 
     /// The bell of somebody who keeps the gate below `need`; `None` if there is no need to wait.
-    fn gate_holder(&self, need: u64) -> Option<&Bell> {
+    pub(crate) fn gate_holder(&self, need: u64) -> Option<&Bell> {
         if self.lifecycle.is_refusing() {
             return None;
         }
         let is_published = || self.ungated() >= need;
         self.holder(&self.last, need - 1, &is_published, &mut Seen::default())
+            .or_else(|| self.guests.holder(need - 1))
     }
 
     /// The station that this thread is running, if the gate cannot reach `need` before it returns.
-    fn own_station_in_the_way(&self, need: u64) -> Option<Arc<str>> {
+    pub(crate) fn own_station_in_the_way(&self, need: u64) -> Option<Arc<str>> {
         let is_in_the_way = |who: Who| {
             if who == Who::RESET_HOOK {
                 return self.cleared() < need;
@@ -334,19 +395,35 @@ impl Circuit {
         Some(if who == Who::RESET_HOOK {
             Arc::from(RESET_HOOK_NAME)
         } else {
-            Arc::clone(&self.posts[who.station()].name)
+            self.name(who.station())
         })
     }
 
     /// Where a thread works, which runs a station or is one of its workers.
     #[inline]
     pub(crate) fn place(&self, who: Who) -> Place<'_> {
-        Place::of(&self.posts[who.station()], who.worker)
+        Place::of(self.post(who.station()), who.worker)
+    }
+
+    /// A bell by its number: the producers' is 0, and then come the stations'.
+    pub(crate) fn bell(&self, number: usize) -> &Bell {
+        match number.checked_sub(1) {
+            None => &self.lifecycle.published,
+            Some(index) => &self.post(index).bell,
+        }
+    }
+
+    /// What a station is called.
+    pub(crate) fn name(&self, index: usize) -> Arc<str> {
+        match self.names.get(index) {
+            Some(name) => Arc::clone(name),
+            None => self.guests.name(index - self.names.len()),
+        }
     }
 
     pub(crate) fn wake_all(&self) {
         self.lifecycle.published.ring();
-        for post in &self.posts {
+        for post in self.posts.iter().chain(self.guests.posts()) {
             post.bell.ring();
         }
     }
@@ -365,9 +442,55 @@ impl Circuit {
         self.close();
     }
 
+    /// A guest takes its place; returns the first sequence that is its own. From there on it holds
+    /// the producers back.
+    pub(crate) fn arrive(&self, index: usize, start: Start) -> u64 {
+        let post = self.post(index);
+        let seat = index - self.posts.len();
+        // One at a time: who comes looks at the cursors of those that are here, and one that is about
+        // to come stands behind where it will begin.
+        let _arriving = self.guests.one_at_a_time(seat);
+        post.cursor.hand_on(self.last_passed());
+        self.guests.announce();
+        let oldest = self.passed_but(Some(seat));
+        let first = match start {
+            Start::Oldest => oldest,
+            Start::Now => self.begun().max(oldest),
+        };
+        post.figures.start_at(first);
+        post.advance(first);
+        first
+    }
+
+    /// Gives back the seat of a guest that has left for good; of no effect on a station that the ring
+    /// was built with.
+    pub(crate) fn vacate(&self, index: usize) {
+        if let Some(seat) = index.checked_sub(self.posts.len()) {
+            self.guests.vacate(seat);
+        }
+    }
+
+    /// Whether a guest that stands at `cursor` has been told to leave there, or before.
+    pub(crate) fn is_dismissed(&self, index: usize, cursor: u64) -> bool {
+        index >= self.posts.len() && self.post(index).figures.dismissed_at.get() <= cursor
+    }
+
+    /// Tells a guest to leave as soon as it has passed everything before `sequence`.
+    pub(crate) fn dismiss(&self, index: usize, sequence: u64) {
+        let dismissed_at = &self.post(index).figures.dismissed_at;
+        // Told again, it does not stay longer.
+        dismissed_at.set(sequence.min(dismissed_at.get()));
+        // It may sleep at anybody's.
+        self.wake_all();
+    }
+
     /// Station `index`, which stands at `cursor`, leaves: it holds nobody back any more.
     pub(crate) fn detach(&self, index: usize, cursor: u64) {
-        let post = &self.posts[index];
+        let post = self.post(index);
+        if index >= self.posts.len() {
+            // As long as it holds the gate: what is abandoned behind is not forgotten.
+            post.figures.abandoned_before.set(self.skips.count_before(cursor));
+        }
         // Before anybody can see that it has left: a producer that does, and finds the prefix too
         // low, sleeps at the producers' bell, which is not rung below.
         self.sequencer.keep_prefix(cursor);

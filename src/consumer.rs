@@ -11,7 +11,9 @@ use crate::{
     current::Who,
     distance::Distance,
     error::{Failure, Fault},
+    guests::Start,
     lent::Lent,
+    muster::Card,
     policy::{Policy, Verdict},
     post::{Place, Post},
     ring::Ring,
@@ -52,11 +54,21 @@ pub(crate) enum Step {
 pub(crate) struct Seat<E> {
     pub(crate) ring: Arc<Ring<E>>,
     pub(crate) who: Who,
+    pub(crate) name: Arc<str>,
     pub(crate) manner: Manner,
+    /// Of a station that came later, and has a thread: how it comes.
+    pub(crate) visit: Option<Visit>,
     /// The next sequence; the shared cursor is never ahead of it. Of a worker that has nothing in hand,
     /// the next sequence to be claimed by anybody, as far as it knows.
     pub(crate) cursor: u64,
     skips: SkipView,
+}
+
+/// How a guest's thread takes its place.
+#[derive(Debug)]
+pub(crate) struct Visit {
+    pub(crate) start: Start,
+    pub(crate) card: Arc<Card>,
 }
 
 /// Why a batch was broken off.
@@ -71,11 +83,32 @@ pub(crate) enum Stop {
 impl<E> Seat<E> {
     pub(crate) fn new(ring: Arc<Ring<E>>, who: Who, manner: Manner) -> Self {
         let cursor = ring.circuit.first;
-        Self { ring, who, manner, cursor, skips: SkipView::default() }
+        let name = ring.circuit.name(who.station());
+        Self { ring, who, name, manner, visit: None, cursor, skips: SkipView::default() }
     }
 
+    #[inline]
     pub(crate) fn post(&self) -> &Post {
-        &self.ring.circuit.posts[self.who.station()]
+        self.ring.circuit.post(self.who.station())
+    }
+
+    /// A guest takes its place on the ring.
+    pub(crate) fn arrive(&mut self, start: Start) {
+        self.cursor = self.ring.circuit.arrive(self.who.station(), start);
+        // It stood behind that for a moment, where others may have found it, and they do not look again.
+        self.ring.clear_passed();
+    }
+
+    /// The station holds nobody back any more.
+    pub(crate) fn leave(&self) {
+        self.ring.circuit.detach(self.who.station(), self.cursor);
+        self.ring.clear_passed();
+    }
+
+    /// Whether a guest has been told to leave.
+    #[inline]
+    fn is_dismissed(&self) -> bool {
+        self.visit.is_some() && self.ring.circuit.is_dismissed(self.who.station(), self.cursor)
     }
 
     #[inline]
@@ -150,14 +183,15 @@ impl<E> Seat<E> {
     /// Everything before `to` is handled: the followers may have it.
     #[inline]
     pub(crate) fn move_to(&mut self, to: u64) {
-        self.post().figures.batches.add(1);
         self.cursor = to;
-        self.post().stand_at(to);
+        let post = self.ring.circuit.post(self.who.station());
+        post.figures.batches.add(1);
+        post.stand_at(to);
         self.ring.clear_passed();
     }
 
     #[inline]
-    fn stand_at(&mut self, to: u64) {
+    pub(crate) fn stand_at(&mut self, to: u64) {
         self.cursor = to;
         self.place().stand_at(to);
     }
@@ -238,7 +272,7 @@ impl<E> Seat<E> {
     ) -> Result<(), Stop> {
         let mut failures = 0_u32;
         loop {
-            let post = &self.ring.circuit.posts[self.who.station()];
+            let post = self.ring.circuit.post(self.who.station());
             // SAFETY: the slice lies inside a lap and between this station's cursor and the
             // cursors that it follows, which `available` has acquired, and a worker has claimed it
             // and holds it in its hand; this thread owns the seat,
@@ -290,7 +324,7 @@ impl<E> Seat<E> {
             Verdict::Halt => {
                 // What was handled before the failure counts as handled.
                 self.stand_at(at);
-                let fault = Fault::new(Arc::clone(&self.post().name), at, failure);
+                let fault = Fault::new(Arc::clone(&self.name), at, failure);
                 return Err(Stop::Fault(fault));
             }
         }
@@ -306,9 +340,8 @@ impl<E> Seat<E> {
     /// The same for something that goes along events from `at` on, and says where it is.
     #[inline]
     pub(crate) fn hook_along(&self, mut at: u64, call: impl FnOnce(&mut u64)) -> Result<(), Fault> {
-        catch_unwind(AssertUnwindSafe(|| call(&mut at))).map_err(|payload| {
-            Fault::new(Arc::clone(&self.post().name), at, Failure::panic(payload))
-        })
+        catch_unwind(AssertUnwindSafe(|| call(&mut at)))
+            .map_err(|payload| Fault::new(Arc::clone(&self.name), at, Failure::panic(payload)))
     }
 
     /// As `hook`, for hooks outside a batch: the fault halts the ring.
@@ -326,11 +359,20 @@ impl<E> Seat<E> {
 #[inline(never)]
 pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut W) {
     let ring = Arc::clone(&seat.ring);
+    if let Some(Visit { start, card }) = &seat.visit {
+        let (start, card) = (*start, Arc::clone(card));
+        seat.arrive(start);
+        card.is_here(seat.cursor);
+    }
     let mut waiter = Waiter::new(seat.manner.wait);
     let mut dry = Dry::default();
     let mut distance =
         Distance::new(ring.circuit.capacity, seat.manner.max_batch, ring.circuit.posts.len());
     loop {
+        if seat.is_dismissed() {
+            seat.leave();
+            break;
+        }
         match seat.step(work, u64::MAX) {
             Step::Moved(run) => {
                 // Others take what a worker leaves: it is no sign of closeness.

@@ -1,23 +1,18 @@
 //! The dispatcher: the owner of the threads, from their start to their end.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
-};
+use std::{fmt, time::Duration};
 
 use crate::{
-    consumer::{Manner, Seat},
-    current::{self, Running, Who},
+    consumer::Seat,
+    current,
     error::{BuildError, Failure, Fault, PollerError},
+    membership::Membership,
+    muster::{self, Entrant, Muster, Started},
     poller::{Poller, PollerMut},
     report::{Report, ShutdownCause, ShutdownError},
     ring::Ring,
-    station::Engine,
     sync::{
-        Arc,
-        lock::control::{Condvar, Mutex},
-        thread,
+        Arc, thread,
         time::{self, Instant},
     },
 };
@@ -55,16 +50,6 @@ impl fmt::Display for Warning {
     }
 }
 
-/// A station that is about to be started.
-pub(crate) struct Entrant<E> {
-    pub(crate) who: Who,
-    pub(crate) manner: Manner,
-    pub(crate) core: Option<usize>,
-    pub(crate) mutates: bool,
-    /// `None`: it is polled.
-    pub(crate) engine: Option<Engine<E>>,
-}
-
 /// A poller that waits for its owner.
 enum Untaken<E> {
     Reading(Poller<E>),
@@ -80,67 +65,6 @@ impl<E> Untaken<E> {
     }
 }
 
-/// The stations' threads wait for each other here, at the start and at the end.
-#[derive(Debug, Default)]
-struct Muster {
-    state: Mutex<Roll>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Roll {
-    /// Threads that have not said whether they are ready.
-    starting: usize,
-    /// Threads that have not ended, by their place on the roll.
-    running: Vec<usize>,
-    /// The first one that could not start.
-    failed: Option<(usize, Failure)>,
-}
-
-impl Muster {
-    fn enter(&self, index: usize) {
-        let mut roll = self.state.lock();
-        roll.starting += 1;
-        roll.running.push(index);
-    }
-
-    fn ready(&self, index: usize, outcome: Result<(), Failure>) {
-        let mut roll = self.state.lock();
-        roll.starting -= 1;
-        if let (Err(failure), None) = (outcome, &roll.failed) {
-            roll.failed = Some((index, failure));
-        }
-        self.changed.notify_all();
-    }
-
-    fn leave(&self, index: usize) {
-        self.state.lock().running.retain(|running| *running != index);
-        self.changed.notify_all();
-    }
-
-    /// Waits until every thread has said whether it is ready.
-    fn await_ready(&self) -> Option<(usize, Failure)> {
-        let mut roll = self.state.lock();
-        while roll.starting > 0 {
-            roll = self.changed.wait(roll, None);
-        }
-        roll.failed.take()
-    }
-
-    /// Waits until every thread has ended, the deadline has passed, or a thread ends and `enough`
-    /// is true; returns those that run.
-    fn await_end(&self, deadline: Option<Instant>, enough: impl Fn() -> bool) -> Vec<usize> {
-        let mut roll = self.state.lock();
-        while !roll.running.is_empty() && !enough() {
-            if deadline.is_some_and(|deadline| time::now() >= deadline) {
-                break;
-            }
-            roll = self.changed.wait(roll, deadline);
-        }
-        roll.running.clone()
-    }
-}
-
 /// The owner of a running ring: it ends it, and tells how it went.
 ///
 /// Dropping it closes the ring, waits up to 10 seconds until everything published is handled, then
@@ -151,10 +75,8 @@ impl Muster {
 pub struct Dispatcher<E> {
     ring: Arc<Ring<E>>,
     muster: Arc<Muster>,
-    /// By their place on the roll.
-    threads: Vec<(usize, thread::JoinHandle<()>)>,
-    /// Who is who on the roll.
-    roll: Vec<Who>,
+    /// Of the stations that the ring was built with.
+    threads: Vec<Started>,
     /// Pollers that nobody has taken.
     pollers: Vec<Untaken<E>>,
     warnings: Vec<Warning>,
@@ -178,30 +100,28 @@ impl<E: Send + 'static> Dispatcher<E> {
             ring,
             muster: Arc::default(),
             threads: Vec::new(),
-            roll: entrants.iter().map(|entrant| entrant.who).collect(),
             pollers: Vec::new(),
             warnings,
             is_over: false,
         };
         let mut failed = None;
-        for (index, entrant) in entrants.into_iter().enumerate() {
-            if let Err(failure) = dispatcher.enter(index, entrant) {
-                failed = Some((index, failure));
+        for entrant in entrants {
+            if let Err(failure) = dispatcher.enter(entrant) {
+                failed = Some(failure);
                 break;
             }
         }
-        let Some((index, failure)) = dispatcher.muster.await_ready().or(failed) else {
+        let Some((station, failure)) = dispatcher.muster.await_ready().or(failed) else {
             return Ok(dispatcher);
         };
         dispatcher.ring.circuit.halt(None);
         let _ = dispatcher.end(true);
-        let station = dispatcher.station_name(index);
-        Err(BuildError::NotStarted { station, cause: failure.message })
+        Err(BuildError::NotStarted { station: station.to_string(), cause: failure.message })
     }
 
-    fn enter(&mut self, index: usize, entrant: Entrant<E>) -> Result<(), Failure> {
+    fn enter(&mut self, entrant: Entrant<E>) -> Result<(), (Arc<str>, Failure)> {
         let Entrant { who, manner, core, mutates, engine } = entrant;
-        let mut seat = Seat::new(Arc::clone(&self.ring), who, manner);
+        let seat = Seat::new(Arc::clone(&self.ring), who, manner);
         let Some(engine) = engine else {
             self.pollers.push(if mutates {
                 Untaken::Mutating(Poller::new(seat))
@@ -210,59 +130,10 @@ impl<E: Send + 'static> Dispatcher<E> {
             });
             return Ok(());
         };
-        let name = match who.worker.number() {
-            Some(worker) => format!("{}-{worker}", seat.post().name),
-            None => seat.post().name.to_string(),
-        };
-        let muster = Arc::clone(&self.muster);
-        let body = move || {
-            let _leaving = Leaving { muster: Arc::clone(&muster), index };
-            // Also while the handler's state is made and dropped: it may own its own dispatcher.
-            let _running = Running::enter(&seat.ring.circuit, who);
-            let ready = |outcome| muster.ready(index, outcome);
-            if core.is_some_and(|core| !thread::pin(core)) {
-                let core = core.unwrap_or_default();
-                ready(Err(Failure::error(format!("the system refused to pin it to core {core}"))));
-            } else {
-                run_engine(&mut seat, engine, &ready);
-            }
-            seat.ring.circuit.remove_thread();
-        };
-        self.muster.enter(index);
-        self.ring.circuit.add_thread();
-        match thread::spawn(&name, body) {
-            Ok(handle) => {
-                self.threads.push((index, handle));
-                Ok(())
-            }
-            Err(error) => {
-                self.ring.circuit.remove_thread();
-                self.muster.ready(index, Ok(()));
-                self.muster.leave(index);
-                Err(Failure::error(format!("no thread could be started: {error}")))
-            }
-        }
-    }
-}
-
-/// A thread that leaves the roll when it ends, however it does.
-struct Leaving {
-    muster: Arc<Muster>,
-    index: usize,
-}
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        self.muster.leave(self.index);
-    }
-}
-
-/// Runs a station on its thread. Whatever panics past the policies (a handler's destructor, the
-/// destructor of a panic's payload) halts the ring instead of leaving a cursor behind.
-fn run_engine<E>(seat: &mut Seat<E>, engine: Engine<E>, ready: &dyn Fn(Result<(), Failure>)) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| engine(seat, ready))) {
-        let fault = Fault::new(Arc::clone(&seat.post().name), seat.cursor, Failure::panic(payload));
-        seat.ring.circuit.halt(Some(fault));
+        let name = Arc::clone(&seat.name);
+        let started = muster::start(&self.muster, seat, core, engine);
+        self.threads.extend(started.map_err(|failure| (name, failure))?);
+        Ok(())
     }
 }
 
@@ -298,6 +169,11 @@ impl<E> Dispatcher<E> {
     /// The number of slots.
     pub fn capacity(&self) -> usize {
         self.ring.circuit.capacity.slots()
+    }
+
+    /// A handle through which stations are attached to the running ring, from any thread.
+    pub fn membership(&self) -> Membership<E> {
+        Membership::new(Arc::clone(&self.ring), Arc::clone(&self.muster))
     }
 
     /// The fault that halted the ring, if one did.
@@ -401,7 +277,7 @@ impl<E> Dispatcher<E> {
         }
         let is_halted = || self.ring.circuit.lifecycle.is_halted();
         let is_drained = self.await_close(deadline)
-            && (self.muster.await_end(deadline, is_halted).is_empty() || is_halted());
+            && (self.muster.await_end(deadline, is_halted) || is_halted());
         if !is_drained {
             self.ring.circuit.halt(None);
         }
@@ -422,18 +298,15 @@ impl<E> Dispatcher<E> {
         true
     }
 
-    fn station_name(&self, index: usize) -> String {
-        self.ring.circuit.posts[self.roll[index].station()].name.to_string()
-    }
-
     /// Waits for the threads, which are ending or have been told to, and reports.
     fn end(&mut self, is_drained: bool) -> Result<Report, ShutdownError> {
         self.is_over = true;
         let circuit = &self.ring.circuit;
-        let running = self.muster.await_end(Some(time::now() + HALT_GRACE), || false);
-        for (index, handle) in self.threads.drain(..) {
+        let running = self.muster.end(time::now() + HALT_GRACE);
+        for (place, handle) in self.threads.drain(..) {
             // A thread that is left alone keeps the ring alive for as long as it needs it.
-            if !running.contains(&index) && !thread::is_current(&handle) {
+            let runs = running.iter().any(|(running, _)| *running == place);
+            if !runs && !thread::is_current(&handle) {
                 // Its panics were caught and reported; this one can only be a destructor's.
                 let _ = handle.join();
             }
@@ -444,7 +317,7 @@ impl<E> Dispatcher<E> {
         }
         if !is_drained || !running.is_empty() {
             let mut running: Vec<_> =
-                running.into_iter().map(|index| self.station_name(index)).collect();
+                running.into_iter().map(|(_, station)| station.to_string()).collect();
             // The workers of a team, one behind the other.
             running.dedup();
             return Err(ShutdownError { cause: ShutdownCause::TimedOut { running }, report });

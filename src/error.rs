@@ -246,7 +246,10 @@ impl fmt::Display for BuildError {
                     "a capacity of {asked} is not possible: it must be a power of two, such as {next}"
                 )
             }
-            Self::NoStations => f.write_str("the ring has no stations: add one with `then`"),
+            Self::NoStations => f.write_str(
+                "the ring has no stations: add one with `then`, or let them come later with \
+                 `without_stations`",
+            ),
             Self::TooManyStations { asked, most } => write!(
                 f,
                 "a ring of {asked} stations is not possible: use at most {most}, or a second ring"

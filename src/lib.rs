@@ -35,6 +35,8 @@
 //! | publish | [`Producer`], [`MultiProducer`], [`PublishError`] |
 //! | handle events on a thread | closures with [`At`], [`Handler`], [`HandlerMut`], [`Policy`] |
 //! | handle events yourself | [`poller`], [`Poller`] |
+//! | await events, or room for them | [`Poller::ready`], [`Poller::into_stream`], [`Producer::publish_async`] |
+//! | come and go while it runs | [`Membership`], [`Member`], [`Start`] |
 //! | choose how threads wait | [`Wait`] |
 //! | end it | [`Dispatcher`], [`Report`], [`ShutdownError`] |
 //!
@@ -50,19 +52,24 @@
 //!   a poller is not polled to its end.
 //! * No reference to an event outlives the call that lent it.
 
+mod awaiting;
 mod bell;
 mod builder;
 mod circuit;
+mod claim;
 mod consumer;
 mod current;
 mod cursor;
 mod dispatcher;
 mod distance;
 mod error;
+mod guests;
 mod handler;
 mod hash;
 mod lent;
 mod lifecycle;
+mod membership;
+mod muster;
 mod policy;
 mod poller;
 mod post;
@@ -82,13 +89,17 @@ mod wait;
 mod work;
 mod worker;
 
+pub use awaiting::Events;
 pub use builder::Builder;
+pub use claim::{Claim, Multi, Single};
 pub use dispatcher::{Dispatcher, Warning};
 pub use error::{BuildError, Fault, FaultKind, PollerError, PublishError};
+pub use guests::Start;
 pub use handler::{At, Handler, HandlerError, HandlerMut, Outcome};
+pub use membership::{AttachError, Detach, Member, Membership, StillThere};
 pub use policy::{GiveUp, Policy};
 pub use poller::{Batch, Poll, Poller, PollerMut};
-pub use producer::{Claim, Multi, MultiProducer, Producer, Single};
+pub use producer::{MultiProducer, Producer};
 pub use report::{Report, ShutdownCause, ShutdownError, StationReport};
 pub use station::{
     Stage, Station, keyed, keyed_mut, poller, poller_mut, read, read_batch, read_handler,

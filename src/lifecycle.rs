@@ -78,7 +78,7 @@ pub(crate) struct Lifecycle {
 impl Lifecycle {
     pub(crate) fn new(fences: Fences) -> Self {
         Self {
-            published: Bell::new(fences),
+            published: Bell::new(fences, 0),
             fences,
             end: flow::Mutex::new(None),
             fault: control::Mutex::new(None),

@@ -49,7 +49,7 @@ pub enum Poll {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Poller<E, A: Access = Shared> {
-    seat: Seat<E>,
+    pub(crate) seat: Seat<E>,
     access: std::marker::PhantomData<fn() -> A>,
 }
 
@@ -59,7 +59,7 @@ pub type PollerMut<E> = Poller<E, Exclusive>;
 impl<E, A: Access> fmt::Debug for Poller<E, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Poller")
-            .field("station", &self.seat.post().name)
+            .field("station", &self.seat.name)
             .field("sequence", &self.seat.cursor)
             .finish_non_exhaustive()
     }
@@ -73,7 +73,7 @@ impl<E, A: Access> Poller<E, A> {
 
     /// The station's name.
     pub fn name(&self) -> &str {
-        &self.seat.post().name
+        &self.seat.name
     }
 
     /// The sequence of the next event.
@@ -138,9 +138,10 @@ impl<E, A: Access> Poller<E, A> {
 
 impl<E, A: Access> Drop for Poller<E, A> {
     fn drop(&mut self) {
-        self.seat.ring.circuit.remove_thread();
-        self.seat.ring.circuit.detach(self.seat.who.station(), self.seat.cursor);
-        self.seat.ring.clear_passed();
+        let circuit = &self.seat.ring.circuit;
+        circuit.remove_thread();
+        self.seat.leave();
+        circuit.vacate(self.seat.who.station());
     }
 }
 

@@ -6,17 +6,15 @@ use crate::{
     bell::Bell,
     current::Worker,
     cursor::{Cursor, DETACHED},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     team::{Hand, Team},
 };
 
 /// One station's place on the ring.
 #[derive(Debug)]
 pub struct Post {
-    pub(crate) name: Arc<str>,
+    /// Whether it changes events.
+    pub(crate) mutates: bool,
     /// The stations that it follows, as few as say it all; none means the producers.
     pub(crate) follows: Box<[usize]>,
     pub(crate) cursor: Cursor,
@@ -121,9 +119,33 @@ pub(crate) struct Figures {
     pub(crate) newly_passed_over: Figure,
     /// The cursor when the station left.
     pub(crate) left_at: Figure,
+    /// Of a guest that has left: how many sequences before that were ever abandoned on the ring.
+    pub(crate) abandoned_before: Figure,
+    /// The first sequence that is the station's to handle.
+    pub(crate) first: Figure,
+    /// Of a guest: where it has been told to leave.
+    pub(crate) dismissed_at: Figure,
 }
 
 impl Figures {
+    pub(crate) fn starting_at(first: u64) -> Self {
+        let figures = Self::default();
+        figures.start_at(first);
+        figures
+    }
+
+    /// Forgets who was here before. For a guest that has the post to itself.
+    pub(crate) fn start_at(&self, first: u64) {
+        let Self { handled, batches, skipped, newly_skipped, retried, passed_over, .. } = self;
+        for figure in [handled, batches, skipped, newly_skipped, retried, passed_over] {
+            figure.set(0);
+        }
+        self.newly_passed_over.set(0);
+        self.left_at.set(first);
+        self.first.set(first);
+        self.dismissed_at.set(u64::MAX);
+    }
+
     /// The cursor is about to pass what was not handled since it moved last. Before, so that a
     /// report that comes in between finds less handled than was, and never more.
     #[inline]

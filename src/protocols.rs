@@ -156,6 +156,34 @@
 //! *p06::whoever_is_followed_leaves*, *p06::a_producer_and_a_leaver*,
 //! *p16::a_report_while_a_poller_leaves*.
 //!
+//! # Arriving
+//!
+//! A station that comes while the ring runs, a *guest*, must not begin with an event that a producer may be
+//! writing over already: one that looked at the gate before has a limit that does not know of it.
+//!
+//! | | guest, with the lock of all seats | producer, at the gate |
+//! |---|---|---|
+//! | 1 | stand where the gate is, or was | look at the cursors of all stations; smallest: the gate |
+//! | 2 | count the arrival (Release) | **light fence** |
+//! | 3 | **heavy fence** | look at the count: nobody came since the cursors were looked at, or look again (Acquire) |
+//! | 4 | look at the cursors of all others; smallest, or later: there it begins | limit = gate + *N* |
+//!
+//! **Invariant:** for every limit that was found without the guest, limit − *N* ≤ where it begins. **Race:** the producer
+//! misses the arrival. Then its fence came before the guest's, and every cursor that it saw in 1 is seen
+//! by the guest in 4 where it was, or further. It does not miss it: then it finds the guest where it stands,
+//! which never is ahead of where it will begin. Two guests at a time would find each other where they do not stay:
+//! hence the lock. The post that a guest leaves goes to a later one; what the first has done to its events
+//! is handed on with it. **Proof:** *p10* (all).
+//!
+//! # Tasks
+//!
+//! A task that has to wait leaves its waker with the bell: under the mutex it raises `AWAITED` and adds the
+//! waker to the list, executes the heavy fence, and looks once more. A ring takes the list with the sign,
+//! and wakes all of it without the mutex. **Invariant:** a task that goes has its waker in a list whose sign is raised, or a
+//! ring has taken it and will wake it. **Race:** as for a thread; but nothing has to be counted, because
+//! a waker that is woken too early is polled and looks again. A future that is dropped takes its own waker
+//! back and no other; one that goes to another task replaces it. **Proof:** *p12* (all).
+//!
 //! # Joining
 //!
 //! [`Dispatcher::join`](crate::Dispatcher::join) waits for the end to be settled (it naps at the

@@ -4,8 +4,10 @@ use std::fmt;
 
 use crate::{
     circuit::Circuit,
+    cursor::DETACHED,
     error::Fault,
     post::{Figure, Figures, Post},
+    sync::Arc,
     team::Team,
 };
 
@@ -32,6 +34,8 @@ pub struct Report {
 pub struct StationReport {
     /// The station's name.
     pub name: String,
+    /// The sequence of the first event that was its own: that of the ring, or from where it was attached.
+    pub first: u64,
     /// Events that the handler finished.
     pub handled: u64,
     /// Events that the handler failed on and the policy skipped.
@@ -60,41 +64,70 @@ impl Report {
         let end = circuit.claimed();
         let abandoned = circuit.skips.count();
         let published = (end - circuit.first).saturating_sub(abandoned);
-        let station = |post: &Post| {
-            if let Some(team) = &post.team {
-                return team_report(post, team, published);
-            }
-            let figures = &post.figures;
-            // A poller on another thread may be moving. What it did not handle is told before its
-            // cursor passes it: so with the cursor seen first, too little counts as handled, but
-            // never too much.
-            let passed = post.position() - circuit.first;
-            let skipped = figures.skipped.get();
-            let handled = passed
-                .saturating_sub(skipped + figures.passed_over.get())
-                .min(published.saturating_sub(skipped));
-            StationReport {
-                name: post.name.to_string(),
-                handled,
-                skipped,
-                retried: figures.retried.get(),
-                left: published.saturating_sub(handled + skipped),
-                batches: figures.batches.get(),
-            }
-        };
-        Self { published, abandoned, stations: circuit.posts.iter().map(station).collect() }
+        let declared =
+            circuit.posts.iter().zip(&circuit.names).map(|(post, name)| match &post.team {
+                Some(team) => team_report(name, team, circuit.first, published),
+                None => station_report(name, post, published),
+            });
+        let guest = |(index, name): (usize, Arc<str>)| guest_report(circuit, index, &name);
+        let guests = circuit.guests.present(circuit.posts.len()).into_iter().map(guest);
+        Self { published, abandoned, stations: declared.chain(guests).collect() }
+    }
+}
+
+/// The account of a guest, as it stands.
+pub(crate) fn guest_report(circuit: &Circuit, index: usize, name: &str) -> StationReport {
+    let post = circuit.post(index);
+    let Figures { abandoned_before, passed_over, .. } = &*post.figures;
+    // Before the cursor is acquired: what it has noted when it left is seen then.
+    let has_left = post.cursor.glance() == DETACHED;
+    let position = post.position();
+    let (ahead, end) = if has_left {
+        // Nobody keeps the list for it any more; the count goes on.
+        (circuit.skips.count().saturating_sub(abandoned_before.get()), circuit.claimed())
+    } else {
+        let end = circuit.claimed();
+        (circuit.skips.listed_in(position..end), end)
+    };
+    // What was abandoned is behind it, and counted by it, or ahead.
+    let abandoned = ahead + passed_over.get();
+    let published = end.saturating_sub(post.figures.first.get()).saturating_sub(abandoned);
+    station_report(name, post, published)
+}
+
+/// The account of a station to which so many events are due.
+fn station_report(name: &str, post: &Post, published: u64) -> StationReport {
+    let figures = &post.figures;
+    let first = figures.first.get();
+    // A poller on another thread may be moving. What it did not handle is told before its
+    // cursor passes it: so with the cursor seen first, too little counts as handled, but
+    // never too much.
+    let passed = post.position().saturating_sub(first);
+    let skipped = figures.skipped.get();
+    let handled = passed
+        .saturating_sub(skipped + figures.passed_over.get())
+        .min(published.saturating_sub(skipped));
+    StationReport {
+        name: name.to_owned(),
+        first,
+        handled,
+        skipped,
+        retried: figures.retried.get(),
+        left: published.saturating_sub(handled + skipped),
+        batches: figures.batches.get(),
     }
 }
 
 /// The account of a station with workers: each of them counts what it has finished.
-fn team_report(post: &Post, team: &Team, published: u64) -> StationReport {
+fn team_report(name: &str, team: &Team, first: u64, published: u64) -> StationReport {
     let sum = |figure: fn(&Figures) -> &Figure| {
         team.hands.iter().map(|hand| figure(&hand.figures).get()).sum::<u64>()
     };
     let skipped = sum(|figures| &figures.skipped).min(published);
     let handled = sum(|figures| &figures.handled).min(published - skipped);
     StationReport {
-        name: post.name.to_string(),
+        name: name.to_owned(),
+        first,
         handled,
         skipped,
         retried: sum(|figures| &figures.retried),
@@ -119,7 +152,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "published {}, abandoned {}", self.published, self.abandoned)?;
         for station in &self.stations {
-            let StationReport { name, handled, skipped, retried, left, batches: _ } = station;
+            let StationReport { name, handled, skipped, retried, left, .. } = station;
             write!(
                 f,
                 "; {name}: handled {handled}, skipped {skipped}, retried {retried}, left {left}"

@@ -4,7 +4,7 @@
 //! passes over them. The list is consulted only when the count has moved, and the count lies on a
 //! line that is written for each panic and never else.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::Range};
 
 use crossbeam_utils::CachePadded;
 
@@ -46,6 +46,22 @@ impl Skips {
         }
         let abandoned = self.sequences.lock();
         (from..to).find(|sequence| !abandoned.contains(sequence)).unwrap_or(to)
+    }
+
+    /// How many sequences of a range are still listed.
+    pub(crate) fn listed_in(&self, range: Range<u64>) -> u64 {
+        if range.is_empty() {
+            return 0;
+        }
+        self.sequences.lock().range(range).count() as u64
+    }
+
+    /// How many sequences before `sequence` were ever abandoned, all of which this thread has seen
+    /// published. Whoever asks has not passed it.
+    pub(crate) fn count_before(&self, sequence: u64) -> u64 {
+        let sequences = self.sequences.lock();
+        // From there on everything is still listed.
+        self.count() - sequences.range(sequence..).count() as u64
     }
 
     /// The abandoned sequences from `from` on that are still listed.

@@ -11,6 +11,7 @@ pub(crate) const MOST_STATIONS: usize = 256;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Node {
     pub(crate) name: Arc<str>,
+    pub(crate) mutates: bool,
     /// Indices of the stations that it follows directly, ascending; none means the producers.
     pub(crate) follows: Vec<usize>,
     /// Those who share it; `None`: it has one thread, or is polled.
@@ -63,6 +64,7 @@ pub(crate) fn resolve(sketches: &[Sketch]) -> Result<Vec<Node>, BuildError> {
     check_mutations(sketches, &before)?;
     let node = |(index, sketch): (usize, &Sketch)| Node {
         name: Arc::from(sketch.name.as_str()),
+        mutates: sketch.mutates,
         follows: needed(&edges[index], &before),
         workers: sketch.workers,
     };

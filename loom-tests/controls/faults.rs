@@ -34,7 +34,7 @@ pub const FAULTS: &[Fault] = &[
         name: "only_the_first_of_a_batch",
         property: "p01",
         what: "of a batch of the only producer, the first event is published",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "circuit.sequencer.single.publish(end); circuit.lifecycle.admit(end)?;",
         broken: "circuit.sequencer.single.publish(first + 1); circuit.lifecycle.admit(end)?;",
         caught_by: &["p01::batches"],
@@ -53,8 +53,11 @@ pub const FAULTS: &[Fault] = &[
         property: "p01",
         what: "a station moves its shared cursor, but not its own",
         file: "consumer.rs",
-        text: "self.cursor = to; self.post().stand_at(to);",
-        broken: "self.post().stand_at(to); self.cursor = to.min(self.cursor + 1);",
+        text: "self.cursor = to; let post = self.ring.circuit.post(self.who.station()); \
+            post.figures.batches.add(1); post.stand_at(to); self.ring.clear_passed();",
+        broken: "let post = self.ring.circuit.post(self.who.station()); \
+            post.figures.batches.add(1); post.stand_at(to); self.cursor = to.min(self.cursor + 1); \
+            self.ring.clear_passed();",
         caught_by: &["p01::batches"],
     },
     Fault {
@@ -71,7 +74,7 @@ pub const FAULTS: &[Fault] = &[
         property: "p02",
         what: "a station follows the producers, whatever was declared",
         file: "circuit.rs",
-        text: "self.smallest(&self.posts[index].follows, || self.sequencer.available(from, limit))",
+        text: "self.smallest(&self.post(index).follows, || self.sequencer.available(from, limit))",
         broken: "self.sequencer.available(from, limit)",
         caught_by: &[
             "p02::pipeline_of_one_slot",
@@ -84,8 +87,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p02",
         what: "of the stations that it follows, a station looks at the first only",
         file: "circuit.rs",
-        text: "self.smallest(&self.posts[index].follows, || self.sequencer.available(from, limit))",
-        broken: "let follows = &self.posts[index].follows; \
+        text: "self.smallest(&self.post(index).follows, || self.sequencer.available(from, limit))",
+        broken: "let follows = &self.post(index).follows; \
             self.smallest(&follows[..follows.len().min(1)], || self.sequencer.available(from, \
             limit))",
         caught_by: &["p02::diamond"],
@@ -130,7 +133,7 @@ pub const FAULTS: &[Fault] = &[
         name: "a_lap_and_one",
         property: "p03",
         what: "a producer goes one event further than a lap ahead",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "(gate + circuit.capacity.lap_len())",
         broken: "(gate + circuit.capacity.lap_len() + 1)",
         caught_by: &[
@@ -145,7 +148,7 @@ pub const FAULTS: &[Fault] = &[
         name: "one_less_is_waited_for",
         property: "p03",
         what: "a producer that waits for room waits for one slot less than it needs",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "end.saturating_sub(circuit.capacity.lap_len())",
         broken: "end.saturating_sub(circuit.capacity.lap_len() + 1)",
         caught_by: &["p03::one_slot"],
@@ -163,7 +166,7 @@ pub const FAULTS: &[Fault] = &[
         name: "a_limit_that_nobody_gave",
         property: "p03",
         what: "a producer that has asked for room once takes it for a lap of it",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "if end > self.limit { self.limit = make_room(circuit, end, patience, help)?; } if \
             circuit.lifecycle.is_refusing() { return Err(circuit.lifecycle.refusal()); } \
             Ok(self.next)",
@@ -176,7 +179,7 @@ pub const FAULTS: &[Fault] = &[
         name: "at_once_beyond_the_limit",
         property: "p03",
         what: "the only producer claims one event more than there is room for, without asking",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "self.next + count <= self.limit",
         broken: "self.next + count <= self.limit + 1",
         caught_by: &["p03::one_slot"],
@@ -205,7 +208,7 @@ pub const FAULTS: &[Fault] = &[
         name: "claimed_without_a_look_at_the_gate",
         property: "p04",
         what: "one of many producers claims whether there is room or not",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "let end = self.next + count; self.limit = make_room(circuit, end, patience, help)?;",
         broken: "self.limit = self.limit.max(self.next + count);",
         caught_by: &["p04::wrapping"],
@@ -214,7 +217,7 @@ pub const FAULTS: &[Fault] = &[
         name: "many_at_once_beyond_the_limit",
         property: "p04",
         what: "one of many producers claims one event more than there is room for, without asking",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "self.next + count > self.limit || circuit.lifecycle.is_refusing()",
         broken: "self.next + count > self.limit + 1 || circuit.lifecycle.is_refusing()",
         caught_by: &["p04::wrapping"],
@@ -223,7 +226,7 @@ pub const FAULTS: &[Fault] = &[
         name: "room_for_the_guess",
         property: "p04",
         what: "a producer whose guess was wrong claims what is next without asking for room",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "self.next = next; Ok(None)",
         broken: "self.next = next + count; let is_ours = \
             Self::sequencer(circuit).try_claim(next, next + count).is_ok(); Ok(is_ours.then_some(next))",
@@ -301,7 +304,7 @@ pub const FAULTS: &[Fault] = &[
         name: "full_after_the_claim",
         property: "p05",
         what: "a producer claims, finds the ring full, and leaves a hole",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "let end = self.next + count; self.limit = make_room(circuit, end, patience, help)?;",
         broken: "let end = self.next + count; match make_room(circuit, end, patience, help) { \
             Ok(limit) => self.limit = limit, Err(error) => { let _ = \
@@ -312,7 +315,7 @@ pub const FAULTS: &[Fault] = &[
         name: "full_with_room_for_one",
         property: "p05",
         what: "a ring with one free slot counts as full",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "end.saturating_sub(circuit.capacity.lap_len())",
         broken: "(end + 1).saturating_sub(circuit.capacity.lap_len())",
         caught_by: &["p05::two_attempts", "p16::room"],
@@ -330,7 +333,7 @@ pub const FAULTS: &[Fault] = &[
         name: "a_refusal_takes_a_sequence",
         property: "p05",
         what: "a refused attempt takes a sequence",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "if end > self.limit { self.limit = make_room(circuit, end, patience, help)?; } if \
             circuit.lifecycle.is_refusing() { return Err(circuit.lifecycle.refusal()); } \
             Ok(self.next)",
@@ -344,7 +347,7 @@ pub const FAULTS: &[Fault] = &[
         name: "rung_before_published",
         property: "p06",
         what: "one of many producers rings before it publishes",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "Self::sequencer(circuit).publish(first, first + count); \
             circuit.lifecycle.published.ring_if_awaited(); Ok(())",
         broken: "circuit.lifecycle.published.ring_if_awaited(); \
@@ -355,7 +358,7 @@ pub const FAULTS: &[Fault] = &[
         name: "looked_before_it_is_published",
         property: "p06",
         what: "the only producer looks at the signs before it publishes",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "circuit.sequencer.single.publish(end); circuit.lifecycle.admit(end)?;",
         broken: "circuit.lifecycle.admit(end)?; circuit.sequencer.single.publish(end);",
         caught_by: &["p06::one_sleeper/symmetric", "p07::closing_under_a_producer/asymmetric"],
@@ -400,11 +403,11 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a sleeper raises its sign after its last look",
         file: "bell.rs",
-        text: "let rings_before = { let rings = self.rings.lock(); self.signs.fetch_or(AWAITED, \
-            Ordering::Relaxed); *rings }; self.fences.heavy(); let rings = self.rings.lock(); if \
-            *rings == rings_before && must_wait() { drop(self.condvar.wait(rings, deadline)); }",
-        broken: "let rings = self.rings.lock(); if must_wait() { self.signs.fetch_or(AWAITED, \
-            Ordering::Relaxed); self.fences.heavy(); drop(self.condvar.wait(rings, deadline)); }",
+        text: "let rings_before = { let waiting = self.waiting.lock(); self.signs.fetch_or(AWAITED, \
+            Ordering::Relaxed); waiting.rings }; self.fences.heavy(); let waiting = self.waiting.lock(); if \
+            waiting.rings == rings_before && must_wait() { drop(self.condvar.wait(waiting, deadline)); }",
+        broken: "let waiting = self.waiting.lock(); if must_wait() { self.signs.fetch_or(AWAITED, \
+            Ordering::Relaxed); self.fences.heavy(); drop(self.condvar.wait(waiting, deadline)); }",
         caught_by: &["p06::one_sleeper/symmetric", "p06::one_sleeper/asymmetric"],
     },
     Fault {
@@ -412,12 +415,12 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a sleeper raises its sign and sleeps without another look",
         file: "bell.rs",
-        text: "let rings_before = { let rings = self.rings.lock(); self.signs.fetch_or(AWAITED, \
-            Ordering::Relaxed); *rings }; self.fences.heavy(); let rings = self.rings.lock(); if \
-            *rings == rings_before && must_wait() { drop(self.condvar.wait(rings, deadline)); }",
-        broken: "let rings_before = { let rings = self.rings.lock(); self.signs.fetch_or(AWAITED, \
-            Ordering::Relaxed); *rings }; self.fences.heavy(); let rings = self.rings.lock(); if \
-            *rings == rings_before { drop(self.condvar.wait(rings, deadline)); }",
+        text: "let rings_before = { let waiting = self.waiting.lock(); self.signs.fetch_or(AWAITED, \
+            Ordering::Relaxed); waiting.rings }; self.fences.heavy(); let waiting = self.waiting.lock(); if \
+            waiting.rings == rings_before && must_wait() { drop(self.condvar.wait(waiting, deadline)); }",
+        broken: "let rings_before = { let waiting = self.waiting.lock(); self.signs.fetch_or(AWAITED, \
+            Ordering::Relaxed); waiting.rings }; self.fences.heavy(); let waiting = self.waiting.lock(); if \
+            waiting.rings == rings_before { drop(self.condvar.wait(waiting, deadline)); }",
         caught_by: &["p06::one_sleeper/symmetric", "p06::one_sleeper/asymmetric"],
     },
     Fault {
@@ -425,13 +428,13 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a sleeper does not ask whether the bell has rung since it raised its sign",
         file: "bell.rs",
-        text: "let rings_before = { let rings = self.rings.lock(); self.signs.fetch_or(AWAITED, \
-            Ordering::Relaxed); *rings }; self.fences.heavy(); let rings = self.rings.lock(); if \
-            *rings == rings_before && must_wait() { drop(self.condvar.wait(rings, deadline)); }",
-        broken: "{ let _rings = self.rings.lock(); \
-            self.signs.fetch_or(AWAITED, Ordering::Relaxed); } self.fences.heavy(); let rings = \
-            self.rings.lock(); if must_wait() { \
-            drop(self.condvar.wait(rings, deadline)); }",
+        text: "let rings_before = { let waiting = self.waiting.lock(); self.signs.fetch_or(AWAITED, \
+            Ordering::Relaxed); waiting.rings }; self.fences.heavy(); let waiting = self.waiting.lock(); if \
+            waiting.rings == rings_before && must_wait() { drop(self.condvar.wait(waiting, deadline)); }",
+        broken: "{ let _waiting = self.waiting.lock(); \
+            self.signs.fetch_or(AWAITED, Ordering::Relaxed); } self.fences.heavy(); let waiting = \
+            self.waiting.lock(); if must_wait() { \
+            drop(self.condvar.wait(waiting, deadline)); }",
         caught_by: &["p06::one_sleeper/symmetric", "p06::one_sleeper/asymmetric"],
     },
     Fault {
@@ -439,10 +442,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a ring takes the sign away and is not counted",
         file: "bell.rs",
-        text: "let mut rings = self.rings.lock(); *rings += 1; self.signs.fetch_and(!AWAITED, \
-            Ordering::Relaxed); drop(rings); self.condvar.notify_all();",
-        broken: "let rings = self.rings.lock(); self.signs.fetch_and(!AWAITED, Ordering::Relaxed); \
-            drop(rings); self.condvar.notify_all();",
+        text: "let mut waiting = self.waiting.lock(); waiting.rings += 1; self.signs.fetch_and(!AWAITED, Ordering::Relaxed); let wakers = mem::take(&mut waiting.wakers); drop(waiting); self.condvar.notify_all(); if !wakers.is_empty() { self.wake(wakers); }",
+        broken: "let mut waiting = self.waiting.lock(); self.signs.fetch_and(!AWAITED, Ordering::Relaxed); let wakers = mem::take(&mut waiting.wakers); drop(waiting); self.condvar.notify_all(); if !wakers.is_empty() { self.wake(wakers); }",
         caught_by: &["p06::one_sleeper/symmetric"],
     },
     Fault {
@@ -450,8 +451,7 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a bell rings while a sleeper is between its look and its sleep",
         file: "bell.rs",
-        text: "let mut rings = self.rings.lock(); *rings += 1; self.signs.fetch_and(!AWAITED, \
-            Ordering::Relaxed); drop(rings); self.condvar.notify_all();",
+        text: "let mut waiting = self.waiting.lock(); waiting.rings += 1; self.signs.fetch_and(!AWAITED, Ordering::Relaxed); let wakers = mem::take(&mut waiting.wakers); drop(waiting); self.condvar.notify_all(); if !wakers.is_empty() { self.wake(wakers); }",
         broken: "self.signs.fetch_and(!AWAITED, Ordering::Relaxed); self.condvar.notify_all();",
         caught_by: &["p06::one_sleeper/symmetric", "p06::one_sleeper/asymmetric"],
     },
@@ -485,6 +485,7 @@ pub const FAULTS: &[Fault] = &[
         caught_by: &[
             "p06::whoever_is_followed_leaves/symmetric",
             "p06::a_producer_and_a_leaver/asymmetric",
+            "p10::a_producer_behind_one_that_leaves/asymmetric",
         ],
     },
     Fault {
@@ -617,7 +618,7 @@ pub const FAULTS: &[Fault] = &[
         name: "abandoned_and_not_published",
         property: "p08",
         what: "an abandoned sequence stays unpublished",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "circuit.skips.add(first, first + count, passed_by_all); \
             Self::sequencer(circuit).publish(first, first + count); \
             circuit.lifecycle.published.ring_if_awaited();",
@@ -628,7 +629,7 @@ pub const FAULTS: &[Fault] = &[
         name: "abandoned_and_not_listed",
         property: "p08",
         what: "an abandoned sequence is published like any other",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "circuit.skips.add(first, first + count, passed_by_all); \
             Self::sequencer(circuit).publish(first, first + count); \
             circuit.lifecycle.published.ring_if_awaited();",
@@ -640,7 +641,7 @@ pub const FAULTS: &[Fault] = &[
         name: "listed_after_it_is_published",
         property: "p08",
         what: "an abandoned sequence is published, then listed",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "circuit.skips.add(first, first + count, passed_by_all); \
             Self::sequencer(circuit).publish(first, first + count); \
             circuit.lifecycle.published.ring_if_awaited();",
@@ -652,7 +653,7 @@ pub const FAULTS: &[Fault] = &[
         name: "abandoned_in_silence",
         property: "p08",
         what: "an abandoned sequence is published without waking anybody",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "circuit.skips.add(first, first + count, passed_by_all); \
             Self::sequencer(circuit).publish(first, first + count); \
             circuit.lifecycle.published.ring_if_awaited();",
@@ -667,7 +668,7 @@ pub const FAULTS: &[Fault] = &[
         name: "the_only_one_loses_a_sequence",
         property: "p08",
         what: "the only producer uses a sequence up before it has published",
-        file: "producer.rs",
+        file: "claim.rs",
         text: "(is_free && !circuit.lifecycle.is_refusing()).then_some(self.next)",
         broken: "if is_free && !circuit.lifecycle.is_refusing() { self.next += count; Some(self.next - \
             count) } else { None }",
@@ -742,9 +743,9 @@ pub const FAULTS: &[Fault] = &[
         property: "p09",
         what: "a station that halts the ring passes the event that it failed on",
         file: "consumer.rs",
-        text: "let fault = Fault::new(Arc::clone(&self.post().name), at, failure); return \
+        text: "let fault = Fault::new(Arc::clone(&self.name), at, failure); return \
             Err(Stop::Fault(fault));",
-        broken: "self.stand_at(at + unit); let fault = Fault::new(Arc::clone(&self.post().name), \
+        broken: "self.stand_at(at + unit); let fault = Fault::new(Arc::clone(&self.name), \
             at, failure); return Err(Stop::Fault(fault));",
         caught_by: &[
             "p09::halt_wakes_the_producer/asymmetric",
@@ -769,6 +770,136 @@ pub const FAULTS: &[Fault] = &[
         text: "from = failed_at + unit;",
         broken: "return Ok(());",
         caught_by: &["p09::skip_in_a_batch"],
+    },
+    Fault {
+        name: "two_at_a_time",
+        property: "p10",
+        what: "guests do not wait for each other to arrive",
+        file: "circuit.rs",
+        text: "self.guests.announce();",
+        broken: "drop(_arriving); self.guests.announce();",
+        caught_by: &["p10::two_arrivals/asymmetric"],
+    },
+    Fault {
+        name: "nowhere_before_it_knows_where",
+        property: "p10",
+        what: "a guest stands nowhere until it knows where to begin",
+        file: "circuit.rs",
+        text: "post.cursor.hand_on(self.last_passed());",
+        broken: "();",
+        caught_by: &[
+            "p10::an_arrival/asymmetric",
+            "p10::an_arrival_before_the_reset_hook/asymmetric",
+        ],
+    },
+    Fault {
+        name: "the_seat_but_not_what_was_seen_there",
+        property: "p10",
+        what: "a guest takes a post over without handing on what the one before it has done",
+        file: "circuit.rs",
+        text: "post.cursor.hand_on(self.last_passed());",
+        broken: "post.cursor.announce(self.last_passed());",
+        caught_by: &["p10::one_goes_and_another_comes/asymmetric"],
+    },
+    Fault {
+        name: "an_arrival_that_is_not_counted",
+        property: "p10",
+        what: "a guest comes, and nobody is told",
+        file: "circuit.rs",
+        text: "self.guests.announce();",
+        broken: "();",
+        caught_by: &["p10::an_arrival/asymmetric", "p10::an_arrival/symmetric"],
+    },
+    Fault {
+        name: "begun_where_it_stood",
+        property: "p10",
+        what: "a guest begins where the gate was before it was counted",
+        file: "circuit.rs",
+        text: "self.passed_but(Some(seat))",
+        broken: "self.passed_but(None)",
+        caught_by: &[
+            "p10::an_arrival/asymmetric",
+            "p10::an_arrival_among_many_producers/asymmetric",
+        ],
+    },
+    Fault {
+        name: "the_first_guest_is_not_looked_for",
+        property: "p10",
+        what: "a producer that finds that a guest has come does not ask where it stands",
+        file: "circuit.rs",
+        text: "if self.guests.have_never_come() { passed } else { self.passed_with_guests() }",
+        broken: "{ let _ = self.guests.have_never_come(); passed }",
+        caught_by: &["p10::an_arrival/asymmetric"],
+    },
+    Fault {
+        name: "begun_behind_the_end",
+        property: "p10",
+        what: "a guest begins behind an event that was refused because the ring closed",
+        file: "circuit.rs",
+        text: "self.begun().max(oldest)",
+        broken: "self.claimed().max(oldest)",
+        caught_by: &["p10::an_arrival_while_the_ring_closes/asymmetric"],
+    },
+    Fault {
+        name: "nobody_looks_again",
+        property: "p10",
+        what: "a producer that a guest has come to meanwhile does not look again",
+        file: "circuit.rs",
+        text: "if self.guests.are_still(arrivals) { return passed; }",
+        broken: "{ let _ = self.guests.are_still(arrivals); return passed; }",
+        caught_by: &["p10::an_arrival/symmetric", "p10::an_arrival_after_another/asymmetric"],
+    },
+    Fault {
+        name: "guests_do_not_count",
+        property: "p10",
+        what: "the producers follow the last stations, and no guest",
+        file: "guests.rs",
+        text: "self.posts().enumerate().map(counted).min().unwrap_or(DETACHED)",
+        broken: "{ let _ = counted; DETACHED }",
+        caught_by: &[
+            "p10::an_arrival/asymmetric",
+            "p10::an_arrival_where_nobody_is/asymmetric",
+            "p10::two_arrivals/asymmetric",
+        ],
+    },
+    Fault {
+        name: "dismissed_in_silence",
+        property: "p10",
+        what: "a guest is told to leave while it sleeps, and is not woken",
+        file: "circuit.rs",
+        text: "dismissed_at.set(sequence.min(dismissed_at.get())); self.wake_all();",
+        broken: "dismissed_at.set(sequence.min(dismissed_at.get()));",
+        caught_by: &["p10::a_thread_that_leaves_at_once/asymmetric"],
+    },
+    Fault {
+        name: "asleep_although_dismissed",
+        property: "p10",
+        what: "a guest falls asleep although it has been told to leave",
+        file: "circuit.rs",
+        text: "if self.is_dismissed(index, from) { return None; }",
+        broken: "{}",
+        caught_by: &[
+            "p10::a_thread_that_leaves_at_once/asymmetric",
+            "p10::a_thread_that_drains_and_leaves/asymmetric",
+        ],
+    },
+    Fault {
+        name: "reported_before_it_comes",
+        property: "p10",
+        what: "a guest that has not come yet has an account",
+        file: "guests.rs",
+        text: "sitting.as_ref().filter(|sitting| sitting.has_arrived)?",
+        broken: "sitting.as_ref()?",
+        caught_by: &["p10::a_thread_that_comes_while_the_ring_closes/asymmetric"],
+    },
+    Fault {
+        name: "entered_after_the_end",
+        property: "p10",
+        what: "a thread enters when those that there are have been awaited",
+        file: "muster.rs",
+        text: "if roll.is_over { return None; }",
+        broken: "{}",
+        caught_by: &["p10::a_thread_that_comes_while_the_ring_closes/asymmetric"],
     },
     Fault {
         name: "an_owner_nobody_waits_for",
@@ -1037,7 +1168,7 @@ pub const FAULTS: &[Fault] = &[
         property: "p11",
         what: "a worker does not ask whether its guess still stands before it sleeps",
         file: "circuit.rs",
-        text: "self.posts[index].team.as_ref().is_some_and(|team| team.has_dealt(from))",
+        text: "post.team.as_ref().is_some_and(|team| team.has_dealt(from))",
         broken: "false",
         caught_by: &["p11::many_producers/asymmetric"],
     },
@@ -1049,6 +1180,54 @@ pub const FAULTS: &[Fault] = &[
         text: "hand.map_or_else(|| post.cursor.glance(), Hand::from) < need",
         broken: "post.cursor.glance() < need",
         caught_by: &["p11::a_worker_that_publishes/asymmetric"],
+    },
+    Fault {
+        name: "only_threads_are_woken",
+        property: "p12",
+        what: "a ring of the bell wakes threads, and no task",
+        file: "bell.rs",
+        text: "let mut waiting = self.waiting.lock(); waiting.rings += 1; self.signs.fetch_and(!AWAITED, Ordering::Relaxed); let wakers = mem::take(&mut waiting.wakers); drop(waiting); self.condvar.notify_all(); if !wakers.is_empty() { self.wake(wakers); }",
+        broken: "let mut waiting = self.waiting.lock(); waiting.rings += 1; self.signs.fetch_and(!AWAITED, Ordering::Relaxed); let wakers = mem::take(&mut waiting.wakers); drop(waiting); self.condvar.notify_all(); if !wakers.is_empty() { drop(wakers); }",
+        caught_by: &[
+            "p12::a_task/asymmetric",
+            "p12::a_task_and_a_sleeper/asymmetric",
+            "p12::a_task_behind_a_stage/asymmetric",
+            "p12::a_future_that_is_dropped/asymmetric",
+            "p12::a_future_that_goes_to_another_task/asymmetric",
+            "p12::a_task_that_is_closed/asymmetric",
+            "p12::a_stream_to_its_end/asymmetric",
+            "p12::room/asymmetric",
+            "p12::room_for_two_tasks/asymmetric",
+            "p12::room_where_one_leaves/asymmetric",
+            "p12::a_closed_ring_has_no_room/asymmetric",
+        ],
+    },
+    Fault {
+        name: "left_without_another_look",
+        property: "p12",
+        what: "a task leaves its waker and goes",
+        file: "awaiting.rs",
+        text: "holder().is_some_and(|now| now.number() == bell.number())",
+        broken: "true",
+        caught_by: &["p12::a_task/asymmetric", "p12::room/asymmetric"],
+    },
+    Fault {
+        name: "somebody_elses_waker",
+        property: "p12",
+        what: "a task that has lost interest takes another one's waker away",
+        file: "bell.rs",
+        text: "waiting.wakers.iter().position(|(number, _)| Ticket(*number) == ticket)",
+        broken: "(!waiting.wakers.is_empty()).then_some(0)",
+        caught_by: &["p12::room_for_two_tasks/asymmetric"],
+    },
+    Fault {
+        name: "the_first_waker_stays",
+        property: "p12",
+        what: "a future that goes to another task keeps the waker of the one before",
+        file: "bell.rs",
+        text: "waiting.wakers.push((ticket, waker));",
+        broken: "waiting.wakers.push((ticket, before.clone().unwrap_or(waker)));",
+        caught_by: &["p12::a_future_that_goes_to_another_task/asymmetric"],
     },
     Fault {
         name: "reset_before_the_last_has_passed",
@@ -1127,8 +1306,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p15",
         what: "a poller behind others says `Gated` when nothing is published",
         file: "circuit.rs",
-        text: "!self.posts[index].follows.is_empty() && self.is_published(from)",
-        broken: "!self.posts[index].follows.is_empty()",
+        text: "!self.post(index).follows.is_empty() && self.is_published(from)",
+        broken: "!self.post(index).follows.is_empty()",
         caught_by: &["p15::gated_or_idle"],
     },
     Fault {
@@ -1138,17 +1317,6 @@ pub const FAULTS: &[Fault] = &[
         file: "post.rs",
         text: "self.figures.left_at.get()",
         broken: "DETACHED",
-        caught_by: &["p16::a_report_while_a_poller_leaves"],
-    },
-    Fault {
-        name: "left_before_it_says_where",
-        property: "p16",
-        what: "a station leaves, then tells where it stood",
-        file: "circuit.rs",
-        text: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
-            post.cursor.hand_on(DETACHED); post.bell.ring();",
-        broken: "self.sequencer.keep_prefix(cursor); post.cursor.hand_on(DETACHED); \
-            post.figures.left_at.set(cursor); post.bell.ring();",
         caught_by: &["p16::a_report_while_a_poller_leaves"],
     },
     Fault {

@@ -10,8 +10,10 @@ mod p06;
 mod p07;
 mod p08;
 mod p09;
+mod p10;
 mod p11;
 mod p11_by_key;
+mod p12;
 mod p13;
 mod p15;
 mod p16;
@@ -30,8 +32,10 @@ pub(crate) fn main() -> ExitCode {
         p07::MODELS,
         p08::MODELS,
         p09::MODELS,
+        p10::MODELS,
         p11::MODELS,
         p11_by_key::MODELS,
+        p12::MODELS,
         p13::MODELS,
         p15::MODELS,
         p16::MODELS,

@@ -43,3 +43,5 @@ use real as face;
 pub(crate) use face::{Backoff, PATIENT, atomic, lock, spin_loop, thread, time, watch};
 // Handles are counted, not synchronised with: a model learns nothing from a counter of its own.
 pub(crate) use std::sync::Arc;
+// Holds what is made once and found by looking at it: what is inside is synchronised by itself.
+pub(crate) use std::sync::OnceLock;

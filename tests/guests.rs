@@ -1,0 +1,87 @@
+//! Guests: what was once wrong when they came and went.
+
+mod common;
+
+use std::{
+    hint,
+    sync::{
+        Arc, Barrier,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use common::{A_MINUTE, abandon, polled, turnstile, within_a_minute};
+use slipring::{Builder, Detach, Start, poller, read};
+
+#[test]
+fn the_events_are_gone_with_the_ring_whoever_has_stayed() {
+    within_a_minute(|| {
+        for _ in 0..1_000 {
+            let token = Arc::new(());
+            let event = Arc::clone(&token);
+            let (producer, dispatcher) =
+                Builder::new(1, move || Arc::clone(&event)).without_stations().start().unwrap();
+            let guest = read("guest", |_: &Arc<()>, _| ());
+            drop(dispatcher.membership().attach(guest, Start::Now).unwrap());
+            drop(producer);
+            dispatcher.join().unwrap();
+            assert_eq!(Arc::strong_count(&token), 1);
+        }
+    });
+}
+
+#[test]
+fn what_is_abandoned_after_a_guest_has_left_is_not_left_by_it() {
+    within_a_minute(|| {
+        let (mut producer, dispatcher) =
+            Builder::new(2, || 0).then(read("here", |_: &u64, _| ())).start_multi().unwrap();
+        let (turnstile, keeper) = turnstile();
+        let guest = read("guest", move |_: &u64, at| turnstile.pass(at.sequence())).max_batch(1);
+        let guest = dispatcher.membership().attach(guest, Start::Now).unwrap();
+        producer.publish(|slot| *slot = 0).unwrap();
+        assert_eq!(keeper.arrival(), 0);
+        let still_there = guest.detach(Detach::AtOnce, Duration::ZERO).unwrap_err();
+        keeper.let_through();
+        for event in 1..=20 {
+            abandon(&mut producer);
+            producer.publish(|slot| *slot = event).unwrap();
+        }
+        let report = still_there.member.detach(Detach::AtOnce, A_MINUTE).unwrap();
+        assert_eq!((report.handled, report.left), (1, 20), "although the list is forgotten");
+    });
+}
+
+/// While a guest comes it stands, for a moment, behind where it begins.
+#[test]
+fn the_reset_hook_is_not_kept_waiting_by_a_guest_that_comes() {
+    within_a_minute(|| {
+        for round in 0..4_000 {
+            let reset = Arc::new(AtomicU64::new(0));
+            let hook = {
+                let reset = Arc::clone(&reset);
+                move |_: &mut u64| {
+                    reset.fetch_add(1, Ordering::Relaxed);
+                }
+            };
+            let (mut producer, dispatcher) =
+                Builder::new(4, || 0).reset(hook).without_stations().start().unwrap();
+            let members = dispatcher.membership();
+            let mut first = members.attach_poller(poller("first"), Start::Now).unwrap();
+            producer.publish(|slot| *slot = 0).unwrap();
+            let line = Barrier::new(2);
+            let second = thread::scope(|scope| {
+                scope.spawn(|| {
+                    line.wait();
+                    (0..round % 500).for_each(|_| hint::spin_loop());
+                    assert_eq!(polled(&mut first), [0]);
+                });
+                line.wait();
+                members.attach_poller(poller("second"), Start::Now).unwrap()
+            });
+            assert_eq!((first.sequence(), second.sequence()), (1, 1));
+            assert_eq!(reset.load(Ordering::Relaxed), 1, "both have passed it");
+        }
+    });
+}

@@ -3,11 +3,12 @@
 use std::{num::NonZero, time::Duration};
 
 use fastrand::Rng;
-use slipring::{GiveUp, Policy, Wait};
+use slipring::{Detach, GiveUp, Policy, Start, Wait};
 
 use crate::plan::{
-    AMPLE, Awaits, Cargo, Deed, Driver, Failing, Finale, Form, Hook, HookPanic, Placing, Plan,
-    PollerPlan, ProducerPlan, ResetPlan, StagePlan, StationPlan, Trouble, Way, ancestors,
+    AMPLE, Awaits, Behind, Cargo, Deed, Driver, Failing, Finale, Form, Hook, HookPanic, KeyPlan,
+    Placing, Plan, PollerPlan, ProducerPlan, ResetPlan, StagePlan, StationPlan, Stay, TeamPlan,
+    Trouble, VisitPlan, Way, ancestors,
 };
 
 const MOST_STATIONS: usize = 8;
@@ -36,6 +37,7 @@ pub fn plan(seed: u64) -> Plan {
         producers: producers(rng, is_multi),
         stations: (0..count).map(|index| station(rng, index, capacity, is_calm)).collect(),
         stages,
+        visitors: Vec::new(),
         reset: one_in(rng, 2).then(|| ResetPlan {
             panics_at: (!is_calm && one_in(rng, 4)).then(|| rng.usize(0..60)),
         }),
@@ -44,6 +46,15 @@ pub fn plan(seed: u64) -> Plan {
         finale: finale(rng, is_calm),
     };
     order_changes(rng, &mut plan);
+    if plan.stations.is_empty() || one_in(rng, 2) {
+        plan.visitors = visitors(rng, &plan, is_calm);
+        if one_in(rng, 2) {
+            // It takes time to come, and something is to happen then.
+            for producer in &mut plan.producers {
+                producer.calls *= 10;
+            }
+        }
+    }
     if is_cut_short(&plan) && !one_in(rng, 4) {
         for producer in &mut plan.producers {
             producer.calls = CALLS_WITHOUT_END;
@@ -100,6 +111,9 @@ fn moment(rng: &mut Rng) -> Duration {
 }
 
 fn stages(rng: &mut Rng) -> Vec<StagePlan> {
+    if one_in(rng, 12) {
+        return Vec::new();
+    }
     let count = rng.usize(1..=MOST_STATIONS);
     let sizes = match rng.u32(0..5) {
         // A chain, side by side, a diamond, layers.
@@ -171,21 +185,53 @@ fn producers(rng: &mut Rng, is_multi: bool) -> Vec<ProducerPlan> {
 
 fn station(rng: &mut Rng, index: usize, capacity: usize, is_calm: bool) -> StationPlan {
     let driver = match rng.u32(0..20) {
-        0..=3 => Driver::Poller(PollerPlan {
-            seed: rng.u64(..),
-            leaves_after: one_in(rng, 3).then(|| rng.u64(0..80)),
-            panics: one_in(rng, 2),
-        }),
+        0..=3 => polled(rng),
         4 if !is_calm && one_in(rng, 3) => Driver::Untaken,
-        _ => Driver::Thread(*pick(rng, &[Form::Each, Form::Batch, Form::With, Form::Handler])),
+        5..=8 => Driver::Team(team(rng, is_calm)),
+        _ => threaded(rng),
     };
+    let mutates = rng.bool();
+    station_of(rng, format!("s{index}"), driver, mutates, capacity, is_calm)
+}
+
+fn polled(rng: &mut Rng) -> Driver {
+    Driver::Poller(PollerPlan {
+        seed: rng.u64(..),
+        leaves_after: one_in(rng, 3).then(|| rng.u64(0..80)),
+        panics: one_in(rng, 2),
+    })
+}
+
+fn threaded(rng: &mut Rng) -> Driver {
+    Driver::Thread(*pick(rng, &[Form::Each, Form::Batch, Form::With, Form::Handler]))
+}
+
+fn team(rng: &mut Rng, is_calm: bool) -> TeamPlan {
+    TeamPlan {
+        workers: *pick(rng, &[1, 2, 2, 2, 3, 3, 4]),
+        by_key: rng.bool().then(|| KeyPlan {
+            keys: *pick(rng, &[1, 2, 3, 7, 50]),
+            panics_at: (!is_calm && one_in(rng, 8)).then(|| rng.usize(0..80)),
+        }),
+    }
+}
+
+fn station_of(
+    rng: &mut Rng,
+    name: String,
+    driver: Driver,
+    mutates: bool,
+    capacity: usize,
+    is_calm: bool,
+) -> StationPlan {
     let policy = policy(rng, is_calm);
     let hook = *pick(rng, &[Hook::BatchStart, Hook::Idle, Hook::Stop]);
-    let hook_panic =
-        (!is_calm && one_in(rng, 30)).then(|| HookPanic { hook, call: rng.u32(0..20) });
+    let has_hooks = !matches!(driver, Driver::Team(_));
+    let hook_panic = (has_hooks && !is_calm && one_in(rng, 30))
+        .then(|| HookPanic { hook, call: rng.u32(0..20) });
     StationPlan {
-        name: format!("s{index}"),
-        mutates: rng.bool(),
+        name,
+        mutates,
         driver,
         wait: rng.bool().then(|| wait(rng)),
         policy,
@@ -230,6 +276,54 @@ fn failing(rng: &mut Rng, policy: Policy, is_calm: bool) -> Option<Failing> {
         panics: rng.bool(),
         half_done: rng.bool(),
     })
+}
+
+fn visitors(rng: &mut Rng, plan: &Plan, is_calm: bool) -> Vec<Vec<VisitPlan>> {
+    let visits = |visitor: usize, rng: &mut Rng| {
+        let (has_one_name, count) = (rng.bool(), *pick(rng, &[1, 1, 2, 3, 8]));
+        let visit = |number: usize| {
+            let mut visit = visit(rng, plan, format!("g{visitor}"), is_calm);
+            // A name is free again when its guest has been seen off.
+            if !has_one_name || matches!(visit.stay, Stay::Forgotten) {
+                visit.guest.name = format!("g{visitor}.{number}");
+            }
+            visit
+        };
+        (0..count).map(visit).collect()
+    };
+    let count = *pick(rng, &[1, 1, 2, 3]);
+    (0..count).map(|visitor| visits(visitor, rng)).collect()
+}
+
+fn visit(rng: &mut Rng, plan: &Plan, name: String, is_calm: bool) -> VisitPlan {
+    let driver = if one_in(rng, 3) { polled(rng) } else { threaded(rng) };
+    let mut guest = station_of(rng, name, driver, false, plan.capacity, is_calm);
+    if one_in(rng, 20) && matches!(guest.driver, Driver::Thread(Form::With | Form::Handler)) {
+        guest.hook_panic = Some(HookPanic { hook: Hook::Start, call: 0 });
+    }
+    let how = *pick(rng, &[Detach::Drained, Detach::AtOnce]);
+    let stay = match rng.u32(0..8) {
+        _ if guest.is_polled() => Stay::Polled,
+        0 => Stay::ToTheEnd(how),
+        1 => Stay::Forgotten,
+        _ => Stay::For { time: moment(rng), how, pause: one_in(rng, 3).then(|| moment(rng)) },
+    };
+    let stations = plan.stations.len();
+    let behind = match rng.u32(0..6) {
+        0 => Behind::These(Vec::new()),
+        1 | 2 if stations > 0 => {
+            Behind::These((0..rng.usize(1..=3)).map(|_| rng.usize(0..stations)).collect())
+        }
+        _ => Behind::Last,
+    };
+    VisitPlan {
+        guest,
+        after: if rng.bool() { Duration::ZERO } else { moment(rng) / 8 },
+        start: *pick(rng, &[Start::Now, Start::Oldest]),
+        behind,
+        stay,
+        has_twin: one_in(rng, 6),
+    }
 }
 
 fn troubles(rng: &mut Rng) -> Vec<Trouble> {
@@ -309,6 +403,27 @@ mod tests {
             plan.stations.iter().any(|station| matches!(station.driver, Driver::Untaken))
         });
         any("a halt", |plan| plan.troubles.iter().any(|trouble| trouble.deed == Deed::Halt));
+        any("no station", |plan| plan.stations.is_empty());
+        any("a team that changes events", |plan| {
+            let changes = |station: &StationPlan| station.mutates && station.workers() > 1;
+            plan.stations.iter().any(changes)
+        });
+        any("a key that panics", |plan| {
+            let panics = |key: KeyPlan| key.panics_at.is_some();
+            plan.stations.iter().any(|station| station.by_key().is_some_and(panics))
+        });
+        any("a guest that is polled", |plan| plan.visits().any(|visit| visit.guest.is_polled()));
+        any("a guest that stays", |plan| {
+            plan.visits().any(|visit| matches!(visit.stay, Stay::Forgotten))
+        });
+        any("a guest out of place", |plan| plan.visits().any(|visit| !plan.is_ordered(visit)));
+        any("a guest in the middle", |plan| {
+            let is_between = |visit: &VisitPlan| match &visit.behind {
+                Behind::These(followed) => !followed.is_empty() && plan.is_ordered(visit),
+                Behind::Last => false,
+            };
+            plan.visits().any(is_between)
+        });
         any("no time at all", |plan| plan.finale.way == Way::Shutdown(Duration::ZERO));
     }
 }

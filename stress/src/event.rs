@@ -52,6 +52,11 @@ impl Stamp {
         u64::from(producer) << 32 | u64::from(number)
     }
 
+    /// Which of so many keys it has.
+    pub fn key(&self, keys: u32) -> u32 {
+        (Self::seal(self.producer, self.number) % u64::from(keys)) as u32
+    }
+
     fn is_whole(&self) -> bool {
         let seal = Self::seal(self.producer, self.number);
         self.seal == seal && self.counter_seal == !seal

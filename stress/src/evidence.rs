@@ -4,11 +4,11 @@ use std::{
     ops::Range,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
 };
 
-use slipring::{Fault, FaultKind, PublishError, Report};
+use slipring::{Detach, Fault, FaultKind, PublishError, Report, StationReport};
 
 use crate::{
     event::{Census, Count, Stamp},
@@ -28,8 +28,11 @@ pub fn panic_on_purpose() -> ! {
 pub struct Evidence {
     /// By producer.
     pub ledgers: Vec<Ledger>,
-    /// By station.
+    /// By station, and behind them the guests, by visit.
     pub testimonies: Vec<Testimony>,
+    /// What each station was asked for keys of, in its order.
+    pub asked: Vec<Vec<Asked>>,
+    pub visits: Vec<Visit>,
     /// What the reset hook was given, in its order.
     pub cleared: Vec<Cleared>,
     pub reset_panicked: bool,
@@ -60,6 +63,8 @@ pub struct Call {
     pub manner: Manner,
     /// Whether somebody had closed or halted the ring before the call began.
     pub was_closed: bool,
+    /// How many guests had come before the call began.
+    pub arrivals: u64,
     /// Events that the write closure was called for; all of a slice.
     pub written: usize,
     /// The clock at the first and the last event written.
@@ -113,6 +118,8 @@ pub struct Testimony {
     pub end: End,
     /// Where a poller stood at its end.
     pub position: Option<u64>,
+    /// The clock just before a poller was dropped.
+    pub dropped: Option<u64>,
     /// The hook that panicked, as planned.
     pub hook_panicked: Option<Hook>,
     /// The fault that ended a poller.
@@ -133,9 +140,25 @@ pub enum End {
     Left,
 }
 
+impl Testimony {
+    /// That of a station, made of its workers'.
+    fn of_team(workers: Vec<Self>) -> Self {
+        let mut all = Self::default();
+        for worker in workers {
+            let Self { log, end, position, dropped, hook_panicked, fault, complaints } = worker;
+            all.log.extend(log);
+            all.complaints.extend(complaints);
+            all = Self { end, position, dropped, hook_panicked, fault, ..all };
+        }
+        all
+    }
+}
+
 /// An event in a handler's hands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Whose, of those who share the station. The entries of each stand together.
+    pub worker: usize,
     pub sequence: u64,
     /// The first sequence of the call: the event's own, or that of its slice.
     pub unit: u64,
@@ -153,6 +176,79 @@ pub enum Outcome {
     Failed,
     /// Given back by a batch that was dropped by a panic: it is read again.
     GivenBack,
+}
+
+/// An event whose key was asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    pub stamp: Stamp,
+    pub is_whole: bool,
+    pub tick: Option<u64>,
+}
+
+/// What became of a visit; nothing, if it did not come to it.
+#[derive(Clone, Debug, Default)]
+pub struct Visit {
+    pub arrival: Option<Arrival>,
+    /// None if nobody has asked the guest to go.
+    pub departure: Option<Departure>,
+    pub complaints: Vec<String>,
+}
+
+/// A guest is attached, or is not.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// Whether somebody had closed or halted the ring before.
+    pub was_closed: bool,
+    /// Whether somebody might have closed it when the answer was there.
+    pub may_be_closed: bool,
+    /// The end of the events whose publish calls had returned before.
+    pub published: u64,
+    /// The clock before and after.
+    pub ticks: Option<(u64, u64)>,
+    /// What a call that begins afterwards finds in [`Call::arrivals`], or more.
+    pub arrivals: u64,
+    /// What the finale had come to when the answer was there.
+    pub act: Act,
+    pub answer: Reception,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reception {
+    /// Its first sequence.
+    Welcome(u64),
+    Closed,
+    /// It would not be ordered against a station that changes events.
+    Unordered,
+    /// Its state or its start hook has panicked.
+    NotStarted,
+    /// Nothing that a round can lead to.
+    Other(String),
+}
+
+/// A guest goes.
+#[derive(Clone, Debug)]
+pub struct Departure {
+    /// How it was told to; `None` if it was a poller that was dropped.
+    pub how: Option<Detach>,
+    /// The end of the events whose publish calls had returned before it was told.
+    pub published: u64,
+    /// The clock before it was told.
+    pub tick: Option<u64>,
+    /// What the finale had come to before it was told, and when it had gone.
+    pub acts: (Act, Act),
+    /// Whether all producers had ended when it was told for the last time.
+    pub without_producers: bool,
+    pub report: Option<GuestAccount>,
+}
+
+/// How far the end of the dispatcher has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Act {
+    #[default]
+    Before,
+    During,
+    After,
 }
 
 /// A slot in the reset hook's hands.
@@ -193,6 +289,15 @@ pub struct Account {
     pub abandoned: u64,
     /// By station.
     pub stations: Vec<StationAccount>,
+    /// Those who came later and were still there.
+    pub guests: Vec<GuestAccount>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GuestAccount {
+    pub name: String,
+    pub first: u64,
+    pub account: StationAccount,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -204,20 +309,34 @@ pub struct StationAccount {
 }
 
 impl Account {
-    /// The report, if its stations are those of the plan, in its order.
+    /// The report, if its first stations are those of the plan, in its order.
     pub fn of(report: &Report, plan: &Plan) -> Result<Self, String> {
+        let count = plan.stations.len();
         let names = plan.stations.iter().map(|plan| &plan.name);
-        if !report.stations.iter().map(|station| &station.name).eq(names) {
+        let told = report.stations.iter().take(count);
+        let is_of_ring = |(station, name): (&StationReport, &String)| {
+            station.name == *name && station.first == plan.first
+        };
+        if report.stations.len() < count || !told.clone().zip(names).all(is_of_ring) {
             return Err(format!("the report lists other stations: {report}"));
         }
-        let station = |station: &slipring::StationReport| StationAccount {
-            handled: station.handled,
-            skipped: station.skipped,
-            retried: station.retried,
-            left: station.left,
-        };
-        let stations = report.stations.iter().map(station).collect();
-        Ok(Self { published: report.published, abandoned: report.abandoned, stations })
+        let stations = told.map(StationAccount::of).collect();
+        let guests = report.stations[count..].iter().map(GuestAccount::of).collect();
+        Ok(Self { published: report.published, abandoned: report.abandoned, stations, guests })
+    }
+}
+
+impl StationAccount {
+    fn of(report: &StationReport) -> Self {
+        let StationReport { handled, skipped, retried, left, .. } = *report;
+        Self { handled, skipped, retried, left }
+    }
+}
+
+impl GuestAccount {
+    pub fn of(report: &StationReport) -> Self {
+        let (name, first) = (report.name.clone(), report.first);
+        Self { name, first, account: StationAccount::of(report) }
     }
 }
 
@@ -246,25 +365,44 @@ impl From<&Fault> for FaultSeen {
 pub struct Shared {
     clock: Option<AtomicU64>,
     pub census: Arc<Census>,
-    /// By station; each is handed in when the station's code is dropped.
-    testimonies: Mutex<Vec<Option<Testimony>>>,
+    /// By station and worker, and behind them the guests; each is handed in when the code is
+    /// dropped.
+    testimonies: Mutex<Vec<Vec<Option<Testimony>>>>,
+    /// By station.
+    asked: Vec<Mutex<Vec<Asked>>>,
     cleared: Mutex<Vec<Cleared>>,
     pub reset_panicked: AtomicBool,
+    /// Set before anybody calls `close` or `halt`, or ends the dispatcher.
+    pub is_closing: AtomicBool,
     /// Set when `close` or `halt` has returned.
     pub is_closed: AtomicBool,
+    /// The end of what each producer was told that it has published. Not one word for all: that
+    /// would order the producers, and could hide what is missing.
+    published: Vec<AtomicU64>,
+    pub producers_left: AtomicU32,
+    /// How many guests have come.
+    pub arrivals: AtomicU64,
+    act: Mutex<Act>,
     /// Who has not ended.
     roll: Mutex<Vec<String>>,
 }
 
 impl Shared {
     pub fn new(plan: &Plan) -> Arc<Self> {
+        let unheard = plan.everybody().map(|plan| vec![None; plan.workers()]).collect();
         Arc::new(Self {
             clock: plan.has_clock.then(AtomicU64::default),
             census: Arc::default(),
-            testimonies: Mutex::new(vec![None; plan.stations.len()]),
+            testimonies: Mutex::new(unheard),
+            asked: plan.stations.iter().map(|_| Mutex::default()).collect(),
             cleared: Mutex::default(),
             reset_panicked: AtomicBool::new(false),
+            is_closing: AtomicBool::new(false),
             is_closed: AtomicBool::new(false),
+            published: plan.producers.iter().map(|_| AtomicU64::new(plan.first)).collect(),
+            producers_left: AtomicU32::new(plan.producers.len() as u32),
+            arrivals: AtomicU64::new(0),
+            act: Mutex::default(),
             roll: Mutex::default(),
         })
     }
@@ -274,14 +412,52 @@ impl Shared {
         self.clock.as_ref().map(|clock| clock.fetch_add(1, Ordering::Relaxed))
     }
 
-    pub fn testify(&self, station: usize, testimony: Testimony) {
-        locked(&self.testimonies)[station] = Some(testimony);
+    pub fn testify(&self, index: usize, worker: usize, testimony: Testimony) {
+        locked(&self.testimonies)[index][worker] = Some(testimony);
+    }
+
+    /// Whether a guest's code has been dropped.
+    pub fn has_testified(&self, index: usize) -> bool {
+        locked(&self.testimonies)[index].iter().all(Option::is_some)
     }
 
     /// All testimonies, once they are complete.
     pub fn take_testimonies(&self) -> Option<Vec<Testimony>> {
         let testimonies = locked(&self.testimonies);
-        testimonies.iter().cloned().collect()
+        let of_team = |workers: &Vec<Option<Testimony>>| {
+            Some(Testimony::of_team(workers.iter().cloned().collect::<Option<_>>()?))
+        };
+        testimonies.iter().map(of_team).collect()
+    }
+
+    /// Writes down that a station's key is asked for; returns how often it was before.
+    pub fn ask(&self, station: usize, asked: Asked) -> usize {
+        let mut all = locked(&self.asked[station]);
+        all.push(asked);
+        all.len() - 1
+    }
+
+    pub fn asked(&self) -> Vec<Vec<Asked>> {
+        self.asked.iter().map(|asked| locked(asked).clone()).collect()
+    }
+
+    /// A producer was told that it has published everything before `end`.
+    pub fn publish(&self, producer: usize, end: u64) {
+        self.published[producer].store(end, Ordering::Release);
+    }
+
+    /// The end of all that producers were told they have published.
+    pub fn published(&self) -> u64 {
+        let ends = self.published.iter().map(|end| end.load(Ordering::Acquire));
+        ends.max().unwrap_or_default()
+    }
+
+    pub fn act(&self) -> Act {
+        *locked(&self.act)
+    }
+
+    pub fn begin(&self, act: Act) {
+        *locked(&self.act) = act;
     }
 
     pub fn clear(&self, cleared: Cleared) {

@@ -5,11 +5,15 @@
 //! |---|---|
 //! | `plan.rs`, `draw.rs` | what a round is, and how it follows from its seed |
 //! | `event.rs` | what travels round the ring |
-//! | `ring.rs`, `script.rs` | the ring of a plan, and its stations' code |
-//! | `producers.rs`, `pollers.rs`, `round.rs` | those who act, and the course of a round |
+//! | `ring.rs`, `script.rs` | the ring of a plan, and the code of its stations, workers and guests |
+//! | `producers.rs`, `pollers.rs`, `visitors.rs`, `round.rs` | those who act, and the course of a round |
 //! | `evidence.rs` | what they write down |
 //! | `verdict/` | whether it is right |
 //! | `watchdog.rs`, `totals.rs` | rounds that do not end, and what all of them came to |
+//!
+//! A ring has stations of one thread, teams and pollers, or none at all; visitors attach guests to it
+//! and detach them. Of each is checked what it has seen: of a team, that its workers' histories make
+//! that of one station; of a guest, that it has every event from its first on for as long as it stays.
 //!
 //! What a round draws depends on its seed alone. Who wins when two threads race does not: a round
 //! that has failed once may have to be repeated many times before it does so again.
@@ -25,6 +29,7 @@ mod round;
 mod script;
 mod totals;
 mod verdict;
+mod visitors;
 mod watchdog;
 
 use std::{

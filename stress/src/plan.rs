@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
-use slipring::{GiveUp, Policy, Wait};
+use slipring::{Detach, GiveUp, Policy, Start, Wait};
 
 /// Far more time than any round takes.
 pub const AMPLE: Duration = Duration::from_mins(10);
@@ -18,9 +18,11 @@ pub struct Plan {
     pub producer_wait: Option<Wait>,
     pub is_multi: bool,
     pub producers: Vec<ProducerPlan>,
-    /// In the order of declaration.
+    /// In the order of declaration; none on a ring without stations.
     pub stations: Vec<StationPlan>,
     pub stages: Vec<StagePlan>,
+    /// Each attaches guests while the ring runs, one after the other.
+    pub visitors: Vec<Vec<VisitPlan>>,
     pub reset: Option<ResetPlan>,
     /// Whether all that happens is numbered by one counter, so that the order between threads can
     /// be checked. Not always: the counter orders the threads, and could hide what is missing.
@@ -74,6 +76,7 @@ pub struct StationPlan {
 #[derive(Clone, Debug)]
 pub enum Driver {
     Thread(Form),
+    Team(TeamPlan),
     Poller(PollerPlan),
     /// A poller that nobody takes.
     Untaken,
@@ -86,6 +89,22 @@ pub enum Form {
     Batch,
     With,
     Handler,
+}
+
+/// Threads that share a station.
+#[derive(Clone, Copy, Debug)]
+pub struct TeamPlan {
+    pub workers: usize,
+    /// `None`: whoever has time takes an event.
+    pub by_key: Option<KeyPlan>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct KeyPlan {
+    /// How many keys there are.
+    pub keys: u32,
+    /// The event, counted from the first that is asked for its key, at which that panics.
+    pub panics_at: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +169,40 @@ pub enum Placing {
     Branch,
 }
 
+/// A guest's visit.
+#[derive(Clone, Debug)]
+pub struct VisitPlan {
+    pub guest: StationPlan,
+    /// How long after the end of the visit before, or after everything has started.
+    pub after: Duration,
+    pub start: Start,
+    pub behind: Behind,
+    pub stay: Stay,
+    /// Whether, while it is there, another one of its name is tried.
+    pub has_twin: bool,
+}
+
+/// Whom a guest follows.
+#[derive(Clone, Debug)]
+pub enum Behind {
+    Last,
+    These(Vec<usize>),
+}
+
+/// How long a guest stays, and how it goes.
+#[derive(Clone, Copy, Debug)]
+pub enum Stay {
+    /// It is polled: as long as its poller.
+    Polled,
+    /// So long; then it is detached. With a pause it is first told to leave by a call that does not
+    /// wait, and its report fetched after the pause.
+    For { time: Duration, how: Detach, pause: Option<Duration> },
+    /// Until the ring has ended; then its report is fetched.
+    ToTheEnd(Detach),
+    /// Until the ring has ended. Nobody has kept its handle.
+    Forgotten,
+}
+
 /// What somebody does to the dispatcher while everything runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Trouble {
@@ -189,7 +242,16 @@ pub enum Way {
 }
 
 impl Plan {
-    /// For each station those that it was declared to follow.
+    pub fn visits(&self) -> impl Iterator<Item = &VisitPlan> {
+        self.visitors.iter().flatten()
+    }
+
+    /// The stations, and behind them the guests: a number is one's place in this list.
+    pub fn everybody(&self) -> impl Iterator<Item = &StationPlan> {
+        self.stations.iter().chain(self.visits().map(|visit| &visit.guest))
+    }
+
+    /// For each of [`everybody`](Self::everybody) those that it was declared to follow.
     pub fn follows(&self) -> Vec<Vec<usize>> {
         let mut follows = vec![Vec::new(); self.stations.len()];
         let mut latest: &[usize] = &[];
@@ -204,7 +266,25 @@ impl Plan {
             }
             latest = &stage.stations;
         }
+        let is_last = |index: &usize| !follows.iter().any(|followed| followed.contains(index));
+        let last: Vec<usize> = (0..self.stations.len()).filter(is_last).collect();
+        follows.extend(self.visits().map(|visit| match &visit.behind {
+            Behind::Last => last.clone(),
+            Behind::These(stations) => stations.clone(),
+        }));
         follows
+    }
+
+    /// Whether a guest stands behind every station that changes events, as it has to.
+    pub fn is_ordered(&self, visit: &VisitPlan) -> bool {
+        let before = ancestors(&self.follows());
+        let is_before = |station: &usize| match &visit.behind {
+            Behind::Last => true,
+            Behind::These(followed) => {
+                followed.iter().any(|index| index == station || before[*index].contains(station))
+            }
+        };
+        self.changing().iter().all(is_before)
     }
 
     /// The changing stations, in the order in which events pass them.
@@ -227,7 +307,21 @@ impl Plan {
 
 impl StationPlan {
     pub fn is_polled(&self) -> bool {
-        !matches!(self.driver, Driver::Thread(_))
+        matches!(self.driver, Driver::Poller(_) | Driver::Untaken)
+    }
+
+    /// How many share its work.
+    pub fn workers(&self) -> usize {
+        if let Driver::Team(team) = &self.driver { team.workers } else { 1 }
+    }
+
+    pub fn by_key(&self) -> Option<KeyPlan> {
+        if let Driver::Team(team) = &self.driver { team.by_key } else { None }
+    }
+
+    /// The most events between two moves of its cursor.
+    pub fn most_at_once(&self, capacity: usize) -> usize {
+        self.max_batch.unwrap_or((capacity / 4).max(1)).min(capacity)
     }
 
     /// How often a failed call is repeated.
@@ -275,6 +369,11 @@ impl fmt::Display for Plan {
         let kind = if self.is_multi { "one of many" } else { "the only one" };
         for plan in &self.producers {
             writeln!(f, "  {kind}: {plan:?}")?;
+        }
+        for (visitor, visits) in self.visitors.iter().enumerate() {
+            for visit in visits {
+                writeln!(f, "  visitor {visitor}: {visit:?}")?;
+            }
         }
         for trouble in &self.troubles {
             writeln!(f, "  {trouble:?}")?;

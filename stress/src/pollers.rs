@@ -11,7 +11,7 @@ use slipring::{At, Fault, Poll, Poller, PollerMut};
 
 use crate::{
     event::Event,
-    evidence::{End, ON_PURPOSE, Testimony},
+    evidence::{End, ON_PURPOSE},
     plan::PollerPlan,
     script::Script,
 };
@@ -146,7 +146,6 @@ pub fn attend<P: Polled>(mut poller: P, mut script: Script, plan: &PollerPlan) {
             }
         }
     };
-    let Testimony { end: noted, position, .. } = &mut script.testimony;
-    (*noted, *position) = (end, Some(poller.sequence()));
+    script.part(end, poller.sequence());
     drop(poller);
 }

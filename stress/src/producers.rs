@@ -86,6 +86,8 @@ pub fn feed<E: Event, C: Renew>(
             break;
         }
     }
+    // Before the handle goes, with which the ring may close.
+    shared.producers_left.fetch_sub(1, Ordering::AcqRel);
     desk.ledger
 }
 
@@ -149,6 +151,7 @@ impl Desk<'_> {
     ) -> Answer {
         let (shared, id, number) = (self.shared, self.producer, self.next);
         let was_closed = shared.is_closed.load(Ordering::Acquire);
+        let arrivals = shared.arrivals.load(Ordering::Acquire);
         let (mut written, mut ticks, mut dirty) = (0, None, 0);
         let dawdling = &mut self.dawdling;
         let mut write = |index: usize, event: &mut E| {
@@ -176,6 +179,9 @@ impl Desk<'_> {
             self.complain(&format!("{dirty} slots of a call had not been reset"));
         }
         let answer = self.answer(made);
+        if let Answer::Accepted(range) = &answer {
+            shared.publish(id as usize, range.end);
+        }
         if order.form == Form::Slice && matches!(answer, Answer::Accepted(_)) {
             written = order.count;
         }
@@ -185,7 +191,8 @@ impl Desk<'_> {
             Patience::Until(_) => Manner::Timed,
         };
         self.next += order.count as u32;
-        let call = Call { number, count: order.count, manner, was_closed, written, ticks, answer };
+        let count = order.count;
+        let call = Call { number, count, manner, was_closed, arrivals, written, ticks, answer };
         self.ledger.calls.push(call.clone());
         call.answer
     }

@@ -3,14 +3,15 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use slipring::{
-    Access, At, Builder, Exclusive, Shared as Reading, Stage, Station, poller, poller_mut, read,
-    read_batch, read_handler, read_with, update, update_batch, update_handler, update_with,
+    Access, At, Builder, Exclusive, Shared as Reading, Stage, Station, keyed, keyed_mut, poller,
+    poller_mut, read, read_batch, read_handler, read_with, share, share_mut, update, update_batch,
+    update_handler, update_with,
 };
 
 use crate::{
     event::Event,
-    evidence::{Cleared, End, Shared, panic_on_purpose},
-    plan::{Driver, Form, Hook, Placing, Plan, StationPlan},
+    evidence::{Asked, Cleared, End, Shared, panic_on_purpose},
+    plan::{Driver, Form, Hook, KeyPlan, Placing, Plan, StationPlan},
     script::Script,
 };
 
@@ -26,17 +27,26 @@ pub fn describe<E: Event>(plan: &Plan, shared: &Arc<Shared>) -> (Builder<E>, Vec
     if let Some(reset) = plan.reset {
         ring = ring.reset(reset_hook(reset.panics_at, Arc::clone(shared)));
     }
+    if plan.stations.is_empty() {
+        ring = ring.without_stations();
+    }
     let mut polled = Vec::new();
     for stage in &plan.stages {
-        let script = |index: &usize| Script::new(plan, *index, shared);
+        let mut read = |index: &usize| match &plan.stations[*index].driver {
+            Driver::Team(_) => reading_team(plan, *index, shared),
+            _ => reading(Script::new(plan, *index, shared), &mut polled),
+        };
         ring = match &*stage.stations {
             [index] if plan.stations[*index].mutates => {
-                place(ring, plan, &stage.placing, changing(script(index), &mut polled))
+                let station = match &plan.stations[*index].driver {
+                    Driver::Team(_) => changing_team(plan, *index, shared),
+                    _ => changing(Script::new(plan, *index, shared), &mut polled),
+                };
+                place(ring, plan, &stage.placing, station)
             }
-            [index] => place(ring, plan, &stage.placing, reading(script(index), &mut polled)),
+            [index] => place(ring, plan, &stage.placing, read(index)),
             several => {
-                let stations: Vec<Station<E, Reading>> =
-                    several.iter().map(|index| reading(script(index), &mut polled)).collect();
+                let stations: Vec<Station<E, Reading>> = several.iter().map(read).collect();
                 place(ring, plan, &stage.placing, stations)
             }
         };
@@ -75,11 +85,13 @@ fn reset_hook<E: Event>(
     }
 }
 
-fn reading<E: Event>(script: Script, polled: &mut Vec<Script>) -> Station<E, Reading> {
+/// A station of one thread, or polled: then its code comes back.
+pub fn reading<E: Event>(script: Script, polled: &mut Vec<Script>) -> Station<E, Reading> {
     let plan = script.plan().clone();
     let mut script = script;
     let station = match plan.driver {
         Driver::Thread(form) => threaded_reading(form, plan.name.clone(), script),
+        Driver::Team(_) => unreachable!("it has more than one script"),
         Driver::Poller(_) | Driver::Untaken => {
             script.testimony.end = End::Left;
             polled.push(script);
@@ -94,6 +106,7 @@ fn changing<E: Event>(script: Script, polled: &mut Vec<Script>) -> Station<E, Ex
     let mut script = script;
     let station = match plan.driver {
         Driver::Thread(form) => threaded_changing(form, plan.name.clone(), script),
+        Driver::Team(_) => unreachable!("it has more than one script"),
         Driver::Poller(_) | Driver::Untaken => {
             script.testimony.end = End::Left;
             polled.push(script);
@@ -101,6 +114,55 @@ fn changing<E: Event>(script: Script, polled: &mut Vec<Script>) -> Station<E, Ex
         }
     };
     with_options(station, &plan)
+}
+
+fn reading_team<E: Event>(plan: &Plan, index: usize, shared: &Arc<Shared>) -> Station<E, Reading> {
+    let own = &plan.stations[index];
+    let (name, workers) = (own.name.clone(), own.workers());
+    let work = |worker: usize| {
+        let mut script = Script::of_worker(plan, index, worker, shared);
+        move |event: &E, at: At<'_>| script.read(event, at)
+    };
+    let station = match own.by_key() {
+        None => share(name, workers, work),
+        Some(by_key) => keyed(name, workers, key(by_key, index, shared), work),
+    };
+    with_options(station, own)
+}
+
+fn changing_team<E: Event>(
+    plan: &Plan,
+    index: usize,
+    shared: &Arc<Shared>,
+) -> Station<E, Exclusive> {
+    let own = &plan.stations[index];
+    let (name, workers) = (own.name.clone(), own.workers());
+    let work = |worker: usize| {
+        let mut script = Script::of_worker(plan, index, worker, shared);
+        move |event: &mut E, at: At<'_>| script.change(event, at)
+    };
+    let station = match own.by_key() {
+        None => share_mut(name, workers, work),
+        Some(by_key) => keyed_mut(name, workers, key(by_key, index, shared), work),
+    };
+    with_options(station, own)
+}
+
+/// Writes down what it is asked of.
+fn key<E: Event>(
+    plan: KeyPlan,
+    index: usize,
+    shared: &Arc<Shared>,
+) -> impl Fn(&E) -> u32 + Send + Sync + 'static {
+    let shared = Arc::clone(shared);
+    move |event: &E| {
+        let (stamp, is_whole) = (event.stamp(), event.is_whole());
+        let asked = shared.ask(index, Asked { stamp, is_whole, tick: shared.tick() });
+        if plan.panics_at == Some(asked) {
+            panic_on_purpose();
+        }
+        stamp.key(plan.keys)
+    }
 }
 
 fn threaded_reading<E: Event>(form: Form, name: String, mut script: Script) -> Station<E, Reading> {

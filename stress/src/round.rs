@@ -10,12 +10,13 @@ use slipring::{BuildError, Dispatcher, Producer, ShutdownCause};
 
 use crate::{
     event::{Event, Parcel, Stamp},
-    evidence::{Account, Cause, Ending, Evidence, Ledger, Shared, Testimony},
-    plan::{Awaits, Cargo, Deed, Driver, Plan, Way},
+    evidence::{Account, Act, Cause, Ending, Evidence, Ledger, Shared, Testimony, Visit},
+    plan::{Awaits, Cargo, Deed, Driver, Plan, VisitPlan, Way},
     pollers,
     producers::{self, Renew},
     ring,
     script::Script,
+    visitors,
 };
 
 /// A dropped dispatcher halts what has not drained within ten seconds. One that took less has
@@ -70,6 +71,9 @@ fn not_started(
         (BuildError::NotStarted { station, .. }, Some(failing)) if *station == failing.name => {}
         _ => complaints.push(format!("the ring did not start: {error}")),
     }
+    for index in plan.stations.len()..plan.everybody().count() {
+        shared.testify(index, 0, Testimony::default());
+    }
     let seen = await_testimonies(shared).iter().any(|testimony| !testimony.log.is_empty());
     if seen || !shared.cleared().is_empty() {
         complaints.push("a ring that did not start has handled something".to_owned());
@@ -120,6 +124,7 @@ where
         complaints.push(format!("the ring started although {} did not", failing.name));
     }
     let pollers = start_pollers(shared, &mut dispatcher, scripts);
+    let visitors = start_visitors(plan, shared, &dispatcher);
     let producers: Vec<Thread<Ledger>> = producers
         .into_iter()
         .enumerate()
@@ -141,15 +146,20 @@ where
     let without_producers = plan.finale.awaits != Awaits::Nobody;
     let (cause, account) = if plan.finale.elsewhere {
         let (way, plan) = (plan.finale.way, plan.clone());
-        let ending = move || end(dispatcher, way, &plan);
+        let shared_by_it = Arc::clone(shared);
+        let ending = move || end(dispatcher, way, &plan, &shared_by_it);
         let ended = joined(spawn(shared, "finale".to_owned(), ending), &mut complaints);
         ended.unwrap_or((Cause::Dropped { may_be_halted: true }, None))
     } else {
-        end(dispatcher, plan.finale.way, plan)
+        end(dispatcher, plan.finale.way, plan, shared)
     };
     let ending = Ending { cause, account, without_producers, without_pollers };
     ledgers.finish(&mut complaints);
     polled.finish(&mut complaints);
+    let visits = |(visitor, plans): (Thread<Vec<Visit>>, &Vec<VisitPlan>)| {
+        joined(visitor, &mut complaints).unwrap_or_else(|| vec![Visit::default(); plans.len()])
+    };
+    let visits = visitors.into_iter().zip(&plan.visitors).flat_map(visits).collect();
 
     let testimonies = await_testimonies(shared);
     if let Cause::TimedOut(running) = &ending.cause
@@ -160,6 +170,8 @@ where
     Evidence {
         ledgers: ledgers.results,
         testimonies,
+        asked: shared.asked(),
+        visits,
         cleared: shared.cleared(),
         reset_panicked: shared.reset_panicked.load(Ordering::Relaxed),
         closes,
@@ -210,6 +222,23 @@ fn start_pollers<E: Event>(
     threads
 }
 
+/// Starts a thread for each visitor.
+fn start_visitors<E: Event>(
+    plan: &Plan,
+    shared: &Arc<Shared>,
+    dispatcher: &Dispatcher<E>,
+) -> Vec<Thread<Vec<Visit>>> {
+    let mut indices = plan.stations.len()..;
+    let start = |(number, visits): (usize, &Vec<VisitPlan>)| {
+        let scripts = indices.by_ref().take(visits.len());
+        let scripts: Vec<Script> = scripts.map(|index| Script::new(plan, index, shared)).collect();
+        let visitor = visitors::Visitor::new(plan, dispatcher.membership(), shared);
+        let visits = visits.clone();
+        spawn(shared, format!("visitor {number}"), move || visitor.pay(visits, scripts))
+    };
+    plan.visitors.iter().enumerate().map(start).collect()
+}
+
 fn start_producer<E: Event, C: Renew + 'static>(
     plan: &Plan,
     shared: &Arc<Shared>,
@@ -238,6 +267,7 @@ fn make_trouble<E: Event>(
         for trouble in &plan.troubles {
             scope.spawn(move || {
                 thread::sleep(trouble.after);
+                shared.is_closing.store(true, Ordering::Release);
                 match trouble.deed {
                     Deed::Close => dispatcher.close(),
                     Deed::Halt => dispatcher.halt(),
@@ -250,7 +280,20 @@ fn make_trouble<E: Event>(
     (times(Deed::Close), times(Deed::Halt))
 }
 
-fn end<E: Event>(dispatcher: Dispatcher<E>, way: Way, plan: &Plan) -> (Cause, Option<Account>) {
+fn end<E: Event>(
+    dispatcher: Dispatcher<E>,
+    way: Way,
+    plan: &Plan,
+    shared: &Shared,
+) -> (Cause, Option<Account>) {
+    shared.is_closing.store(true, Ordering::Release);
+    shared.begin(Act::During);
+    let ended = end_by(dispatcher, way, plan);
+    shared.begin(Act::After);
+    ended
+}
+
+fn end_by<E: Event>(dispatcher: Dispatcher<E>, way: Way, plan: &Plan) -> (Cause, Option<Account>) {
     let outcome = match way {
         Way::Join => dispatcher.join(),
         Way::Shutdown(timeout) => dispatcher.shutdown(timeout),

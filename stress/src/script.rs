@@ -6,7 +6,7 @@ use slipring::{At, Handler, HandlerError, HandlerMut};
 
 use crate::{
     event::{Event, Stamp, passed},
-    evidence::{Enlisted, Entry, ON_PURPOSE, Outcome, Shared, Testimony, panic_on_purpose},
+    evidence::{End, Enlisted, Entry, ON_PURPOSE, Outcome, Shared, Testimony, panic_on_purpose},
     plan::{Hook, Plan, StationPlan},
 };
 
@@ -16,6 +16,7 @@ pub type Handled = Result<(), &'static str>;
 #[derive(Debug)]
 pub struct Script {
     index: usize,
+    worker: usize,
     plan: StationPlan,
     first: u64,
     /// The most events between two moves of the cursor.
@@ -30,20 +31,30 @@ pub struct Script {
 }
 
 impl Script {
+    /// That of a station, or of a guest, by its number in [`Plan::everybody`].
     pub fn new(plan: &Plan, index: usize, shared: &Arc<Shared>) -> Self {
-        let station = plan.stations[index].clone();
-        let default_batch = (plan.capacity / 4).max(1);
+        Self::of_worker(plan, index, 0, shared)
+    }
+
+    pub fn of_worker(plan: &Plan, index: usize, worker: usize, shared: &Arc<Shared>) -> Self {
+        let own = plan.everybody().nth(index).expect("one of the plan's").clone();
         Self {
             index,
+            worker,
             first: plan.first,
-            max_batch: station.max_batch.unwrap_or(default_batch).min(plan.capacity),
+            max_batch: own.most_at_once(plan.capacity),
             shared: Arc::clone(shared),
             failures: (u64::MAX, 0),
             calls: [0; 4],
             testimony: Testimony::default(),
-            _enlisted: shared.enlist(&station.name),
-            plan: station,
+            _enlisted: shared.enlist(&own.name),
+            plan: own,
         }
+    }
+
+    /// Its place in [`Plan::everybody`].
+    pub fn index(&self) -> usize {
+        self.index
     }
 
     pub fn plan(&self) -> &StationPlan {
@@ -89,11 +100,19 @@ impl Script {
     /// An event out of a poller's batch; the policy has no part in what becomes of it.
     pub fn take(&mut self, stamp: Stamp, is_whole: bool, sequence: u64, panics: bool) {
         let outcome = if panics { Outcome::GivenBack } else { Outcome::Done };
-        let (unit, left, tick) = (sequence, stamp.trace, self.shared.tick());
-        self.testimony.log.push(Entry { sequence, unit, stamp, is_whole, left, outcome, tick });
+        let (worker, unit, left, tick) = (0, sequence, stamp.trace, self.shared.tick());
+        let entry = Entry { worker, sequence, unit, stamp, is_whole, left, outcome, tick };
+        self.testimony.log.push(entry);
         if panics {
             panic_on_purpose();
         }
+    }
+
+    /// A poller is about to be dropped, and stands at `position`.
+    pub fn part(&mut self, end: End, position: u64) {
+        self.testimony.end = end;
+        self.testimony.position = Some(position);
+        self.testimony.dropped = self.shared.tick();
     }
 
     /// One of the hooks is called.
@@ -171,7 +190,9 @@ impl Script {
 
     fn note<E: Event>(&mut self, event: &E, sequence: u64, unit: u64, left: u64, outcome: Outcome) {
         let (stamp, is_whole, tick) = (event.stamp(), event.is_whole(), self.shared.tick());
-        self.testimony.log.push(Entry { sequence, unit, stamp, is_whole, left, outcome, tick });
+        let worker = self.worker;
+        let entry = Entry { worker, sequence, unit, stamp, is_whole, left, outcome, tick };
+        self.testimony.log.push(entry);
     }
 
     fn conclude(&self, fails: bool) -> Handled {
@@ -189,7 +210,7 @@ fn outcome(fails: bool) -> Outcome {
 
 impl Drop for Script {
     fn drop(&mut self) {
-        self.shared.testify(self.index, std::mem::take(&mut self.testimony));
+        self.shared.testify(self.index, self.worker, std::mem::take(&mut self.testimony));
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    evidence::{Answer, Cause, End, Evidence, Outcome},
+    evidence::{Answer, Cause, End, Evidence, Outcome, Reception},
     plan::{Driver, Plan, Way},
 };
 
@@ -25,6 +25,12 @@ pub struct Totals {
     reset_panics: u64,
     reader_panics: u64,
     detaches: u64,
+    teams: u64,
+    keys_asked: u64,
+    guests: u64,
+    guests_refused: u64,
+    guests_detached: u64,
+    seen_by_guests: u64,
     closes: u64,
     halts: u64,
     faults: u64,
@@ -54,7 +60,8 @@ impl Totals {
                 }
             }
         }
-        for (plan, testimony) in plan.stations.iter().zip(&evidence.testimonies) {
+        let stations = plan.stations.len();
+        for (index, (plan, testimony)) in plan.everybody().zip(&evidence.testimonies).enumerate() {
             let count = |outcome| {
                 let entries = testimony.log.iter().filter(move |entry| entry.outcome == outcome);
                 entries.count() as u64
@@ -65,12 +72,23 @@ impl Totals {
                 .filter(|entry| entry.outcome == Outcome::Failed && entry.sequence == entry.unit);
             let calls = calls.count() as u64;
             self.handled += count(Outcome::Done);
+            self.seen_by_guests += if index < stations { 0 } else { count(Outcome::Done) };
+            self.teams += u64::from(plan.workers() > 1);
             self.reader_panics += count(Outcome::GivenBack);
             let panics = plan.failing.is_some_and(|failing| failing.panics);
             *(if panics { &mut self.handler_panics } else { &mut self.failures }) += calls;
             self.hook_panics += u64::from(testimony.hook_panicked.is_some());
             let taken = matches!(plan.driver, Driver::Poller(_));
             self.detaches += u64::from(taken && testimony.end == End::Left);
+        }
+        self.keys_asked += evidence.asked.iter().map(|asked| asked.len() as u64).sum::<u64>();
+        for visit in &evidence.visits {
+            if let Some(arrival) = &visit.arrival {
+                let is_here = matches!(arrival.answer, Reception::Welcome(_));
+                *(if is_here { &mut self.guests } else { &mut self.guests_refused }) += 1;
+            }
+            let told = visit.departure.as_ref().is_some_and(|departure| departure.how.is_some());
+            self.guests_detached += u64::from(told);
         }
         if let Some(account) = &evidence.ending.account {
             self.skipped += account.stations.iter().map(|station| station.skipped).sum::<u64>();
@@ -114,6 +132,12 @@ impl fmt::Display for Totals {
         )?;
         writeln!(f, "errors     {}", self.failures)?;
         writeln!(f, "detaches   {}", self.detaches)?;
+        writeln!(f, "teams      {}, which asked for {} keys", self.teams, self.keys_asked)?;
+        writeln!(
+            f,
+            "guests     {}, of which {} were detached; {} more were refused; they handled {}",
+            self.guests, self.guests_detached, self.guests_refused, self.seen_by_guests,
+        )?;
         writeln!(f, "closes     {}, halts {}, faults {}", self.closes, self.halts, self.faults)?;
         write!(
             f,

@@ -3,7 +3,7 @@
 use super::Case;
 use crate::{
     evidence::{Account, Cause, End, FaultSeen, ON_PURPOSE, StationAccount},
-    plan::{AMPLE, Driver, Hook, Way},
+    plan::{AMPLE, Driver, Hook, StationPlan, Way},
 };
 
 pub fn check(case: Case<'_>, wrong: &mut Vec<String>) {
@@ -56,7 +56,7 @@ fn check_station(
     let (plan, course) = (&case.plan.stations[index], &case.courses[index]);
     let ending = &case.evidence.ending;
     let has_ended = match &plan.driver {
-        Driver::Thread(_) => {
+        Driver::Thread(_) | Driver::Team(_) => {
             !matches!(&ending.cause, Cause::TimedOut(running) if running.contains(&plan.name))
         }
         Driver::Poller(_) => ending.without_pollers[index],
@@ -86,9 +86,10 @@ fn check_ending(case: Case<'_>, wrong: &mut Vec<String>) {
     }
     let is_told = matches!(ended_by, Cause::Fault(_) | Cause::Dropped { .. });
     for (index, testimony) in case.evidence.testimonies.iter().enumerate() {
-        let name = &case.plan.stations[index].name;
-        let running = matches!(ended_by, Cause::TimedOut(running) if running.contains(name));
-        let halts = case.courses[index].halts;
+        let name = case.name(index);
+        let is_it = |running: &String| running == name;
+        let running = matches!(ended_by, Cause::TimedOut(running) if running.iter().any(is_it));
+        let halts = case.courses[index].halts();
         if halts && testimony.end == End::Thread && !is_told && !running {
             wrong.push(format!("{name}: it halted the ring, and nobody was told of a fault"));
         }
@@ -128,12 +129,23 @@ fn is_justified(case: Case<'_>, fault: &FaultSeen) -> bool {
         let at = case.evidence.cleared.len() as u64 + case.plan.first;
         return case.evidence.reset_panicked && fault.is_panic && fault.sequence + 1 == at;
     }
-    let mut stations = case.plan.stations.iter();
-    let Some(index) = stations.position(|plan| plan.name == fault.station) else { return false };
-    let (plan, course) = (&case.plan.stations[index], &case.courses[index]);
-    let failed = course.halts
-        && course.halts_at == fault.sequence
+    let mut everybody = case.plan.everybody().enumerate();
+    // Guests that come one after the other may have the same name.
+    everybody
+        .any(|(index, plan)| plan.name == fault.station && has_failed(case, index, plan, fault))
+}
+
+fn has_failed(case: Case<'_>, index: usize, plan: &StationPlan, fault: &FaultSeen) -> bool {
+    let failed = case.courses[index].halts_at.contains(&fault.sequence)
         && plan.failing.is_some_and(|failing| failing.panics == fault.is_panic);
     let hook = case.evidence.testimonies[index].hook_panicked;
-    failed || (fault.is_panic && hook.is_some_and(|hook| hook != Hook::Start))
+    let key = index < case.plan.stations.len()
+        && case.key_panicked(index)
+        && case.evidence.asked[index].last().is_some_and(|asked| {
+            let at = case.stream.find(fault.sequence);
+            at.is_some_and(|at| {
+                (at.producer, at.number) == (asked.stamp.producer, asked.stamp.number)
+            })
+        });
+    failed || (fault.is_panic && (key || hook.is_some_and(|hook| hook != Hook::Start)))
 }

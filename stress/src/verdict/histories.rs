@@ -3,100 +3,16 @@
 
 use std::collections::HashMap;
 
-use super::Case;
+use super::{Case, Gone, teams};
 use crate::{
     event::passed,
-    evidence::{End, Entry, Evidence, Outcome},
-    plan::{Plan, StationPlan, ancestors},
+    evidence::{End, Entry, Outcome},
+    plan::{StationPlan, ancestors},
 };
-
-/// What became of the events at one station, by its log and its policy.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Course {
-    /// What was handled or skipped, in the station's order.
-    pub concluded: Vec<u64>,
-    pub handled: u64,
-    pub skipped: u64,
-    pub retried: u64,
-    /// Whether it failed for good, under a policy that halts the ring then; and at which unit.
-    pub halts: bool,
-    pub halts_at: u64,
-    /// Whether it was broken off between a failure and the next attempt.
-    pub is_broken_off: bool,
-}
-
-pub fn courses(plan: &Plan, evidence: &Evidence, wrong: &mut Vec<String>) -> Vec<Course> {
-    let stations = plan.stations.iter().zip(&evidence.testimonies);
-    stations
-        .map(|(plan, testimony)| {
-            course(plan, &testimony.log).unwrap_or_else(|complaint| {
-                wrong.push(format!("{}: {complaint}", plan.name));
-                Course::default()
-            })
-        })
-        .collect()
-}
-
-/// Follows a log call by call.
-fn course(plan: &StationPlan, log: &[Entry]) -> Result<Course, String> {
-    let mut course = Course::default();
-    // The call that is to be repeated, and how often it has failed.
-    let mut again: Option<(&[Entry], u32)> = None;
-    for call in log.chunk_by(|one, next| next.unit == one.unit && next.sequence != next.unit) {
-        let (first, len) = (&call[0], call.len() as u64);
-        let is_whole = call
-            .iter()
-            .zip(first.unit..)
-            .all(|(entry, sequence)| entry.sequence == sequence && entry.outcome == first.outcome);
-        if !is_whole {
-            return Err(format!("a call is not of one piece: {call:?}"));
-        }
-        if course.halts {
-            return Err(format!("it goes on after it has failed for good, at {}", first.unit));
-        }
-        let failures = match again.take() {
-            None => 0,
-            Some((before, failures)) => {
-                let given_back = before[0].outcome == Outcome::GivenBack;
-                // What was given back may come again in other company.
-                if first.unit != before[0].unit || !(given_back || before.len() == call.len()) {
-                    let (failed, met) = (before[0].unit, first.unit);
-                    return Err(format!("{met} follows a failure at {failed} that is not settled"));
-                }
-                failures
-            }
-        };
-        let sequences = call.iter().map(|entry| entry.sequence);
-        match first.outcome {
-            Outcome::Done => {
-                course.handled += len;
-                course.retried += u64::from(failures);
-                course.concluded.extend(sequences);
-            }
-            Outcome::GivenBack => again = Some((call, 0)),
-            Outcome::Failed if failures < plan.retries() => again = Some((call, failures + 1)),
-            Outcome::Failed => {
-                course.retried += u64::from(failures);
-                if plan.halts() {
-                    (course.halts, course.halts_at) = (true, first.unit);
-                } else {
-                    course.skipped += len;
-                    course.concluded.extend(sequences);
-                }
-            }
-        }
-    }
-    if let Some((call, failures)) = again {
-        // Only calls that were made again are counted as such.
-        course.retried += u64::from(failures.saturating_sub(1));
-        course.is_broken_off = call[0].outcome == Outcome::Failed;
-    }
-    Ok(course)
-}
 
 pub fn check(case: Case<'_>, wrong: &mut Vec<String>) {
     let traces = Traces::of(case);
-    for (index, plan) in case.plan.stations.iter().enumerate() {
+    for (index, plan) in case.plan.everybody().enumerate() {
         let mut complain = |complaint: String| wrong.push(format!("{}: {complaint}", plan.name));
         check_order(case, index, &mut complain);
         for entry in &case.evidence.testimonies[index].log {
@@ -109,11 +25,16 @@ pub fn check(case: Case<'_>, wrong: &mut Vec<String>) {
     check_following(case, wrong);
 }
 
-/// Each event once, in order, none left out, and all of them where the ring drained.
+/// Each event from the first on once, in order, none left out, and all of them where the ring
+/// drained.
 fn check_order(case: Case<'_>, index: usize, complain: &mut impl FnMut(String)) {
     let (course, accepted) = (&case.courses[index], &case.stream.accepted);
-    let mut expected = accepted.iter().map(|accepted| accepted.sequence);
+    let missed = case.missed(index);
+    let mut expected = accepted[missed..].iter().map(|accepted| accepted.sequence).peekable();
     for seen in &course.concluded {
+        // Where a team was halted, what its workers had in hand is missing among the rest.
+        let may_lack = |next: &u64| next < seen && teams::may_lack(case, index, *next);
+        while expected.next_if(may_lack).is_some() {}
         match expected.next() {
             Some(sequence) if sequence == *seen => {}
             Some(sequence) => {
@@ -125,14 +46,15 @@ fn check_order(case: Case<'_>, index: usize, complain: &mut impl FnMut(String)) 
     if let (Some(missing), true) = (expected.next(), case.is_complete(index)) {
         complain(format!("the ring drained, but it never came to sequence {missing}"));
     }
-    if course.is_broken_off && !case.is_halted() {
+    if !course.broken_off_at.is_empty() && !case.is_halted() {
         complain("its last failure is not settled, and nobody halted the ring".to_owned());
     }
     if let Some(position) = case.evidence.testimonies[index].position {
         let passed = accepted.partition_point(|accepted| accepted.sequence < position);
-        if passed != course.concluded.len() {
-            let concluded = course.concluded.len();
-            complain(format!("it stands at {position}, after {concluded} of {passed} events"));
+        let concluded = course.concluded.len();
+        if passed != missed + concluded {
+            let due = passed.saturating_sub(missed);
+            complain(format!("it stands at {position}, after {concluded} of {due} events"));
         }
     }
 }
@@ -221,19 +143,39 @@ fn check_following(case: Case<'_>, wrong: &mut Vec<String>) {
         let limit = follows[index].iter().map(|followed| bounds[*followed]).min();
         let limit = limit.unwrap_or(case.stream.accepted.len());
         let log = &case.evidence.testimonies[index].log;
-        let concluded = case.courses[index].concluded.len();
         let furthest = log.iter().map(|entry| entry.sequence).max();
         let seen = furthest.map_or(0, |furthest| {
             case.stream.accepted.partition_point(|accepted| accepted.sequence <= furthest)
         });
         if seen > limit {
-            let name = &case.plan.stations[index].name;
+            let name = case.name(index);
             wrong.push(format!("{name}: it has seen {seen} events, those before it only {limit}"));
         }
+        let passed = case.passed(index);
         let has_left = case.evidence.testimonies[index].end != End::Thread;
-        bounds[index] = if has_left { limit.max(concluded) } else { concluded };
+        bounds[index] = if has_left { limit.max(passed) } else { passed };
+    }
+    for index in 0..follows.len() {
+        if let Some(complaint) = lap_complaint(case, index) {
+            wrong.push(format!("{}: {complaint}", case.name(index)));
+        }
     }
     check_clock(case, &follows, wrong);
+}
+
+/// Nobody is lapped as long as it is there.
+fn lap_complaint(case: Case<'_>, index: usize) -> Option<String> {
+    case.first(index)?;
+    let next = case.stream.accepted.get(case.passed(index))?.sequence;
+    let behind = case.stream.accepted.iter().rev();
+    let mut behind = behind.take_while(|event| event.sequence >= next + case.plan.capacity as u64);
+    let lapping = match case.departure(index) {
+        None => behind.next(),
+        Some(Gone { tick }) => {
+            behind.find(|event| event.ticks.is_some_and(|(first, _)| Some(first) < tick))
+        }
+    };
+    lapping.map(|event| format!("it was waiting for {next} when this was written: {event:?}"))
 }
 
 /// The same by the clock, event by event; and no slot is written to before all have passed it.
@@ -251,7 +193,7 @@ fn check_clock(case: Case<'_>, follows: &[Vec<usize>], wrong: &mut Vec<String>) 
         })
         .collect();
     for (index, testimony) in case.evidence.testimonies.iter().enumerate() {
-        let name = &case.plan.stations[index].name;
+        let name = case.name(index);
         for entry in &testimony.log {
             let is_early =
                 |followed: &usize| last_looks[*followed].get(&entry.sequence).copied() > entry.tick;

@@ -2,17 +2,20 @@
 //! can doctor it and see the verdict change.
 
 mod accounts;
+mod courses;
+mod guests;
 mod histories;
 mod reset;
 mod stream;
+mod teams;
 #[cfg(test)]
 mod tests;
 
 use crate::{
-    evidence::{Cause, End, Evidence},
-    plan::Plan,
+    evidence::{Act, Cause, Departure, End, Evidence, Reception, Visit},
+    plan::{Hook, Plan},
 };
-use histories::Course;
+use courses::Course;
 use stream::Stream;
 
 /// What is wrong with a round; nothing, if all is well.
@@ -20,14 +23,16 @@ pub fn complaints(plan: &Plan, evidence: &Evidence) -> Vec<String> {
     let mut wrong = evidence.complaints.clone();
     let ledgers = evidence.ledgers.iter().flat_map(|ledger| ledger.complaints.clone());
     wrong.extend(ledgers);
-    for (plan, testimony) in plan.stations.iter().zip(&evidence.testimonies) {
+    for (plan, testimony) in plan.everybody().zip(&evidence.testimonies) {
         let named = |complaint: &String| format!("{}: {complaint}", plan.name);
         wrong.extend(testimony.complaints.iter().map(named));
     }
     let stream = Stream::of(plan, evidence, &mut wrong);
-    let courses = histories::courses(plan, evidence, &mut wrong);
+    let courses = courses::courses(plan, evidence, &mut wrong);
     let case = Case { plan, evidence, stream: &stream, courses: &courses };
     histories::check(case, &mut wrong);
+    teams::check(case, &mut wrong);
+    guests::check(case, &mut wrong);
     reset::check(case, &mut wrong);
     accounts::check(case, &mut wrong);
     if !evidence.count.is_even() {
@@ -45,14 +50,63 @@ struct Case<'a> {
     courses: &'a [Course],
 }
 
-impl Case<'_> {
+/// Somebody has left.
+#[derive(Clone, Copy)]
+struct Gone {
+    /// The clock before that.
+    tick: Option<u64>,
+}
+
+impl<'a> Case<'a> {
+    /// The name of a station or a guest.
+    fn name(self, index: usize) -> &'a str {
+        self.plan.everybody().nth(index).map_or("", |plan| &plan.name)
+    }
+
+    /// The visit of a guest.
+    fn visit(self, index: usize) -> Option<&'a Visit> {
+        self.evidence.visits.get(index.checked_sub(self.plan.stations.len())?)
+    }
+
+    /// The first sequence that is a station's or a guest's own; `None` if the guest was not there.
+    fn first(self, index: usize) -> Option<u64> {
+        let Some(visit) = self.visit(index) else { return Some(self.plan.first) };
+        match visit.arrival.as_ref()?.answer {
+            Reception::Welcome(first) => Some(first),
+            _ => None,
+        }
+    }
+
+    /// How many events have come before its first.
+    fn missed(self, index: usize) -> usize {
+        let first = self.first(index).unwrap_or(self.plan.first);
+        self.stream.accepted.partition_point(|accepted| accepted.sequence < first)
+    }
+
+    /// How many events it had to see, if it stayed.
+    fn owed(self, index: usize) -> u64 {
+        (self.stream.accepted.len() - self.missed(index)) as u64
+    }
+
+    /// How many events those who follow it may have seen, as far as its history goes: all before
+    /// the first that it has not concluded.
+    fn passed(self, index: usize) -> usize {
+        let missed = self.missed(index).min(self.stream.accepted.len());
+        let own = self.stream.accepted[missed..].iter().map(|accepted| accepted.sequence);
+        let concluded = &self.courses[index].concluded;
+        missed + own.zip(concluded).take_while(|(next, seen)| next == *seen).count()
+    }
+
     /// Whether anything could have halted the ring.
     fn is_halted(self) -> bool {
-        let Self { evidence, courses, .. } = self;
+        let Self { evidence, courses, plan, .. } = self;
+        // A guest whose start fails halts nothing.
+        let hook_panicked = |hook: Option<Hook>| hook.is_some_and(|hook| hook != Hook::Start);
         evidence.halts > 0
             || evidence.reset_panicked
-            || courses.iter().any(|course| course.halts)
-            || evidence.testimonies.iter().any(|testimony| testimony.hook_panicked.is_some())
+            || courses.iter().any(Course::halts)
+            || evidence.testimonies.iter().any(|testimony| hook_panicked(testimony.hook_panicked))
+            || (0..plan.stations.len()).any(|index| self.key_panicked(index))
             || match &evidence.ending.cause {
                 Cause::Drained => false,
                 Cause::Fault(_) | Cause::TimedOut(_) => true,
@@ -60,9 +114,29 @@ impl Case<'_> {
             }
     }
 
-    /// Whether a station had to see every event.
-    fn is_complete(self, station: usize) -> bool {
-        let end = self.evidence.testimonies[station].end;
-        !self.is_halted() && matches!(end, End::Thread | End::Closed)
+    /// Whether a team was asked for the key at which it panics.
+    fn key_panicked(self, index: usize) -> bool {
+        let panics_at = self.plan.stations[index].by_key().and_then(|key| key.panics_at);
+        panics_at.is_some_and(|panics_at| self.evidence.asked[index].len() > panics_at)
+    }
+
+    /// How a guest or a poller has left while the ring was alive; `None` if it has not.
+    fn departure(self, index: usize) -> Option<Gone> {
+        let testimony = &self.evidence.testimonies[index];
+        match self.visit(index).and_then(|visit| visit.departure.as_ref()) {
+            Some(Departure { how: Some(_), acts, tick, .. }) => {
+                (acts.0 != Act::After).then_some(Gone { tick: *tick })
+            }
+            _ => (testimony.end == End::Left).then_some(Gone { tick: testimony.dropped }),
+        }
+    }
+
+    /// Whether it had to see every event from its first on.
+    fn is_complete(self, index: usize) -> bool {
+        let end = self.evidence.testimonies[index].end;
+        !self.is_halted()
+            && self.first(index).is_some()
+            && self.departure(index).is_none()
+            && matches!(end, End::Thread | End::Closed)
     }
 }

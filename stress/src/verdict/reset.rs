@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Case;
+use super::{Case, Gone};
 use crate::evidence::{Cleared, End};
 
 pub fn check(case: Case<'_>, wrong: &mut Vec<String>) {
@@ -25,7 +25,9 @@ pub fn check(case: Case<'_>, wrong: &mut Vec<String>) {
     }
     check_passed(case, wrong);
     let (calls, slots) = (cleared.len(), (case.stream.end() - case.plan.first) as usize);
-    let somebody_stayed = (0..case.plan.stations.len()).any(|index| case.is_complete(index));
+    // A guest that has come after all events clears nothing.
+    let passed_the_end = |index: usize| case.is_complete(index) && case.owed(index) > 0;
+    let somebody_stayed = (0..case.courses.len()).any(passed_the_end);
     if somebody_stayed && calls != slots {
         wrong.push(format!("reset hook: called {calls} times for {slots} slots used"));
     }
@@ -73,14 +75,24 @@ fn last_looks(case: Case<'_>) -> HashMap<u64, u64> {
     looks
 }
 
-/// Nothing is reset that a station, which has not left, has not passed.
+/// Nothing is reset that a station or a guest has not passed, unless it has left.
 fn check_passed(case: Case<'_>, wrong: &mut Vec<String>) {
-    let end = case.plan.first + case.evidence.cleared.len() as u64;
-    let reset = case.stream.accepted.partition_point(|accepted| accepted.sequence < end);
-    for (index, testimony) in case.evidence.testimonies.iter().enumerate() {
-        let passed = case.courses[index].concluded.len();
-        if testimony.end == End::Thread && reset > passed {
-            let name = &case.plan.stations[index].name;
+    let cleared = &case.evidence.cleared;
+    for index in 0..case.courses.len() {
+        if case.first(index).is_none() {
+            continue;
+        }
+        let reset = match case.departure(index) {
+            None if case.evidence.testimonies[index].end != End::Thread => continue,
+            None => cleared.len(),
+            // Those that were reset before, as far as the clock tells.
+            Some(Gone { tick }) => cleared.partition_point(|cleared| cleared.tick < tick),
+        };
+        let end = case.plan.first + reset as u64;
+        let reset = case.stream.accepted.partition_point(|accepted| accepted.sequence < end);
+        let passed = case.passed(index).max(case.missed(index));
+        if reset > passed {
+            let name = case.name(index);
             wrong.push(format!("reset hook: {reset} events, of which {name} has passed {passed}"));
         }
     }

@@ -1,5 +1,8 @@
 //! A sound round, and what is said of it when it is doctored.
 
+mod guests;
+mod teams;
+
 use std::time::Duration;
 
 use slipring::{Policy, Wait};
@@ -49,6 +52,7 @@ fn plan() -> Plan {
             .collect(),
         reset: Some(ResetPlan { panics_at: None }),
         has_clock: true,
+        visitors: Vec::new(),
         troubles: Vec::new(),
         finale: Finale {
             after: Duration::ZERO,
@@ -71,6 +75,7 @@ fn evidence() -> Evidence {
             count: 1,
             manner: Manner::Waiting,
             was_closed: refused,
+            arrivals: 0,
             written: usize::from(!refused),
             ticks: (!refused).then_some((tick, tick)),
             answer,
@@ -108,6 +113,8 @@ fn evidence() -> Evidence {
             Testimony { log: first_log.collect(), ..Testimony::default() },
             Testimony { log: second_log.into(), ..Testimony::default() },
         ],
+        asked: vec![Vec::new(); 2],
+        visits: Vec::new(),
         cleared: cleared.collect(),
         reset_panicked: false,
         closes: 0,
@@ -121,6 +128,7 @@ fn evidence() -> Evidence {
                     StationAccount { handled: 3, skipped: 1, retried: 1, ..account },
                     account,
                 ],
+                guests: Vec::new(),
             }),
             without_producers: true,
             without_pollers: vec![false; 2],
@@ -143,6 +151,7 @@ fn tick(sequence: u64, delay: u64) -> u64 {
 
 fn entry(sequence: u64, found: u64, left: u64, outcome: Outcome, delay: u64) -> Entry {
     Entry {
+        worker: 0,
         sequence,
         unit: sequence,
         stamp: stamp(sequence, found),

@@ -8,6 +8,7 @@ use crate::{
     current::Who,
     dispatcher::Dispatcher,
     error::BuildError,
+    extent::{Extent, Within},
     muster::Entrant,
     producer::{MultiProducer, Producer},
     ring::{Reset, Ring},
@@ -26,8 +27,9 @@ const LARGEST_FIRST: u64 = 1 << 62;
 /// Describes a ring and starts it.
 ///
 /// Stations are placed with [`then`](Self::then), [`after`](Self::after) and
-/// [`branch`](Self::branch). Nothing is checked until [`start`](Self::start) or
-/// [`start_multi`](Self::start_multi), which return the first thing that is wrong.
+/// [`branch`](Self::branch). Nothing is checked until [`start`](Self::start),
+/// [`start_multi`](Self::start_multi) or [`scope`](Self::scope), which return the first thing that is wrong.
+/// `X` says how long what the handlers borrow lives, for rings in a scope: see [`Within`].
 ///
 /// # Examples
 /// A diamond:
@@ -70,21 +72,21 @@ const LARGEST_FIRST: u64 = 1 << 62;
 /// assert!(ring.start().is_ok());
 /// ```
 #[must_use = "a ring does nothing until it is started"]
-pub struct Builder<E> {
+pub struct Builder<E, X: Extent = Within<'static>> {
     capacity: usize,
-    factory: Box<dyn FnMut() -> E>,
+    factory: X::Factory<E>,
     reset: Option<Reset<E>>,
     wait: Wait,
     producer_wait: Option<Wait>,
     first: u64,
-    stations: Vec<(Declared<E>, Follows)>,
+    stations: Vec<(X::Declared<E>, Follows)>,
     /// The stage added last; none at the beginning.
     latest: Vec<usize>,
     has_empty_stage: bool,
     may_have_none: bool,
 }
 
-impl<E> fmt::Debug for Builder<E> {
+impl<E> fmt::Debug for Builder<E, Within<'_>> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let names: Vec<&str> = self.stations.iter().map(|(station, _)| &*station.name).collect();
         f.debug_struct("Builder")
@@ -94,10 +96,10 @@ impl<E> fmt::Debug for Builder<E> {
     }
 }
 
-impl<E: Send + 'static> Builder<E> {
+impl<'a, E: Send + 'a> Builder<E, Within<'a>> {
     /// A ring of `capacity` slots, a power of two; `factory` makes what is in each of them before
     /// its first event. All of it is allocated by `start`, and nothing after.
-    pub fn new(capacity: usize, factory: impl FnMut() -> E + 'static) -> Self {
+    pub fn new(capacity: usize, factory: impl FnMut() -> E + 'a) -> Self {
         Self {
             capacity,
             factory: Box::new(factory),
@@ -179,7 +181,7 @@ impl<E: Send + 'static> Builder<E> {
     /// Adds a stage behind the stage added last; the first one follows the producers.
     ///
     /// A stage is one station, or several reading ones side by side.
-    pub fn then(self, stage: impl Stage<E>) -> Self {
+    pub fn then(self, stage: impl Stage<E, Within<'a>>) -> Self {
         let follows = match &*self.latest {
             [] => Follows::Producers,
             latest => Follows::Stations(latest.to_vec()),
@@ -192,18 +194,18 @@ impl<E: Send + 'static> Builder<E> {
     pub fn after<N: AsRef<str>>(
         self,
         names: impl IntoIterator<Item = N>,
-        stage: impl Stage<E>,
+        stage: impl Stage<E, Within<'a>>,
     ) -> Self {
         let names = names.into_iter().map(|name| name.as_ref().to_owned()).collect();
         self.add(&Follows::Named(names), stage)
     }
 
     /// Adds a stage that follows the producers themselves, out of band.
-    pub fn branch(self, stage: impl Stage<E>) -> Self {
+    pub fn branch(self, stage: impl Stage<E, Within<'a>>) -> Self {
         self.add(&Follows::Producers, stage)
     }
 
-    fn add(mut self, follows: &Follows, stage: impl Stage<E>) -> Self {
+    fn add(mut self, follows: &Follows, stage: impl Stage<E, Within<'a>>) -> Self {
         let mut declared = Vec::new();
         stage.declare(&mut declared);
         self.has_empty_stage |= declared.is_empty();
@@ -213,6 +215,47 @@ impl<E: Send + 'static> Builder<E> {
         self
     }
 
+    #[allow(clippy::type_complexity)] // A pair for those that start it.
+    pub(crate) fn build(
+        self,
+        many_producers: bool,
+    ) -> Result<(Arc<Ring<E>>, Vec<Entrant<'a, E>>), BuildError> {
+        let capacity = Capacity::new(self.capacity)?;
+        if self.has_empty_stage {
+            return Err(BuildError::EmptyStage);
+        }
+        if self.first > LARGEST_FIRST {
+            return Err(BuildError::FirstSequence(self.first));
+        }
+        let sketch = |(station, follows): &(Declared<'a, E>, Follows)| Sketch {
+            name: station.name.clone(),
+            mutates: station.mutates,
+            workers: station.crew.workers(),
+            follows: follows.clone(),
+        };
+        let sketches: Vec<Sketch> = self.stations.iter().map(sketch).collect();
+        let nodes = match &*sketches {
+            [] if self.may_have_none => Vec::new(),
+            sketches => topology::resolve(sketches)?,
+        };
+        let mut all = Vec::new();
+        for (index, (station, _)) in self.stations.into_iter().enumerate() {
+            all.extend(entrants(index, station, self.wait, capacity)?);
+        }
+        let circuit = Circuit::new(Plan {
+            capacity,
+            many_producers,
+            first: self.first,
+            station_wait: self.wait,
+            producer_wait: self.producer_wait.unwrap_or(self.wait),
+            resets: self.reset.is_some(),
+            nodes,
+        });
+        Ok((Arc::new(Ring::new(circuit, self.factory, self.reset)), all))
+    }
+}
+
+impl<E: Send + 'static> Builder<E> {
     /// Starts the ring with one producer.
     ///
     /// Returns when every thread is pinned, has made its state and has run its start hook.
@@ -261,51 +304,15 @@ impl<E: Send + 'static> Builder<E> {
         let producer = MultiProducer::multi(Arc::clone(&ring));
         Ok((producer, Dispatcher::start(ring, entrants)?))
     }
-
-    #[allow(clippy::type_complexity)] // A pair for the two methods above.
-    fn build(self, many_producers: bool) -> Result<(Arc<Ring<E>>, Vec<Entrant<E>>), BuildError> {
-        let capacity = Capacity::new(self.capacity)?;
-        if self.has_empty_stage {
-            return Err(BuildError::EmptyStage);
-        }
-        if self.first > LARGEST_FIRST {
-            return Err(BuildError::FirstSequence(self.first));
-        }
-        let sketch = |(station, follows): &(Declared<E>, Follows)| Sketch {
-            name: station.name.clone(),
-            mutates: station.mutates,
-            workers: station.crew.workers(),
-            follows: follows.clone(),
-        };
-        let sketches: Vec<Sketch> = self.stations.iter().map(sketch).collect();
-        let nodes = match &*sketches {
-            [] if self.may_have_none => Vec::new(),
-            sketches => topology::resolve(sketches)?,
-        };
-        let mut all = Vec::new();
-        for (index, (station, _)) in self.stations.into_iter().enumerate() {
-            all.extend(entrants(index, station, self.wait, capacity)?);
-        }
-        let circuit = Circuit::new(Plan {
-            capacity,
-            many_producers,
-            first: self.first,
-            station_wait: self.wait,
-            producer_wait: self.producer_wait.unwrap_or(self.wait),
-            resets: self.reset.is_some(),
-            nodes,
-        });
-        Ok((Arc::new(Ring::new(circuit, self.factory, self.reset)), all))
-    }
 }
 
 /// Settles a station's options: who works there, and how.
 pub(crate) fn entrants<E>(
     index: usize,
-    station: Declared<E>,
+    station: Declared<'_, E>,
     wait: Wait,
     capacity: Capacity,
-) -> Result<Vec<Entrant<E>>, BuildError> {
+) -> Result<Vec<Entrant<'_, E>>, BuildError> {
     let Declared { name, options, crew, mutates } = station;
     let Options { wait: own_wait, cores, policy, max_batch, idle_after } = options;
     let default_batch = (capacity.slots() / 4).clamp(1, DEFAULT_MAX_BATCH);

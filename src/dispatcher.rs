@@ -1,13 +1,13 @@
 //! The dispatcher: the owner of the threads, from their start to their end.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io, time::Duration};
 
 use crate::{
     consumer::Seat,
     current,
     error::{BuildError, Failure, Fault, PollerError},
     membership::Membership,
-    muster::{self, Entrant, Muster, Started},
+    muster::{self, Body, Entrant, Muster, Started},
     poller::{Poller, PollerMut},
     report::{Report, ShutdownCause, ShutdownError},
     ring::Ring,
@@ -92,52 +92,93 @@ impl<E> fmt::Debug for Dispatcher<E> {
     }
 }
 
+/// The first station that could not start, and why.
+type NotStarted = (Arc<str>, Failure);
+
 impl<E: Send + 'static> Dispatcher<E> {
     /// Starts a thread for each station that has an engine. On failure every thread has ended.
-    pub(crate) fn start(ring: Arc<Ring<E>>, entrants: Vec<Entrant<E>>) -> Result<Self, BuildError> {
-        let warnings = oversubscription(&ring, &entrants).into_iter().collect();
-        let mut dispatcher = Self {
+    pub(crate) fn start(
+        ring: Arc<Ring<E>>,
+        entrants: Vec<Entrant<'static, E>>,
+    ) -> Result<Self, BuildError> {
+        let mut dispatcher = Self::new(ring, &entrants);
+        let (threads, outcome) = dispatcher.enter(entrants, thread::spawn);
+        dispatcher.threads = threads;
+        if let Err(error) = outcome {
+            let _ = dispatcher.end(true);
+            return Err(error);
+        }
+        Ok(dispatcher)
+    }
+}
+
+impl<E: Send> Dispatcher<E> {
+    fn new(ring: Arc<Ring<E>>, entrants: &[Entrant<'_, E>]) -> Self {
+        Self {
+            warnings: oversubscription(&ring, entrants).into_iter().collect(),
             ring,
             muster: Arc::default(),
             threads: Vec::new(),
             pollers: Vec::new(),
-            warnings,
             is_over: false,
-        };
-        let mut failed = None;
-        for entrant in entrants {
-            if let Err(failure) = dispatcher.enter(entrant) {
-                failed = Some(failure);
-                break;
-            }
         }
-        let Some((station, failure)) = dispatcher.muster.await_ready().or(failed) else {
-            return Ok(dispatcher);
-        };
-        dispatcher.ring.circuit.halt(None);
-        let _ = dispatcher.end(true);
-        Err(BuildError::NotStarted { station: station.to_string(), cause: failure.message })
     }
 
-    fn enter(&mut self, entrant: Entrant<E>) -> Result<(), (Arc<str>, Failure)> {
-        let Entrant { who, manner, core, mutates, engine } = entrant;
-        let seat = Seat::new(Arc::clone(&self.ring), who, manner);
-        let Some(engine) = engine else {
-            self.pollers.push(if mutates {
-                Untaken::Mutating(Poller::new(seat))
-            } else {
-                Untaken::Reading(Poller::new(seat))
-            });
-            return Ok(());
-        };
-        let name = Arc::clone(&seat.name);
-        let started = muster::start(&self.muster, seat, core, engine);
-        self.threads.extend(started.map_err(|failure| (name, failure))?);
-        Ok(())
+    /// One that does not end the ring when it is dropped: that is the scope's business.
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn in_scope(ring: Arc<Ring<E>>, entrants: &[Entrant<'_, E>]) -> Self {
+        let mut dispatcher = Self::new(ring, entrants);
+        dispatcher.is_over = true;
+        dispatcher
+    }
+
+    #[cfg(not(any(loom, shuttle)))]
+    pub(crate) fn muster(&self) -> Arc<Muster> {
+        Arc::clone(&self.muster)
+    }
+
+    /// Starts a thread by `spawn` for each station that has an engine, and waits until they are ready.
+    /// On failure the ring is halted; the threads that are returned are ending.
+    pub(crate) fn enter<'a, H>(
+        &mut self,
+        entrants: Vec<Entrant<'a, E>>,
+        mut spawn: impl FnMut(&str, Body<'a>) -> io::Result<H>,
+    ) -> (Vec<Started<H>>, Result<(), BuildError>)
+    where
+        E: 'a,
+    {
+        let mut threads = Vec::new();
+        let mut failed = None;
+        for Entrant { who, manner, core, mutates, engine } in entrants {
+            let seat = Seat::new(Arc::clone(&self.ring), who, manner);
+            let Some(engine) = engine else {
+                self.pollers.push(if mutates {
+                    Untaken::Mutating(Poller::new(seat))
+                } else {
+                    Untaken::Reading(Poller::new(seat))
+                });
+                continue;
+            };
+            let name = Arc::clone(&seat.name);
+            match muster::start(&self.muster, seat, core, engine, &mut spawn) {
+                Ok(started) => threads.extend(started),
+                Err(failure) => {
+                    failed = Some((name, failure));
+                    break;
+                }
+            }
+        }
+        let failed: Option<NotStarted> = self.muster.await_ready().or(failed);
+        let outcome = failed.map_or(Ok(()), |(station, failure)| {
+            self.ring.circuit.halt(None);
+            let (station, cause) = (station.to_string(), failure.message);
+            Err(BuildError::NotStarted { station, cause })
+        });
+        (threads, outcome)
     }
 }
 
-fn oversubscription<E>(ring: &Ring<E>, entrants: &[Entrant<E>]) -> Option<Warning> {
+fn oversubscription<E>(ring: &Ring<E>, entrants: &[Entrant<'_, E>]) -> Option<Warning> {
     let working = || entrants.iter().filter(|entrant| entrant.engine.is_some());
     let spinning = working().filter(|entrant| entrant.manner.wait.occupies_a_core()).count();
     let (threads, cores) = (working().count() + 1, ring.circuit.cores());
@@ -302,7 +343,7 @@ impl<E> Dispatcher<E> {
     fn end(&mut self, is_drained: bool) -> Result<Report, ShutdownError> {
         self.is_over = true;
         let circuit = &self.ring.circuit;
-        let running = self.muster.end(time::now() + HALT_GRACE);
+        let running = self.muster.end(Some(time::now() + HALT_GRACE));
         for (place, handle) in self.threads.drain(..) {
             // A thread that is left alone keeps the ring alive for as long as it needs it.
             let runs = running.iter().any(|(running, _)| *running == place);

@@ -39,6 +39,7 @@
 //! | come and go while it runs | [`Membership`], [`Member`], [`Start`] |
 //! | choose how threads wait | [`Wait`] |
 //! | end it | [`Dispatcher`], [`Report`], [`ShutdownError`] |
+//! | let handlers borrow | [`Builder::scope`], [`ScopeError`], [`Within`] |
 //!
 //! How each protocol works, what race it survives and which model proves it: [`protocols`].
 //!
@@ -63,6 +64,7 @@ mod cursor;
 mod dispatcher;
 mod distance;
 mod error;
+mod extent;
 mod guests;
 mod handler;
 mod hash;
@@ -78,6 +80,8 @@ mod producer;
 pub mod protocols;
 mod report;
 mod ring;
+#[cfg(not(any(loom, shuttle)))]
+mod scope;
 mod sequence;
 mod sequencer;
 mod skips;
@@ -94,6 +98,7 @@ pub use builder::Builder;
 pub use claim::{Claim, Multi, Single};
 pub use dispatcher::{Dispatcher, Warning};
 pub use error::{BuildError, Fault, FaultKind, PollerError, PublishError};
+pub use extent::{Extent, Within};
 pub use guests::Start;
 pub use handler::{At, Handler, HandlerError, HandlerMut, Outcome};
 pub use membership::{AttachError, Detach, Member, Membership, StillThere};
@@ -101,6 +106,8 @@ pub use policy::{GiveUp, Policy};
 pub use poller::{Batch, Poll, Poller, PollerMut};
 pub use producer::{MultiProducer, Producer};
 pub use report::{Report, ShutdownCause, ShutdownError, StationReport};
+#[cfg(not(any(loom, shuttle)))]
+pub use scope::ScopeError;
 pub use station::{
     Stage, Station, keyed, keyed_mut, poller, poller_mut, read, read_batch, read_handler,
     read_with, share, share_mut, update, update_batch, update_handler, update_with,

@@ -8,6 +8,7 @@ use crate::{
     consumer::{Seat, Visit},
     current::Who,
     error::{BuildError, Failure},
+    extent::Within,
     guests::{NoSeat, Start},
     muster::{self, Card, Entrant, Muster},
     poller::Poller,
@@ -70,7 +71,7 @@ impl<E> Membership<E> {
     }
 }
 
-impl<E: Send + Sync + 'static> Membership<E> {
+impl<E: Send + Sync> Membership<E> {
     /// Attaches a station with a thread, behind the last stations that the ring was built with.
     /// Returns when the thread is pinned, has made its state, has run its start hook, and has
     /// taken its place.
@@ -81,7 +82,10 @@ impl<E: Send + Sync + 'static> Membership<E> {
         &self,
         station: Station<E, Shared>,
         start: Start,
-    ) -> Result<Member<E>, AttachError> {
+    ) -> Result<Member<E>, AttachError>
+    where
+        E: 'static,
+    {
         self.attach_thread(&self.ring.circuit.last, station, start)
     }
 
@@ -95,7 +99,10 @@ impl<E: Send + Sync + 'static> Membership<E> {
         names: impl IntoIterator<Item = N>,
         station: Station<E, Shared>,
         start: Start,
-    ) -> Result<Member<E>, AttachError> {
+    ) -> Result<Member<E>, AttachError>
+    where
+        E: 'static,
+    {
         self.attach_thread(&indices(&self.ring.circuit, names)?, station, start)
     }
 
@@ -107,7 +114,7 @@ impl<E: Send + Sync + 'static> Membership<E> {
     /// See [`AttachError`]. Nothing has changed then.
     pub fn attach_poller(
         &self,
-        station: Station<E, Shared>,
+        station: Station<E, Shared, Within<'_>>,
         start: Start,
     ) -> Result<Poller<E>, AttachError> {
         self.attach_polled(&self.ring.circuit.last, station, start)
@@ -121,7 +128,7 @@ impl<E: Send + Sync + 'static> Membership<E> {
     pub fn attach_poller_after<N: AsRef<str>>(
         &self,
         names: impl IntoIterator<Item = N>,
-        station: Station<E, Shared>,
+        station: Station<E, Shared, Within<'_>>,
         start: Start,
     ) -> Result<Poller<E>, AttachError> {
         self.attach_polled(&indices(&self.ring.circuit, names)?, station, start)
@@ -130,7 +137,7 @@ impl<E: Send + Sync + 'static> Membership<E> {
     fn attach_polled(
         &self,
         follows: &[usize],
-        station: Station<E, Shared>,
+        station: Station<E, Shared, Within<'_>>,
         start: Start,
     ) -> Result<Poller<E>, AttachError> {
         let (Entrant { who, manner, engine, .. }, reserved) = self.reserve(follows, station)?;
@@ -148,7 +155,10 @@ impl<E: Send + Sync + 'static> Membership<E> {
         follows: &[usize],
         station: Station<E, Shared>,
         start: Start,
-    ) -> Result<Member<E>, AttachError> {
+    ) -> Result<Member<E>, AttachError>
+    where
+        E: 'static,
+    {
         let (Entrant { who, manner, core, engine, .. }, reserved) =
             self.reserve(follows, station)?;
         let mut seat = Seat::new(Arc::clone(&self.ring), who, manner);
@@ -162,7 +172,8 @@ impl<E: Send + Sync + 'static> Membership<E> {
             let (station, cause) = (name.to_string(), failure.message);
             AttachError::Station(BuildError::NotStarted { station, cause })
         };
-        let started = muster::start(&self.muster, seat, core, engine).map_err(not_started)?;
+        let started =
+            muster::start(&self.muster, seat, core, engine, thread::spawn).map_err(not_started)?;
         let (_, thread) = started.ok_or(AttachError::Closed)?;
         let first = card.await_arrival().map_err(not_started)?;
         reserved.keep();
@@ -170,11 +181,11 @@ impl<E: Send + Sync + 'static> Membership<E> {
     }
 
     /// Checks what can be checked before anything starts, and reserves a seat.
-    fn reserve(
+    fn reserve<'a>(
         &self,
         follows: &[usize],
-        station: Station<E, Shared>,
-    ) -> Result<(Entrant<E>, Reserved<'_>), AttachError> {
+        station: Station<E, Shared, Within<'a>>,
+    ) -> Result<(Entrant<'a, E>, Reserved<'_>), AttachError> {
         let circuit = &self.ring.circuit;
         if circuit.lifecycle.is_refusing() {
             return Err(AttachError::Closed);

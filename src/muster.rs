@@ -1,6 +1,9 @@
 //! Where the threads of a ring are counted, from their start to their end.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    io,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use crate::{
     consumer::{Manner, Seat},
@@ -16,13 +19,13 @@ use crate::{
 };
 
 /// A station, or one of its workers, that is about to be started.
-pub(crate) struct Entrant<E> {
+pub(crate) struct Entrant<'a, E> {
     pub(crate) who: Who,
     pub(crate) manner: Manner,
     pub(crate) core: Option<usize>,
     pub(crate) mutates: bool,
     /// `None`: it is polled.
-    pub(crate) engine: Option<Engine<E>>,
+    pub(crate) engine: Option<Engine<'a, E>>,
 }
 
 /// The stations' threads wait for each other here, at the start and at the end.
@@ -99,9 +102,9 @@ impl Muster {
 
     /// As [`await_end`](Self::await_end) for the last time: nobody enters any more. Returns those that
     /// still run.
-    pub(crate) fn end(&self, deadline: Instant) -> Vec<(usize, Arc<str>)> {
+    pub(crate) fn end(&self, deadline: Option<Instant>) -> Vec<(usize, Arc<str>)> {
         self.state.lock().is_over = true;
-        self.await_end(Some(deadline), || false);
+        self.await_end(deadline, || false);
         self.state.lock().running.clone()
     }
 }
@@ -185,20 +188,23 @@ impl Drop for Leaving {
     }
 }
 
+/// What a station's thread does.
+pub(crate) type Body<'a> = Box<dyn FnOnce() + Send + 'a>;
 /// How a thread that was started can be told from others, and awaited.
-pub(crate) type Started = (usize, JoinHandle<()>);
+pub(crate) type Started<H = JoinHandle<()>> = (usize, H);
 
-/// Starts a station's thread, which says to the muster, or on its guest's card, whether it is ready.
-/// `None` if the ring has ended.
+/// Starts a station's thread by `spawn`, under the name that it gets. It says to the muster, or on its
+/// guest's card, whether it is ready. `None` if the ring has ended.
 ///
 /// # Errors
 /// If the system has no thread for it.
-pub(crate) fn start<E: Send + 'static>(
+pub(crate) fn start<'a, E: Send + 'a, H>(
     muster: &Arc<Muster>,
     seat: Seat<E>,
     core: Option<usize>,
-    engine: Engine<E>,
-) -> Result<Option<Started>, Failure> {
+    engine: Engine<'a, E>,
+    spawn: impl FnOnce(&str, Body<'a>) -> io::Result<H>,
+) -> Result<Option<Started<H>>, Failure> {
     let station = Arc::clone(&seat.name);
     let name = match seat.who.worker.number() {
         Some(worker) => format!("{station}-{worker}"),
@@ -233,7 +239,7 @@ pub(crate) fn start<E: Send + 'static>(
             seat.ring.circuit.remove_thread();
         }
     };
-    match thread::spawn(&name, body) {
+    match spawn(&name, Box::new(body)) {
         Ok(handle) => Ok(Some((place, handle))),
         Err(error) => {
             ring.circuit.remove_thread();
@@ -246,7 +252,7 @@ pub(crate) fn start<E: Send + 'static>(
 
 /// Runs a station on its thread. Whatever panics past the policies (a handler's destructor, the
 /// destructor of a panic's payload) halts the ring instead of leaving a cursor behind.
-fn run_engine<E>(seat: &mut Seat<E>, engine: Engine<E>, ready: &dyn Fn(Result<(), Failure>)) {
+fn run_engine<E>(seat: &mut Seat<E>, engine: Engine<'_, E>, ready: &dyn Fn(Result<(), Failure>)) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| engine(seat, ready))) {
         let fault = Fault::new(Arc::clone(&seat.name), seat.cursor, Failure::panic(payload));
         seat.ring.circuit.halt(Some(fault));

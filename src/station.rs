@@ -11,6 +11,7 @@ use std::{
 use crate::{
     consumer::{Seat, drive},
     error::Failure,
+    extent::{Extent, Within},
     handler::{At, Handler, HandlerMut, Outcome},
     hash::KeyHasher,
     policy::Policy,
@@ -20,21 +21,21 @@ use crate::{
 };
 
 /// What a station's thread runs: it reports whether the station is ready, then drives it.
-pub(crate) type Engine<E> = Box<dyn FnOnce(&mut Seat<E>, Ready<'_>) + Send>;
+pub(crate) type Engine<'a, E> = Box<dyn FnOnce(&mut Seat<E>, Ready<'_>) + Send + 'a>;
 /// Told once, when the handler exists and its start hook has returned, or when that failed.
 pub(crate) type Ready<'a> = &'a dyn Fn(Result<(), Failure>);
 
 /// Who does a station's work.
-pub(crate) enum Crew<E> {
+pub(crate) enum Crew<'a, E> {
     /// Its owner, by polling.
     Poller,
     /// A thread of its own.
-    Thread(Engine<E>),
+    Thread(Engine<'a, E>),
     /// Several threads that share it; whether by the events' keys.
-    Team { engines: Vec<Engine<E>>, by_key: bool },
+    Team { engines: Vec<Engine<'a, E>>, by_key: bool },
 }
 
-impl<E> Crew<E> {
+impl<E> Crew<'_, E> {
     /// Who shares the station, if somebody does.
     pub(crate) fn workers(&self) -> Option<Workers> {
         match self {
@@ -61,7 +62,8 @@ pub(crate) struct Options {
 /// [`Builder::then`](crate::Builder::then) and its kin.
 ///
 /// `A` is what it may do with events: [`Shared`] stations read (`&E`) and may stand side by side;
-/// an [`Exclusive`] one changes them (`&mut E`) and has its place to itself.
+/// an [`Exclusive`] one changes them (`&mut E`) and has its place to itself. `X` says how long it can be
+/// used, which matters only to one that borrows: see [`Within`].
 ///
 /// # Examples
 /// ```
@@ -75,40 +77,41 @@ pub(crate) struct Options {
 /// # let _ = (price, audit);
 /// ```
 #[must_use = "a station does nothing until it is placed on a ring"]
-pub struct Station<E, A: Access> {
-    pub(crate) name: String,
-    pub(crate) options: Options,
-    pub(crate) crew: Crew<E>,
+pub struct Station<E, A: Access, X: Extent = Within<'static>> {
+    declared: X::Declared<E>,
     access: PhantomData<fn() -> A>,
 }
 
-impl<E, A: Access> fmt::Debug for Station<E, A> {
+impl<E, A: Access> fmt::Debug for Station<E, A, Within<'_>> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Declared { name, options, crew, mutates } = &self.declared;
         f.debug_struct("Station")
-            .field("name", &self.name)
-            .field("mutates", &A::MUTATES)
-            .field("polled", &matches!(self.crew, Crew::Poller))
-            .field("workers", &self.crew.workers().map(|workers| workers.number))
-            .field("options", &self.options)
+            .field("name", name)
+            .field("mutates", mutates)
+            .field("polled", &matches!(crew, Crew::Poller))
+            .field("workers", &crew.workers().map(|workers| workers.number))
+            .field("options", options)
             .finish()
     }
 }
 
-impl<E, A: Access> Station<E, A> {
-    fn new(name: impl Into<String>, crew: Crew<E>) -> Self {
-        Self { name: name.into(), options: Options::default(), crew, access: PhantomData }
+impl<'a, E, A: Access> Station<E, A, Within<'a>> {
+    fn new(name: impl Into<String>, crew: Crew<'a, E>) -> Self {
+        let (name, options) = (name.into(), Options::default());
+        let declared = Declared { name, options, crew, mutates: A::MUTATES };
+        Self { declared, access: PhantomData }
     }
 
     /// A station whose work is made on its own thread.
     fn working<W: Work<E, A>>(
         name: impl Into<String>,
-        make: impl FnOnce() -> W + Send + 'static,
+        make: impl FnOnce() -> W + Send + 'a,
     ) -> Self {
         Self::new(name, Crew::Thread(engine::<E, A, W>(make)))
     }
 
     /// A station that several threads share, each with work that is made on it.
-    fn shared<W: Work<E, A>, M: FnOnce() -> W + Send + 'static>(
+    fn shared<W: Work<E, A>, M: FnOnce() -> W + Send + 'a>(
         name: impl Into<String>,
         by_key: bool,
         workers: usize,
@@ -121,7 +124,7 @@ impl<E, A: Access> Station<E, A> {
     /// How this station waits; the ring's [`Builder::wait`](crate::Builder::wait) if not given.
     /// Of no effect on a polled station except in [`Poller::wait`](crate::Poller::wait).
     pub fn wait(mut self, wait: Wait) -> Self {
-        self.options.wait = Some(wait);
+        self.declared.options.wait = Some(wait);
         self
     }
 
@@ -135,13 +138,13 @@ impl<E, A: Access> Station<E, A> {
     /// Pins the threads of a station that is shared, in turn, as [`pin`](Self::pin) does with the one
     /// of another.
     pub fn pin_each(mut self, cores: impl IntoIterator<Item = usize>) -> Self {
-        self.options.cores = cores.into_iter().collect();
+        self.declared.options.cores = cores.into_iter().collect();
         self
     }
 
     /// What happens when the handler fails or panics; [`Policy::Halt`] if not given.
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.options.policy = policy;
+        self.declared.options.policy = policy;
         self
     }
 
@@ -149,20 +152,20 @@ impl<E, A: Access> Station<E, A> {
     /// longer than it takes to handle so many; a small number costs throughput. A quarter of the
     /// ring if not given, at most 4,096; more than the capacity counts as the capacity.
     pub fn max_batch(mut self, events: usize) -> Self {
-        self.options.max_batch = Some(events);
+        self.declared.options.max_batch = Some(events);
         self
     }
 
     /// Calls [`Handler::on_idle`] again whenever the station has waited for so long. Of no effect
     /// on a station whose handler is a closure.
     pub fn idle_after(mut self, time: Duration) -> Self {
-        self.options.idle_after = Some(time);
+        self.declared.options.idle_after = Some(time);
         self
     }
 }
 
 /// What a thread runs: it makes the work, then drives the station with it.
-fn engine<E, A: Access, W: Work<E, A>>(make: impl FnOnce() -> W + Send + 'static) -> Engine<E> {
+fn engine<'a, E, A: Access, W: Work<E, A>>(make: impl FnOnce() -> W + Send + 'a) -> Engine<'a, E> {
     Box::new(move |seat, ready| {
         let work = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut work = make();
@@ -181,11 +184,11 @@ fn engine<E, A: Access, W: Work<E, A>>(make: impl FnOnce() -> W + Send + 'static
 
 /// A station that reads each event, with a closure; for a [`Handler`] see [`read_handler`]. It may
 /// stand side by side with other reading stations.
-pub fn read<E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Shared>
+pub fn read<'a, E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Shared, Within<'a>>
 where
-    E: Send + Sync + 'static,
-    F: FnMut(&E, At<'_>) -> R + Send + 'static,
-    R: Outcome + 'static,
+    E: Send + Sync + 'a,
+    F: FnMut(&E, At<'_>) -> R + Send + 'a,
+    R: Outcome + 'a,
 {
     let mut handle = handle;
     read_with(name, || (), move |(), event: &E, at: At<'_>| handle(event, at))
@@ -202,11 +205,11 @@ where
 /// });
 /// # let _ = sum;
 /// ```
-pub fn read_batch<E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Shared>
+pub fn read_batch<'a, E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Shared, Within<'a>>
 where
-    E: Send + Sync + 'static,
-    F: FnMut(&[E], At<'_>) -> R + Send + 'static,
-    R: Outcome + 'static,
+    E: Send + Sync + 'a,
+    F: FnMut(&[E], At<'_>) -> R + Send + 'a,
+    R: Outcome + 'a,
 {
     Station::working(name, move || Slices::new(handle))
 }
@@ -225,81 +228,91 @@ where
 /// );
 /// # let _ = total;
 /// ```
-pub fn read_with<E, S, M, F, R>(name: impl Into<String>, make: M, handle: F) -> Station<E, Shared>
+pub fn read_with<'a, E, S, M, F, R>(
+    name: impl Into<String>,
+    make: M,
+    handle: F,
+) -> Station<E, Shared, Within<'a>>
 where
-    E: Send + Sync + 'static,
-    M: FnOnce() -> S + Send + 'static,
-    F: FnMut(&mut S, &E, At<'_>) -> R + Send + 'static,
-    R: Outcome + 'static,
+    E: Send + Sync + 'a,
+    M: FnOnce() -> S + Send + 'a,
+    F: FnMut(&mut S, &E, At<'_>) -> R + Send + 'a,
+    R: Outcome + 'a,
 {
     Station::working(name, move || Each::new(make(), handle))
 }
 
 /// A station with a [`Handler`], made on the station's thread.
-pub fn read_handler<E, H, M>(name: impl Into<String>, make: M) -> Station<E, Shared>
+pub fn read_handler<'a, E, H, M>(name: impl Into<String>, make: M) -> Station<E, Shared, Within<'a>>
 where
-    E: Send + Sync + 'static,
+    E: Send + Sync + 'a,
     H: Handler<E>,
-    M: FnOnce() -> H + Send + 'static,
+    M: FnOnce() -> H + Send + 'a,
 {
     Station::working(name, move || Hooked(make()))
 }
 
 /// A station that has each event to itself and may change it, with a closure; for a [`HandlerMut`]
 /// see [`update_handler`].
-pub fn update<E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Exclusive>
+pub fn update<'a, E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Exclusive, Within<'a>>
 where
-    E: Send + 'static,
-    F: FnMut(&mut E, At<'_>) -> R + Send + 'static,
-    R: Outcome + 'static,
+    E: Send + 'a,
+    F: FnMut(&mut E, At<'_>) -> R + Send + 'a,
+    R: Outcome + 'a,
 {
     let mut handle = handle;
     update_with(name, || (), move |(), event: &mut E, at: At<'_>| handle(event, at))
 }
 
 /// As [`read_batch`], with slices to change.
-pub fn update_batch<E, F, R>(name: impl Into<String>, handle: F) -> Station<E, Exclusive>
+pub fn update_batch<'a, E, F, R>(
+    name: impl Into<String>,
+    handle: F,
+) -> Station<E, Exclusive, Within<'a>>
 where
-    E: Send + 'static,
-    F: FnMut(&mut [E], At<'_>) -> R + Send + 'static,
-    R: Outcome + 'static,
+    E: Send + 'a,
+    F: FnMut(&mut [E], At<'_>) -> R + Send + 'a,
+    R: Outcome + 'a,
 {
     Station::working(name, move || Slices::new(handle))
 }
 
 /// As [`read_with`], with events to change.
-pub fn update_with<E, S, M, F, R>(
+pub fn update_with<'a, E, S, M, F, R>(
     name: impl Into<String>,
     make: M,
     handle: F,
-) -> Station<E, Exclusive>
+) -> Station<E, Exclusive, Within<'a>>
 where
-    E: Send + 'static,
-    M: FnOnce() -> S + Send + 'static,
-    F: FnMut(&mut S, &mut E, At<'_>) -> R + Send + 'static,
-    R: Outcome + 'static,
+    E: Send + 'a,
+    M: FnOnce() -> S + Send + 'a,
+    F: FnMut(&mut S, &mut E, At<'_>) -> R + Send + 'a,
+    R: Outcome + 'a,
 {
     Station::working(name, move || Each::new(make(), handle))
 }
 
 /// A station with a [`HandlerMut`], made on the station's thread.
-pub fn update_handler<E, H, M>(name: impl Into<String>, make: M) -> Station<E, Exclusive>
+pub fn update_handler<'a, E, H, M>(
+    name: impl Into<String>,
+    make: M,
+) -> Station<E, Exclusive, Within<'a>>
 where
-    E: Send + 'static,
+    E: Send + 'a,
     H: HandlerMut<E>,
-    M: FnOnce() -> H + Send + 'static,
+    M: FnOnce() -> H + Send + 'a,
 {
     Station::working(name, move || Hooked(make()))
 }
 
 /// A station without a thread: a [`Poller`](crate::Poller) for it is had from the dispatcher. It
 /// gates the producers, and whoever follows it, from its first event on.
-pub fn poller<E: Send + Sync + 'static>(name: impl Into<String>) -> Station<E, Shared> {
+pub fn poller<'a, E: Send + Sync + 'a>(name: impl Into<String>) -> Station<E, Shared, Within<'a>> {
     Station::new(name, Crew::Poller)
 }
 
 /// As [`poller`], for a poller that may change events.
-pub fn poller_mut<E: Send + 'static>(name: impl Into<String>) -> Station<E, Exclusive> {
+pub fn poller_mut<'a, E: Send + 'a>(name: impl Into<String>) -> Station<E, Exclusive, Within<'a>> {
     Station::new(name, Crew::Poller)
 }
 
@@ -337,15 +350,15 @@ pub fn poller_mut<E: Send + 'static>(name: impl Into<String>) -> Station<E, Excl
 /// assert_eq!(results.iter().sum::<u64>(), 385);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn share<E, F, R>(
+pub fn share<'a, E, F, R>(
     name: impl Into<String>,
     workers: usize,
     mut make: impl FnMut(usize) -> F,
-) -> Station<E, Shared>
+) -> Station<E, Shared, Within<'a>>
 where
-    E: Send + Sync + 'static,
-    F: FnMut(&E, At<'_>) -> R + Send + 'static,
-    R: Outcome + 'static,
+    E: Send + Sync + 'a,
+    F: FnMut(&E, At<'_>) -> R + Send + 'a,
+    R: Outcome + 'a,
 {
     Station::shared(name, false, workers, |worker| {
         let mut handle = make(worker);
@@ -369,15 +382,15 @@ where
 /// dispatcher.join()?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn share_mut<E, F, R>(
+pub fn share_mut<'a, E, F, R>(
     name: impl Into<String>,
     workers: usize,
     mut make: impl FnMut(usize) -> F,
-) -> Station<E, Exclusive>
+) -> Station<E, Exclusive, Within<'a>>
 where
-    E: Send + 'static,
-    F: FnMut(&mut E, At<'_>) -> R + Send + 'static,
-    R: Outcome + 'static,
+    E: Send + 'a,
+    F: FnMut(&mut E, At<'_>) -> R + Send + 'a,
+    R: Outcome + 'a,
 {
     Station::shared(name, false, workers, |worker| {
         let mut handle = make(worker);
@@ -423,17 +436,17 @@ where
 /// assert_eq!(dispatcher.join()?.station("book").map(|book| book.handled), Some(100));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn keyed<E, K, F, R>(
+pub fn keyed<'a, E, K, F, R>(
     name: impl Into<String>,
     workers: usize,
-    key: impl Fn(&E) -> K + Send + Sync + 'static,
+    key: impl Fn(&E) -> K + Send + Sync + 'a,
     mut make: impl FnMut(usize) -> F,
-) -> Station<E, Shared>
+) -> Station<E, Shared, Within<'a>>
 where
-    E: Send + Sync + 'static,
-    K: Hash + 'static,
-    F: FnMut(&E, At<'_>) -> R + Send + 'static,
-    R: Outcome + 'static,
+    E: Send + Sync + 'a,
+    K: Hash + 'a,
+    F: FnMut(&E, At<'_>) -> R + Send + 'a,
+    R: Outcome + 'a,
 {
     let key = Arc::new(hashed(key));
     Station::shared(name, true, workers, |worker| {
@@ -446,17 +459,17 @@ where
 }
 
 /// As [`keyed`], for workers that change events: each has its own to itself.
-pub fn keyed_mut<E, K, F, R>(
+pub fn keyed_mut<'a, E, K, F, R>(
     name: impl Into<String>,
     workers: usize,
-    key: impl Fn(&E) -> K + Send + Sync + 'static,
+    key: impl Fn(&E) -> K + Send + Sync + 'a,
     mut make: impl FnMut(usize) -> F,
-) -> Station<E, Exclusive>
+) -> Station<E, Exclusive, Within<'a>>
 where
-    E: Send + 'static,
-    K: Hash + 'static,
-    F: FnMut(&mut E, At<'_>) -> R + Send + 'static,
-    R: Outcome + 'static,
+    E: Send + 'a,
+    K: Hash + 'a,
+    F: FnMut(&mut E, At<'_>) -> R + Send + 'a,
+    R: Outcome + 'a,
 {
     let key = Arc::new(hashed(key));
     Station::shared(name, true, workers, |worker| {
@@ -478,31 +491,31 @@ fn hashed<E, K: Hash>(key: impl Fn(&E) -> K) -> impl Fn(&E) -> u64 {
 }
 
 /// A station whose access is known only at run time.
-pub struct Declared<E> {
+pub struct Declared<'a, E> {
     pub(crate) name: String,
     pub(crate) options: Options,
-    pub(crate) crew: Crew<E>,
+    pub(crate) crew: Crew<'a, E>,
     pub(crate) mutates: bool,
 }
 
-impl<E> fmt::Debug for Declared<E> {
+impl<E> fmt::Debug for Declared<'_, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Declared").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-impl<E, A: Access> From<Station<E, A>> for Declared<E> {
-    fn from(station: Station<E, A>) -> Self {
-        let Station { name, options, crew, access: _ } = station;
-        Self { name, options, crew, mutates: A::MUTATES }
+// What lives longer than is asked for will do.
+impl<'x, 'a: 'x, E, A: Access> From<Station<E, A, Within<'a>>> for Declared<'x, E> {
+    fn from(station: Station<E, A, Within<'a>>) -> Self {
+        station.declared
     }
 }
 
 mod sealed {
-    use super::Declared;
+    use crate::extent::Lasting;
 
-    pub trait Stations<E> {
-        fn declare(self, declared: &mut Vec<Declared<E>>);
+    pub trait Stations<E, X: Lasting> {
+        fn declare(self, declared: &mut Vec<X::Declared<E>>);
     }
 }
 use sealed::Stations;
@@ -515,41 +528,45 @@ use sealed::Stations;
     note = "stations side by side must all read: a station that changes events (`update`, \
             `poller_mut`) needs its place to itself"
 )]
-pub trait Stage<E>: Stations<E> {}
-impl<E, T: Stations<E>> Stage<E> for T {}
+pub trait Stage<E, X: Extent = Within<'static>>: Stations<E, X> {}
+impl<E, X: Extent, T: Stations<E, X>> Stage<E, X> for T {}
 
-impl<E, A: Access> Stations<E> for Station<E, A> {
-    fn declare(self, declared: &mut Vec<Declared<E>>) {
+impl<'x, 'a: 'x, E, A: Access> Stations<E, Within<'x>> for Station<E, A, Within<'a>> {
+    fn declare(self, declared: &mut Vec<Declared<'x, E>>) {
         declared.push(self.into());
     }
 }
 
-impl<E> Stations<E> for Vec<Station<E, Shared>> {
-    fn declare(self, declared: &mut Vec<Declared<E>>) {
+impl<'x, 'a: 'x, E> Stations<E, Within<'x>> for Vec<Station<E, Shared, Within<'a>>> {
+    fn declare(self, declared: &mut Vec<Declared<'x, E>>) {
         declared.extend(self.into_iter().map(Declared::from));
     }
 }
 
-impl<E, const N: usize> Stations<E> for [Station<E, Shared>; N] {
-    fn declare(self, declared: &mut Vec<Declared<E>>) {
+impl<'x, 'a: 'x, E, const N: usize> Stations<E, Within<'x>>
+    for [Station<E, Shared, Within<'a>>; N]
+{
+    fn declare(self, declared: &mut Vec<Declared<'x, E>>) {
         declared.extend(self.into_iter().map(Declared::from));
     }
 }
 
 macro_rules! tuples {
-    ($($shared:ident $station:ident),+) => {
-        impl<E> Stations<E> for ($(Station<E, $shared>,)+) {
-            fn declare(self, declared: &mut Vec<Declared<E>>) {
+    ($($lifetime:lifetime $station:ident),+) => {
+        impl<'x, $($lifetime: 'x,)+ E> Stations<E, Within<'x>>
+            for ($(Station<E, Shared, Within<$lifetime>>,)+)
+        {
+            fn declare(self, declared: &mut Vec<Declared<'x, E>>) {
                 let ($($station,)+) = self;
                 declared.extend([$(Declared::from($station)),+]);
             }
         }
     };
 }
-tuples!(Shared a, Shared b);
-tuples!(Shared a, Shared b, Shared c);
-tuples!(Shared a, Shared b, Shared c, Shared d);
-tuples!(Shared a, Shared b, Shared c, Shared d, Shared e);
-tuples!(Shared a, Shared b, Shared c, Shared d, Shared e, Shared f);
-tuples!(Shared a, Shared b, Shared c, Shared d, Shared e, Shared f, Shared g);
-tuples!(Shared a, Shared b, Shared c, Shared d, Shared e, Shared f, Shared g, Shared h);
+tuples!('a a, 'b b);
+tuples!('a a, 'b b, 'c c);
+tuples!('a a, 'b b, 'c c, 'd d);
+tuples!('a a, 'b b, 'c c, 'd d, 'e e);
+tuples!('a a, 'b b, 'c c, 'd d, 'e e, 'f f);
+tuples!('a a, 'b b, 'c c, 'd d, 'e e, 'f f, 'g g);
+tuples!('a a, 'b b, 'c c, 'd d, 'e e, 'f f, 'g g, 'h h);

@@ -199,3 +199,22 @@ fn a_reset_hook_and_a_poller_that_leaves() {
     leaving.join().unwrap();
     assert_eq!(b.sequence(), EVENTS);
 }
+
+#[test]
+fn handlers_and_events_that_borrow() {
+    let texts: Vec<String> = (0..EVENTS).map(|number| number.to_string()).collect();
+    let (mut seen, mut rest) = (Vec::new(), 0);
+    let (published, report) = Builder::new(2, || "")
+        .wait(Wait::Yield)
+        .then(read("log", |text: &&str, _| seen.push(*text)))
+        .then(update("shorten", |text: &mut &str, _| {
+            *text = &text[1..];
+            rest += text.len();
+        }))
+        .scope(|mut producer, _| {
+            texts.iter().try_for_each(|text| producer.publish(|slot| *slot = text).map(|_| ()))
+        })
+        .unwrap();
+    assert_eq!((published, report.is_complete()), (Ok(()), true));
+    assert_eq!((seen, rest), (texts.iter().map(|text| &**text).collect(), 2));
+}

@@ -397,7 +397,7 @@ fn a_ring_without_stations_is_refused() {
     assert_refused(
         || Builder::with_defaults(2),
         &BuildError::NoStations,
-        "the ring has no stations: add one with `then`",
+        "the ring has no stations: add one with `then`, or let them come later with `without_stations`",
     );
 }
 

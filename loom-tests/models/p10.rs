@@ -17,7 +17,6 @@ pub const MODELS: &[Model] = &[
     joining("an_arrival_among_many_producers", (3, 2, 3), an_arrival_among_many),
     joining("an_arrival_where_nobody_is", (3, 1, 3), an_arrival_where_nobody_is),
     joining("an_arrival_while_the_ring_closes", (3, 2, 1), an_arrival_while_the_ring_closes)
-        .bounded(1)
         .full_bounded(2),
     joining("an_arrival_before_the_reset_hook", (3, 2, 3), an_arrival_before_the_reset_hook),
     joining("two_arrivals", (3, 2, 3), two_arrivals),

@@ -20,7 +20,7 @@
 //! | `atomic` | atomic integers and `Ordering` |
 //! | `barrier` | the fences that `fence.rs` is made of |
 //! | `lock` | mutex and condition variable, of two kinds |
-//! | `thread` | spawning, naming, pinning, yielding, the number of cores, thread locals |
+//! | `thread` | spawning, naming, pinning, yielding, the number of cores, thread locals; scopes, which a checker's face lacks |
 //! | `time` | the clock |
 //! | `watch` | what a race detector is told of the slots |
 //! | `spin_loop`, `Backoff` | waiting actively |

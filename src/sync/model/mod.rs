@@ -4,6 +4,7 @@
 //! What differs from the real face, beside the types:
 //!
 //! * nobody spins before sleeping, and whoever spins yields: else a model would never end;
+//! * no thread borrows: loom has no scopes, so `scope.rs` is left out;
 //! * the clock stands still ([`time`]): what ends only because time passes is found as a deadlock;
 //!   under shuttle a model may let it jump instead;
 //! * the two sides of the asymmetric fence order each other, and nothing else ([`barrier`]);

@@ -1,9 +1,13 @@
-//! Threads: spawning, naming, pinning, yielding, what they own, and what the machine has of cores.
+//! Threads: spawning, also in a scope, naming, pinning, yielding, what they own, and what the machine has of cores.
 
-use std::{io, num::NonZero};
+use std::{
+    io,
+    num::NonZero,
+    thread::{Scope, ScopedJoinHandle},
+};
 
 pub(crate) use std::{
-    thread::{JoinHandle, panicking},
+    thread::{JoinHandle, panicking, scope},
     thread_local as local,
 };
 
@@ -13,6 +17,15 @@ pub(crate) fn spawn(
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name(name.to_owned()).spawn(body)
+}
+
+/// Starts a thread with a name, which borrows, and has ended when its scope has.
+pub(crate) fn spawn_scoped<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: &str,
+    body: impl FnOnce() + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, ()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn_scoped(scope, body)
 }
 
 /// Whether this thread is the one that the handle is of.

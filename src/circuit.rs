@@ -12,9 +12,10 @@ use crate::{
     current::{self, Who},
     cursor::{Cursor, DETACHED},
     error::{Fault, PublishError},
+    figures::{Figures, Stall, Stalls, StationLog},
     guests::{Guests, Start},
     lifecycle::Lifecycle,
-    post::{Figures, Place, Post},
+    post::{Place, Post},
     sequence::Capacity,
     sequencer::Sequencer,
     skips::Skips,
@@ -23,7 +24,7 @@ use crate::{
         atomic::{AtomicUsize, Ordering},
         fence::Fences,
         thread,
-        time::Instant,
+        time::{self, Instant},
     },
     team::{Hand, Team},
     topology::{MOST_STATIONS, Node},
@@ -86,6 +87,9 @@ pub struct Circuit {
     /// Counts down since a spinning thread was last seen to share its core.
     shared_core: CachePadded<AtomicUsize>,
     cores: usize,
+    pub(crate) stalls: CachePadded<Stalls>,
+    /// When it was built.
+    pub(crate) start: Instant,
 }
 
 /// So many yields that nobody took make a core one's own again.
@@ -135,6 +139,8 @@ impl Circuit {
             threads: AtomicUsize::new(0),
             shared_core: CachePadded::default(),
             cores: thread::parallelism(),
+            stalls: CachePadded::default(),
+            start: time::now(),
             posts: nodes.into_iter().enumerate().map(post).collect(),
             names,
             guests,
@@ -209,6 +215,12 @@ impl Circuit {
     /// The end of what producers have begun to publish, as far as it will ever exist.
     fn begun(&self) -> u64 {
         if self.sequencer.multi.is_some() { self.sequencer.claimed() } else { self.ungated() }
+    }
+
+    /// How many producer handles there are.
+    pub(crate) fn producers(&self) -> usize {
+        // ORDERING(COUNT): Relaxed: a figure.
+        self.producers.load(Ordering::Relaxed)
     }
 
     /// What producers follow by one lap.
@@ -300,16 +312,18 @@ impl Circuit {
         })
     }
 
-    /// Lets station `index`, which stands at `from`, wait a little for `from` to become available
+    /// Lets the thread of a station, which stands at `from`, wait a little for `from` to become available
     /// or the stream to end. Returns `true` when the deadline has passed.
     pub(crate) fn pause_station(
         &self,
         waiter: &mut Waiter,
-        index: usize,
+        who: Who,
         from: u64,
         deadline: Option<Instant>,
     ) -> bool {
-        waiter.pause(self, deadline, || self.station_holder(index, from))
+        let place = self.place(who);
+        let log = StationLog { waits: &place.figures().waits, start: self.start };
+        waiter.pause(self, &log, deadline, || self.station_holder(who.station(), from))
     }
 
     /// The bell of somebody who keeps station `index`, which stands at `from`, from going on; `None` if
@@ -343,6 +357,7 @@ impl Circuit {
         help: impl Fn(),
     ) -> Result<u64, PublishError> {
         let mut waiter = Waiter::new(self.producer_wait);
+        let stall = Stall::new(&self.stalls);
         let deadline = match patience {
             Patience::Until(deadline) => Some(deadline),
             Patience::None | Patience::Forever => None,
@@ -368,7 +383,7 @@ impl Circuit {
             if let Some(station) = self.own_station_in_the_way(need) {
                 return Err(PublishError::WouldDeadlock { station });
             }
-            late = waiter.pause(self, deadline, || self.gate_holder(need));
+            late = waiter.pause(self, &stall, deadline, || self.gate_holder(need));
         }
     }
 
@@ -510,6 +525,11 @@ impl Circuit {
     /// The first sequence that the reset hook has not cleared.
     pub(crate) fn cleared(&self) -> u64 {
         self.cleared.as_ref().map_or(self.first, Cursor::glance)
+    }
+
+    /// The same, if there is a hook.
+    pub(crate) fn cleared_to_now(&self) -> Option<u64> {
+        self.cleared.as_ref().map(Cursor::glance)
     }
 
     /// Whether the last stations have passed something that the reset hook has not cleared.

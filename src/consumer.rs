@@ -183,9 +183,9 @@ impl<E> Seat<E> {
     /// Everything before `to` is handled: the followers may have it.
     #[inline]
     pub(crate) fn move_to(&mut self, to: u64) {
-        self.cursor = to;
         let post = self.ring.circuit.post(self.who.station());
-        post.figures.batches.add(1);
+        post.figures.batches.add(to - self.cursor);
+        self.cursor = to;
         post.stand_at(to);
         self.ring.clear_passed();
     }
@@ -313,6 +313,7 @@ impl<E> Seat<E> {
         failure: Failure,
     ) -> Result<Verdict, Stop> {
         let verdict = self.manner.policy.verdict(failures);
+        self.place().figures().failed.add(1);
         match verdict {
             // Repeating may take for ever, and nobody waits for it any more.
             Verdict::Again if self.ring.circuit.lifecycle.is_halted() => {
@@ -390,12 +391,8 @@ pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut 
                 if dry.is_time_for_the_hook(seat.manner.idle_after) {
                     seat.hook_or_halt(|| work.idle());
                 }
-                let late = ring.circuit.pause_station(
-                    &mut waiter,
-                    seat.who.station(),
-                    seat.cursor,
-                    dry.deadline,
-                );
+                let late =
+                    ring.circuit.pause_station(&mut waiter, seat.who, seat.cursor, dry.deadline);
                 dry.waited(late);
             }
             Step::Ended | Step::Halted => break,

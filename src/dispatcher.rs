@@ -11,6 +11,7 @@ use crate::{
     poller::{Poller, PollerMut},
     report::{Report, ShutdownCause, ShutdownError},
     ring::Ring,
+    snapshot::{Monitor, Snapshot},
     sync::{
         Arc, thread,
         time::{self, Instant},
@@ -260,6 +261,19 @@ impl<E> Dispatcher<E> {
             let available = self.pollers.iter().map(|poller| poller.name().to_owned()).collect();
             PollerError::UnknownName { name: name.to_owned(), available }
         })
+    }
+
+    /// One look at the ring.
+    pub fn snapshot(&self) -> Snapshot {
+        Snapshot::of(&self.ring.circuit)
+    }
+
+    /// What looks at the ring from elsewhere, and also when this is gone.
+    pub fn monitor(&self) -> Monitor
+    where
+        E: Send + 'static,
+    {
+        Monitor::new(Arc::clone(&self.ring))
     }
 
     /// Refuses new events: producers get [`Closed`](crate::PublishError::Closed), also those that

@@ -23,7 +23,8 @@ use crossbeam_utils::CachePadded;
 use crate::{
     bell::Bell,
     cursor::{Cursor, DETACHED},
-    post::{Figures, Post},
+    figures::Figures,
+    post::Post,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},

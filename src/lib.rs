@@ -65,6 +65,7 @@ mod dispatcher;
 mod distance;
 mod error;
 mod extent;
+mod figures;
 mod guests;
 mod handler;
 mod hash;
@@ -78,6 +79,7 @@ mod post;
 mod producer;
 #[cfg(doc)]
 pub mod protocols;
+mod reading;
 mod report;
 mod ring;
 #[cfg(not(any(loom, shuttle)))]
@@ -85,6 +87,7 @@ mod scope;
 mod sequence;
 mod sequencer;
 mod skips;
+mod snapshot;
 mod station;
 mod sync;
 mod team;
@@ -105,9 +108,10 @@ pub use membership::{AttachError, Detach, Member, Membership, StillThere};
 pub use policy::{GiveUp, Policy};
 pub use poller::{Batch, Poll, Poller, PollerMut};
 pub use producer::{MultiProducer, Producer};
-pub use report::{Report, ShutdownCause, ShutdownError, StationReport};
+pub use report::{BatchSizes, Report, ShutdownCause, ShutdownError, StationReport};
 #[cfg(not(any(loom, shuttle)))]
 pub use scope::ScopeError;
+pub use snapshot::{Doing, Monitor, Phase, ProducersSnapshot, Snapshot, StationSnapshot};
 pub use station::{
     Stage, Station, keyed, keyed_mut, poller, poller_mut, read, read_batch, read_handler,
     read_with, share, share_mut, update, update_batch, update_handler, update_with,

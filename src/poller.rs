@@ -97,9 +97,9 @@ impl<E, A: Access> Poller<E, A> {
             if late {
                 return false;
             }
-            let (index, cursor) = (self.seat.who.station(), self.seat.cursor);
+            let cursor = self.seat.cursor;
             self.seat.ring.prefetch(cursor);
-            late = circuit.pause_station(&mut waiter, index, cursor, deadline);
+            late = circuit.pause_station(&mut waiter, self.seat.who, cursor, deadline);
         }
     }
 

@@ -1,4 +1,4 @@
-//! A post: one station's place on the ring, and the figures that it keeps.
+//! A post: one station's place on the ring.
 
 use crossbeam_utils::CachePadded;
 
@@ -6,7 +6,7 @@ use crate::{
     bell::Bell,
     current::Worker,
     cursor::{Cursor, DETACHED},
-    sync::atomic::{AtomicU64, Ordering},
+    figures::Figures,
     team::{Hand, Team},
 };
 
@@ -69,7 +69,7 @@ impl<'a> Place<'a> {
     }
 
     #[inline]
-    pub(crate) fn figures(&self) -> &Figures {
+    pub(crate) fn figures(&self) -> &'a Figures {
         self.hand.map_or(&self.post.figures, |hand| &hand.figures)
     }
 
@@ -98,87 +98,5 @@ impl<'a> Place<'a> {
         if let Some(team) = &self.post.team {
             self.post.follow_team(team);
         }
-    }
-}
-
-/// Counters that one thread writes and anybody may read.
-#[derive(Debug, Default)]
-pub(crate) struct Figures {
-    /// Events that a worker's handler finished. A station of one thread is where its cursor is.
-    pub(crate) handled: Figure,
-    pub(crate) batches: Figure,
-    /// Events that the handler failed on and the policy skipped.
-    pub(crate) skipped: Figure,
-    /// Those of them that the cursor has not passed yet; every one is before the next cursor.
-    pub(crate) newly_skipped: Figure,
-    /// Calls repeated by the policy.
-    pub(crate) retried: Figure,
-    /// Abandoned sequences that the station passed over.
-    pub(crate) passed_over: Figure,
-    /// Those of them that the cursor has not passed yet.
-    pub(crate) newly_passed_over: Figure,
-    /// The cursor when the station left.
-    pub(crate) left_at: Figure,
-    /// Of a guest that has left: how many sequences before that were ever abandoned on the ring.
-    pub(crate) abandoned_before: Figure,
-    /// The first sequence that is the station's to handle.
-    pub(crate) first: Figure,
-    /// Of a guest: where it has been told to leave.
-    pub(crate) dismissed_at: Figure,
-}
-
-impl Figures {
-    pub(crate) fn starting_at(first: u64) -> Self {
-        let figures = Self::default();
-        figures.start_at(first);
-        figures
-    }
-
-    /// Forgets who was here before. For a guest that has the post to itself.
-    pub(crate) fn start_at(&self, first: u64) {
-        let Self { handled, batches, skipped, newly_skipped, retried, passed_over, .. } = self;
-        for figure in [handled, batches, skipped, newly_skipped, retried, passed_over] {
-            figure.set(0);
-        }
-        self.newly_passed_over.set(0);
-        self.left_at.set(first);
-        self.first.set(first);
-        self.dismissed_at.set(u64::MAX);
-    }
-
-    /// The cursor is about to pass what was not handled since it moved last. Before, so that a
-    /// report that comes in between finds less handled than was, and never more.
-    #[inline]
-    pub(crate) fn settle(&self) {
-        let (skipped, passed_over) = (self.newly_skipped.get(), self.newly_passed_over.get());
-        if skipped + passed_over > 0 {
-            self.skipped.add(skipped);
-            self.passed_over.add(passed_over);
-            self.newly_skipped.set(0);
-            self.newly_passed_over.set(0);
-        }
-    }
-}
-
-/// A counter with one writer.
-#[derive(Debug, Default)]
-pub(crate) struct Figure(AtomicU64);
-
-impl Figure {
-    #[inline]
-    pub(crate) fn add(&self, more: u64) {
-        self.set(self.get() + more);
-    }
-
-    #[inline]
-    pub(crate) fn set(&self, value: u64) {
-        // ORDERING(FIGURE): Relaxed: a figure orders nothing, and only its owner writes it.
-        self.0.store(value, Ordering::Relaxed);
-    }
-
-    #[inline]
-    pub(crate) fn get(&self) -> u64 {
-        // ORDERING(FIGURE): Relaxed: as above.
-        self.0.load(Ordering::Relaxed)
     }
 }

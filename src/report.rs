@@ -1,23 +1,24 @@
 //! What a ring has done, told when it ends.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use crate::{
     circuit::Circuit,
-    cursor::DETACHED,
     error::Fault,
-    post::{Figure, Figures, Post},
+    figures::Sizes,
+    reading::{Reading, Readings},
     sync::Arc,
-    team::Team,
 };
 
 /// The account of a ring's life.
 ///
-/// For every station `published = handled + skipped + left`: no event is unaccounted for. Made when
+/// For every station that was there from the beginning `published = handled + skipped + left`: no event is
+/// unaccounted for. Made when
 /// the threads have ended; what did not end (a poller, a handler that does not return, a handler's
 /// own thread) is accounted for as it stands, and a producer that is still writing when the ring is
 /// halted counts as one that has published.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct Report {
     /// Events published.
@@ -30,16 +31,22 @@ pub struct Report {
 
 /// The account of one station.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub struct StationReport {
     /// The station's name.
     pub name: String,
     /// The sequence of the first event that was its own: that of the ring, or from where it was attached.
     pub first: u64,
+    /// Events published from that one on.
+    pub due: u64,
     /// Events that the handler finished.
     pub handled: u64,
     /// Events that the handler failed on and the policy skipped.
     pub skipped: u64,
+    /// Calls that failed: those that were made again, those that were skipped, and the one that halted the
+    /// ring.
+    pub failed: u64,
     /// Further calls that the policy made after failures.
     pub retried: u64,
     /// Events published and not reached: because of a halt, a deadline, or a poller that left.
@@ -47,6 +54,8 @@ pub struct StationReport {
     /// Batches handled to their end; early releases are not counted, nor is a batch that a fault broke
     /// off.
     pub batches: u64,
+    /// How large they were.
+    pub batch_sizes: BatchSizes,
 }
 
 impl Report {
@@ -60,83 +69,94 @@ impl Report {
         self.stations.iter().all(|station| station.left == 0)
     }
 
+    /// Whether the account of every station [adds up](StationReport::adds_up).
+    pub fn adds_up(&self) -> bool {
+        self.stations.iter().all(StationReport::adds_up)
+    }
+
     pub(crate) fn of(circuit: &Circuit) -> Self {
-        let end = circuit.claimed();
-        let abandoned = circuit.skips.count();
-        let published = (end - circuit.first).saturating_sub(abandoned);
-        let declared =
-            circuit.posts.iter().zip(&circuit.names).map(|(post, name)| match &post.team {
-                Some(team) => team_report(name, team, circuit.first, published),
-                None => station_report(name, post, published),
-            });
-        let guest = |(index, name): (usize, Arc<str>)| guest_report(circuit, index, &name);
-        let guests = circuit.guests.present(circuit.posts.len()).into_iter().map(guest);
-        Self { published, abandoned, stations: declared.chain(guests).collect() }
+        let readings = Readings::of(circuit);
+        let account = |reading| readings.account(circuit, reading);
+        Self {
+            published: readings.published(circuit),
+            abandoned: readings.abandoned,
+            stations: readings.stations.iter().map(account).collect(),
+        }
     }
 }
 
 /// The account of a guest, as it stands.
-pub(crate) fn guest_report(circuit: &Circuit, index: usize, name: &str) -> StationReport {
-    let post = circuit.post(index);
-    let Figures { abandoned_before, passed_over, .. } = &*post.figures;
-    // Before the cursor is acquired: what it has noted when it left is seen then.
-    let has_left = post.cursor.glance() == DETACHED;
-    let position = post.position();
-    let (ahead, end) = if has_left {
-        // Nobody keeps the list for it any more; the count goes on.
-        (circuit.skips.count().saturating_sub(abandoned_before.get()), circuit.claimed())
-    } else {
-        let end = circuit.claimed();
-        (circuit.skips.listed_in(position..end), end)
-    };
-    // What was abandoned is behind it, and counted by it, or ahead.
-    let abandoned = ahead + passed_over.get();
-    let published = end.saturating_sub(post.figures.first.get()).saturating_sub(abandoned);
-    station_report(name, post, published)
+pub(crate) fn guest_report(circuit: &Circuit, index: usize, name: &Arc<str>) -> StationReport {
+    let reading = Reading::of(circuit, index, Arc::clone(name));
+    reading.account(reading.due_to_guest(circuit, circuit.claimed()))
 }
 
-/// The account of a station to which so many events are due.
-fn station_report(name: &str, post: &Post, published: u64) -> StationReport {
-    let figures = &post.figures;
-    let first = figures.first.get();
-    // A poller on another thread may be moving. What it did not handle is told before its
-    // cursor passes it: so with the cursor seen first, too little counts as handled, but
-    // never too much.
-    let passed = post.position().saturating_sub(first);
-    let skipped = figures.skipped.get();
-    let handled = passed
-        .saturating_sub(skipped + figures.passed_over.get())
-        .min(published.saturating_sub(skipped));
-    StationReport {
-        name: name.to_owned(),
-        first,
-        handled,
-        skipped,
-        retried: figures.retried.get(),
-        left: published.saturating_sub(handled + skipped),
-        batches: figures.batches.get(),
+/// How many batches of each size a station has handled.
+///
+/// A size is a range: 1, 2 and 3, 4 to 7, and so on, by powers of two; the last one has no end.
+///
+/// # Examples
+/// ```
+/// use slipring::{Builder, poller};
+///
+/// let (mut producer, mut dispatcher) = Builder::new(8, || 0_u64).then(poller("p")).start()?;
+/// let mut poller = dispatcher.poller("p")?;
+/// for size in [1, 3, 2] {
+///     producer.publish_batch(size, |_, _| ())?;
+///     poller.poll(|_, _| ())?;
+/// }
+/// let sizes = dispatcher.snapshot().stations[0].account.batch_sizes;
+/// assert_eq!(sizes.iter().collect::<Vec<_>>(), [(1..=1, 1), (2..=3, 2)]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct BatchSizes([u64; 17]);
+
+impl BatchSizes {
+    pub(crate) fn sum<'a>(all: impl Iterator<Item = &'a Sizes>) -> Self {
+        let mut sum = Self::default();
+        for sizes in all {
+            for (sum, size) in sum.0.iter_mut().zip(sizes.get()) {
+                *sum += size;
+            }
+        }
+        sum
     }
-}
 
-/// The account of a station with workers: each of them counts what it has finished.
-fn team_report(name: &str, team: &Team, first: u64, published: u64) -> StationReport {
-    let sum = |figure: fn(&Figures) -> &Figure| {
-        team.hands.iter().map(|hand| figure(&hand.figures).get()).sum::<u64>()
-    };
-    let skipped = sum(|figures| &figures.skipped).min(published);
-    let handled = sum(|figures| &figures.handled).min(published - skipped);
-    StationReport {
-        name: name.to_owned(),
-        first,
-        handled,
-        skipped,
-        retried: sum(|figures| &figures.retried),
-        left: published - handled - skipped,
-        batches: sum(|figures| &figures.batches),
+    /// Batches of every size.
+    pub fn batches(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// The sizes that occurred, ascending, and how many batches of each there were.
+    pub fn iter(&self) -> impl Iterator<Item = (RangeInclusive<u64>, u64)> {
+        let last = self.0.len() - 1;
+        self.0.into_iter().enumerate().filter(|(_, batches)| *batches > 0).map(
+            move |(power, batches)| {
+                let end = if power == last { u64::MAX } else { (2 << power) - 1 };
+                (1 << power..=end, batches)
+            },
+        )
+    }
+
+    /// What has come since an `earlier` look at the same station.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let mut since = *self;
+        for (now, before) in since.0.iter_mut().zip(earlier.0) {
+            *now = now.saturating_sub(before);
+        }
+        since
     }
 }
 
 impl StationReport {
+    /// Whether no event is unaccounted for: `due = handled + skipped + left`.
+    pub fn adds_up(&self) -> bool {
+        self.due == self.handled + self.skipped + self.left
+    }
+
     /// Events a batch, on average; 0 if there was none.
     #[allow(clippy::cast_precision_loss)] // A figure for people.
     pub fn average_batch(&self) -> f64 {

@@ -22,7 +22,7 @@ use crossbeam_utils::CachePadded;
 
 use crate::{
     cursor::Cursor,
-    post::Figures,
+    figures::Figures,
     sequence::Capacity,
     skips::SkipView,
     sync::{

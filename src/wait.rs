@@ -6,6 +6,7 @@ use std::{fmt, ptr, str::FromStr, time::Duration};
 
 use crate::{
     bell::Bell,
+    figures::WaitLog,
     sync::{
         self, PATIENT, thread,
         time::{self, Instant},
@@ -123,6 +124,8 @@ const SHORT_NAP: Duration = Duration::from_micros(50);
 const LONG_NAP: Duration = Duration::from_millis(1);
 /// Looks at the clock are rare while spinning.
 const SPINS_BETWEEN_CLOCKS: u32 = 32;
+/// A yield takes some ten times as long as a look at the clock.
+const YIELDS_BETWEEN_CLOCKS: u32 = 4;
 
 /// What a pause does; separate from doing it so that the phases can be tested without a clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,15 +153,20 @@ pub(crate) trait Surroundings {
 }
 
 /// One wait: counts fruitless looks and takes the pause that the strategy has for them.
+///
+/// A wait is timed from its first look at the clock to its last, which costs those nothing that do not
+/// wait or not for long: what is measured is too little by some microseconds a wait, and never too much.
 #[derive(Debug)]
 pub(crate) struct Waiter {
     wait: Wait,
     looks: u32,
+    /// The last look at the clock, in this wait.
+    timed: Option<Instant>,
 }
 
 impl Waiter {
     pub(crate) fn new(wait: Wait) -> Self {
-        Self { wait, looks: 0 }
+        Self { wait, looks: 0, timed: None }
     }
 
     /// The look was fruitful: the next wait starts afresh.
@@ -169,15 +177,20 @@ impl Waiter {
 
     /// Pauses after a fruitless look. `holder` finds the bell of somebody whose cursor must move
     /// before the next look can be fruitful; `None` if it can be now. A sleeping strategy sleeps
-    /// there, but no longer than until `deadline`.
+    /// there, but no longer than until `deadline`. How it goes is noted in the log.
     ///
     /// Returns `true` when the deadline has passed.
     pub(crate) fn pause<'a>(
         &mut self,
         ring: &impl Surroundings,
+        log: &impl WaitLog,
         deadline: Option<Instant>,
         holder: impl Fn() -> Option<&'a Bell>,
     ) -> bool {
+        if PATIENT && self.looks == 0 {
+            self.timed = None;
+            log.begins();
+        }
         let pause = self.next_pause(ring.is_crowded());
         match pause {
             Pause::Nothing => {}
@@ -191,6 +204,7 @@ impl Waiter {
                     // since: then its bell is not the one to sleep on, although another cursor
                     // still is in the way.
                     let must_wait = || holder().is_some_and(|now| ptr::eq(now, bell));
+                    let before = self.fall_asleep(log);
                     match pause {
                         // Of a ring that closes, every event that comes may be the last one to be
                         // waited for: no more naps.
@@ -200,14 +214,52 @@ impl Waiter {
                         }
                         _ => bell.sleep(deadline, must_wait),
                     }
+                    self.wake_up(before, log);
                 }
                 // The next look will find something, or the reset hook is still running.
                 None => thread::yield_now(),
             },
         }
+        if PATIENT && self.is_time_to_note(pause) {
+            self.note(log);
+        }
         let look_at_clock = !matches!(pause, Pause::Nothing | Pause::Hint)
             || self.looks.is_multiple_of(SPINS_BETWEEN_CLOCKS);
         look_at_clock && deadline.is_some_and(|deadline| time::now() >= deadline)
+    }
+
+    /// Whether the time is to be noted behind this pause.
+    fn is_time_to_note(&self, pause: Pause) -> bool {
+        match pause {
+            Pause::Nothing | Pause::Hint => self.looks.is_multiple_of(SPINS_BETWEEN_CLOCKS),
+            Pause::Yield => self.looks.is_multiple_of(YIELDS_BETWEEN_CLOCKS),
+            // That is noted already.
+            Pause::Nap(_) | Pause::Rest => false,
+        }
+    }
+
+    fn note(&mut self, log: &impl WaitLog) {
+        let now = time::now();
+        if let Some(last) = self.timed.replace(now) {
+            log.has_waited(now.saturating_duration_since(last));
+        }
+    }
+
+    fn fall_asleep(&mut self, log: &impl WaitLog) -> Option<Instant> {
+        if PATIENT {
+            self.note(log);
+            self.timed.inspect(|now| log.falls_asleep(*now))
+        } else {
+            None
+        }
+    }
+
+    fn wake_up(&mut self, before: Option<Instant>, log: &impl WaitLog) {
+        if let Some(before) = before {
+            let now = time::now();
+            log.is_awake(now.saturating_duration_since(before));
+            self.timed = Some(now);
+        }
     }
 
     fn next_pause(&mut self, crowded: bool) -> Pause {
@@ -229,7 +281,8 @@ impl Waiter {
             Wait::Spin | Wait::Hint if crowded => Pause::Yield,
             Wait::Spin | Wait::Hint => {
                 if looks > PATIENT_SPINS {
-                    self.looks = 0;
+                    // Not 0: it is still the same wait.
+                    self.looks = 1;
                     Pause::Yield
                 } else if self.wait == Wait::Spin {
                     Pause::Nothing
@@ -274,6 +327,7 @@ fn earliest(time: Duration, deadline: Option<Instant>) -> Option<Instant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::figures::{Stall, Stalls};
 
     const ALL: [Wait; 7] = [
         Wait::Adaptive,
@@ -345,7 +399,7 @@ mod tests {
             let mut waiter = Waiter::new(wait);
             let yields = 10;
             for _ in 0..yields {
-                waiter.pause(&ring, None, || None);
+                waiter.pause(&ring, &Stall::new(&Stalls::default()), None, || None);
             }
             let told = ring.0.get();
             assert_eq!(told, if matches!(wait, Wait::Sleep(_)) { 0 } else { yields }, "{wait}");

@@ -157,7 +157,11 @@ impl<E> Seat<E> {
     fn put_down(&mut self, to: u64, moved: u64) -> Step {
         self.cursor = to;
         let place = self.place();
-        place.figures().batches.add(1);
+        // A batch without a single event of its own is none.
+        let own = moved - place.figures().newly_passed_over.get();
+        if own > 0 {
+            place.figures().batches.add(own);
+        }
         place.put_down(to);
         self.ring.clear_passed();
         Step::Moved(moved)

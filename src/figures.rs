@@ -1,0 +1,256 @@
+//! What is counted on the way, for reports and snapshots: orders nothing, and costs a store or none.
+
+use std::{cell::Cell, time::Duration};
+
+use crate::sync::{
+    PATIENT,
+    atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
+
+/// Counters that one thread writes and anybody may read.
+#[derive(Debug, Default)]
+pub(crate) struct Figures {
+    /// Events that a worker's handler finished. A station of one thread is where its cursor is.
+    pub(crate) handled: Figure,
+    pub(crate) batches: Sizes,
+    /// Events that the handler failed on and the policy skipped.
+    pub(crate) skipped: Figure,
+    /// Those of them that the cursor has not passed yet; every one is before the next cursor.
+    pub(crate) newly_skipped: Figure,
+    /// Calls that failed.
+    pub(crate) failed: Figure,
+    /// Those of them that the policy repeated.
+    pub(crate) retried: Figure,
+    /// Abandoned sequences that the station passed over.
+    pub(crate) passed_over: Figure,
+    /// Those of them that the cursor has not passed yet.
+    pub(crate) newly_passed_over: Figure,
+    /// The cursor when the station left.
+    pub(crate) left_at: Figure,
+    /// Of a guest that has left: how many sequences before that were ever abandoned on the ring.
+    pub(crate) abandoned_before: Figure,
+    /// The first sequence that is the station's to handle.
+    pub(crate) first: Figure,
+    /// Of a guest: where it has been told to leave.
+    pub(crate) dismissed_at: Figure,
+    pub(crate) waits: Waits,
+}
+
+impl Figures {
+    pub(crate) fn starting_at(first: u64) -> Self {
+        let figures = Self::default();
+        figures.start_at(first);
+        figures
+    }
+
+    /// Forgets who was here before. For a guest that has the post to itself.
+    pub(crate) fn start_at(&self, first: u64) {
+        let Self { handled, skipped, newly_skipped, failed, retried, passed_over, .. } = self;
+        for figure in [handled, skipped, newly_skipped, failed, retried, passed_over] {
+            figure.set(0);
+        }
+        self.newly_passed_over.set(0);
+        self.batches.forget();
+        self.waits.forget();
+        self.left_at.set(first);
+        self.first.set(first);
+        self.dismissed_at.set(u64::MAX);
+    }
+
+    /// The cursor is about to pass what was not handled since it moved last. Before, so that a
+    /// report that comes in between finds less handled than was, and never more.
+    #[inline]
+    pub(crate) fn settle(&self) {
+        let (skipped, passed_over) = (self.newly_skipped.get(), self.newly_passed_over.get());
+        if skipped + passed_over > 0 {
+            self.skipped.add(skipped);
+            self.passed_over.add(passed_over);
+            self.newly_skipped.set(0);
+            self.newly_passed_over.set(0);
+        }
+    }
+}
+
+/// A counter with one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Figure(AtomicU64);
+
+impl Figure {
+    #[inline]
+    pub(crate) fn add(&self, more: u64) {
+        self.set(self.get() + more);
+    }
+
+    #[inline]
+    pub(crate) fn set(&self, value: u64) {
+        // ORDERING(FIGURE): Relaxed: a figure orders nothing, and only its owner writes it.
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> u64 {
+        // ORDERING(FIGURE): Relaxed: as above.
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// How many sizes of batches are told apart: 1, 2 and 3, 4 to 7, and so on. A model has no use for them.
+const SIZES: usize = if PATIENT { 17 } else { 1 };
+
+/// Batches, counted by their size.
+#[derive(Debug, Default)]
+pub(crate) struct Sizes([Figure; SIZES]);
+
+impl Sizes {
+    /// One more batch, of `size` events.
+    #[inline]
+    pub(crate) fn add(&self, size: u64) {
+        self.0[((size | 1).ilog2() as usize).min(SIZES - 1)].add(1);
+    }
+
+    /// How many there were of each size.
+    pub(crate) fn get(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().map(Figure::get)
+    }
+
+    fn forget(&self) {
+        self.0.iter().for_each(|figure| figure.set(0));
+    }
+}
+
+/// How often, and for how long, the thread of a station has waited.
+#[derive(Debug, Default)]
+pub(crate) struct Waits {
+    pub(crate) begun: Figure,
+    nanos: Figure,
+    pub(crate) slept: Figure,
+    /// When the thread fell asleep, in nanoseconds since the ring was built; 0: it is awake.
+    asleep_since: Figure,
+}
+
+impl Waits {
+    fn forget(&self) {
+        let Self { begun, nanos, slept, asleep_since } = self;
+        [begun, nanos, slept, asleep_since].into_iter().for_each(|figure| figure.set(0));
+    }
+
+    /// The time waited until `now`, as far as it was measured.
+    pub(crate) fn time(&self, now: Duration) -> Duration {
+        loop {
+            let since = self.asleep_since.get();
+            let nanos = self.nanos.get();
+            // Or else a sleep that ends now would count twice.
+            if self.asleep_since.get() == since {
+                let asleep = if since == 0 { 0 } else { nanos_of(now).saturating_sub(since) };
+                return Duration::from_nanos(nanos + asleep);
+            }
+        }
+    }
+}
+
+/// Where a waiting thread notes how it goes.
+pub(crate) trait WaitLog {
+    /// It has to wait.
+    fn begins(&self);
+    /// It has waited for so long since it noted anything.
+    fn has_waited(&self, time: Duration);
+    /// It falls asleep.
+    fn falls_asleep(&self, now: Instant);
+    /// It was asleep for so long.
+    fn is_awake(&self, after: Duration);
+}
+
+/// The log of a station's thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StationLog<'a> {
+    pub(crate) waits: &'a Waits,
+    /// When the ring was built.
+    pub(crate) start: Instant,
+}
+
+impl WaitLog for StationLog<'_> {
+    fn begins(&self) {
+        self.waits.begun.add(1);
+    }
+
+    fn has_waited(&self, time: Duration) {
+        self.waits.nanos.add(nanos_of(time));
+    }
+
+    fn falls_asleep(&self, now: Instant) {
+        self.waits.slept.add(1);
+        self.waits.asleep_since.set(nanos_of(now.saturating_duration_since(self.start)).max(1));
+    }
+
+    fn is_awake(&self, after: Duration) {
+        self.has_waited(after);
+        self.waits.asleep_since.set(0);
+    }
+}
+
+/// How often, and for how long, producers have waited for room; all of them write.
+#[derive(Debug, Default)]
+pub(crate) struct Stalls {
+    begun: AtomicU64,
+    nanos: AtomicU64,
+    /// Producers that wait now.
+    current: AtomicU64,
+}
+
+impl Stalls {
+    /// How many there were, for how long in all, and how many there are now.
+    pub(crate) fn get(&self) -> (u64, Duration, u64) {
+        let Self { begun, nanos, current } = self;
+        // ORDERING(FIGURE): Relaxed: a figure.
+        let [begun, nanos, current] = [begun, nanos, current].map(|it| it.load(Ordering::Relaxed));
+        (begun, Duration::from_nanos(nanos), current)
+    }
+}
+
+/// The log of a producer, from when it finds the ring full to when it has room, or gives up.
+#[derive(Debug)]
+pub(crate) struct Stall<'a> {
+    stalls: &'a Stalls,
+    has_begun: Cell<bool>,
+}
+
+impl<'a> Stall<'a> {
+    pub(crate) fn new(stalls: &'a Stalls) -> Self {
+        Self { stalls, has_begun: Cell::new(false) }
+    }
+}
+
+impl WaitLog for Stall<'_> {
+    fn begins(&self) {
+        self.has_begun.set(true);
+        // ORDERING(FIGURE): Relaxed: a figure.
+        self.stalls.begun.fetch_add(1, Ordering::Relaxed);
+        // ORDERING(FIGURE): Relaxed: a figure.
+        self.stalls.current.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn has_waited(&self, time: Duration) {
+        // ORDERING(FIGURE): Relaxed: a figure.
+        self.stalls.nanos.fetch_add(nanos_of(time), Ordering::Relaxed);
+    }
+
+    fn falls_asleep(&self, _now: Instant) {}
+
+    fn is_awake(&self, after: Duration) {
+        self.has_waited(after);
+    }
+}
+
+impl Drop for Stall<'_> {
+    fn drop(&mut self) {
+        if self.has_begun.get() {
+            // ORDERING(FIGURE): Relaxed: a figure.
+            self.stalls.current.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn nanos_of(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -314,7 +314,7 @@ pub(crate) fn entrants<E>(
     capacity: Capacity,
 ) -> Result<Vec<Entrant<'_, E>>, BuildError> {
     let Declared { name, options, crew, mutates } = station;
-    let Options { wait: own_wait, cores, policy, max_batch, idle_after } = options;
+    let Options { wait: own_wait, cores, policy, max_batch, idle_after, lag_limit } = options;
     let default_batch = (capacity.slots() / 4).clamp(1, DEFAULT_MAX_BATCH);
     let max_batch = max_batch.unwrap_or(default_batch).min(capacity.slots());
     if max_batch == 0 {
@@ -329,8 +329,14 @@ pub(crate) fn entrants<E>(
             return Err(BuildError::NoSuchCore { station: name, core, available });
         }
     }
-    let manner =
-        Manner { wait: own_wait.unwrap_or(wait), policy, max_batch: max_batch as u64, idle_after };
+    let lag_limit = lag_limit.map(|limit| limit.check(&name, &crew)).transpose()?;
+    let manner = Manner {
+        wait: own_wait.unwrap_or(wait),
+        policy,
+        max_batch: max_batch as u64,
+        idle_after,
+        lag_limit,
+    };
     let mut cores = cores.into_iter().cycle();
     let mut entrant = |worker, engine| Entrant {
         who: Who::new(index, worker),

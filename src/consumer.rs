@@ -12,6 +12,7 @@ use crate::{
     distance::Distance,
     error::{Failure, Fault},
     guests::Start,
+    lag::LagLimit,
     lent::Lent,
     muster::Card,
     policy::{Policy, Verdict},
@@ -34,6 +35,7 @@ pub(crate) struct Manner {
     /// The most events between two moves of the cursor.
     pub(crate) max_batch: u64,
     pub(crate) idle_after: Option<Duration>,
+    pub(crate) lag_limit: Option<LagLimit>,
 }
 
 /// What one step came to.
@@ -105,10 +107,16 @@ impl<E> Seat<E> {
         self.ring.clear_passed();
     }
 
-    /// Whether a guest has been told to leave.
-    #[inline]
-    fn is_dismissed(&self) -> bool {
-        self.visit.is_some() && self.ring.circuit.is_dismissed(self.who.station(), self.cursor)
+    /// Whether there is something to see to between two batches.
+    fn has_cares(&self) -> bool {
+        self.visit.is_some() || self.manner.lag_limit.is_some()
+    }
+
+    /// Sees to what has to be seen to between two batches; whether the station stays on the ring.
+    #[cold]
+    fn stays(&mut self) -> bool {
+        let is_dismissed = self.ring.circuit.is_dismissed(self.who.station(), self.cursor);
+        !is_dismissed && self.manner.lag_limit.is_none_or(|limit| self.keep_up(limit))
     }
 
     #[inline]
@@ -369,8 +377,9 @@ pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut 
     let mut dry = Dry::default();
     let mut distance =
         Distance::new(ring.circuit.capacity, seat.manner.max_batch, ring.circuit.posts.len());
+    let has_cares = seat.has_cares();
     loop {
-        if seat.is_dismissed() {
+        if has_cares && !seat.stays() {
             seat.leave();
             break;
         }

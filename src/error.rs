@@ -216,6 +216,13 @@ pub enum BuildError {
         /// The station.
         station: String,
     },
+    /// A station cannot have the limit to its lag that it was given.
+    LagLimit {
+        /// The station.
+        station: String,
+        /// Why not, and what to do.
+        reason: &'static str,
+    },
     /// A station is pinned to a core that does not exist or is not this process's to use.
     NoSuchCore {
         /// The station.
@@ -277,6 +284,9 @@ impl fmt::Display for BuildError {
             }
             Self::NoWorkers { station } => {
                 write!(f, "station `{station}` is shared by 0 workers: use at least 1")
+            }
+            Self::LagLimit { station, reason } => {
+                write!(f, "station `{station}` cannot have this limit to its lag: {reason}")
             }
             Self::NoSuchCore { station, core, available } => write!(
                 f,

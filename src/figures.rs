@@ -26,6 +26,10 @@ pub(crate) struct Figures {
     pub(crate) passed_over: Figure,
     /// Those of them that the cursor has not passed yet.
     pub(crate) newly_passed_over: Figure,
+    /// Events that it passed unhandled, to keep up.
+    pub(crate) conflated: Figure,
+    /// How often it was found to lag by more than it may.
+    pub(crate) late: Figure,
     /// The cursor when the station left.
     pub(crate) left_at: Figure,
     /// Of a guest that has left: how many sequences before that were ever abandoned on the ring.
@@ -46,11 +50,12 @@ impl Figures {
 
     /// Forgets who was here before. For a guest that has the post to itself.
     pub(crate) fn start_at(&self, first: u64) {
-        let Self { handled, skipped, newly_skipped, failed, retried, passed_over, .. } = self;
-        for figure in [handled, skipped, newly_skipped, failed, retried, passed_over] {
+        let Self { handled, skipped, newly_skipped, failed, retried, .. } = self;
+        let Self { passed_over, newly_passed_over, conflated, late, .. } = self;
+        let done = [handled, skipped, newly_skipped, failed, retried];
+        for figure in done.into_iter().chain([passed_over, newly_passed_over, conflated, late]) {
             figure.set(0);
         }
-        self.newly_passed_over.set(0);
         self.batches.forget();
         self.waits.forget();
         self.left_at.set(first);

@@ -103,6 +103,29 @@ impl<E, A: Access> Poller<E, A> {
         }
     }
 
+    /// How many sequences could be polled now.
+    pub fn lag(&self) -> u64 {
+        self.seat.lag(u64::MAX)
+    }
+
+    /// Passes what could be polled now unhandled, but for the newest `keep` sequences: for a poller that
+    /// has fallen behind and wants the news. Whoever follows it sees what it has passed. Returns how many
+    /// events that were; they are [counted](crate::StationReport::conflated).
+    ///
+    /// ```
+    /// use slipring::{Builder, poller};
+    ///
+    /// let (mut producer, mut dispatcher) = Builder::new(8, || 0_u64).then(poller("p")).start()?;
+    /// let mut poller = dispatcher.poller("p")?;
+    /// producer.publish_slice(&[1, 2, 3, 4])?;
+    /// assert_eq!((poller.lag(), poller.skip_ahead(1)), (4, 3));
+    /// poller.poll(|event, _| assert_eq!(*event, 4))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn skip_ahead(&mut self, keep: u64) -> u64 {
+        self.seat.skip_ahead(keep)
+    }
+
     /// Whether no poll will ever find an event again: everything published was handled and the
     /// ring is closed, or the ring is halted (see [`Dispatcher::fault`](crate::Dispatcher::fault)).
     pub fn is_over(&self) -> bool {

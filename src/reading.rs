@@ -85,6 +85,7 @@ pub(crate) struct Reading {
     pub(crate) has_left: bool,
     handled: u64,
     skipped: u64,
+    conflated: u64,
     passed_over: u64,
     failed: u64,
     retried: u64,
@@ -102,11 +103,15 @@ impl Reading {
         let first = post.figures.first.get();
         let sum = |figure: fn(&Figures) -> &Figure| figures(post).map(|it| figure(it).get()).sum();
         let skipped = sum(|figures| &figures.skipped);
+        let conflated = sum(|figures| &figures.conflated);
         let passed_over = sum(|figures| &figures.passed_over);
         let handled = match &post.team {
             // The workers are ahead of the station's cursor, each as far as it has come.
             Some(_) => sum(|figures| &figures.handled),
-            None => position.saturating_sub(first).saturating_sub(skipped + passed_over),
+            None => {
+                let unhandled = skipped + conflated + passed_over;
+                position.saturating_sub(first).saturating_sub(unhandled)
+            }
         };
         Self {
             index,
@@ -116,6 +121,7 @@ impl Reading {
             has_left,
             handled,
             skipped,
+            conflated,
             passed_over,
             failed: sum(|figures| &figures.failed),
             retried: sum(|figures| &figures.retried),
@@ -139,7 +145,8 @@ impl Reading {
     /// The account of the station when so many events are due to it.
     pub(crate) fn account(&self, due: u64) -> StationReport {
         let skipped = self.skipped.min(due);
-        let handled = self.handled.min(due - skipped);
+        let conflated = self.conflated.min(due - skipped);
+        let handled = self.handled.min(due - skipped - conflated);
         StationReport {
             name: self.name.to_string(),
             first: self.first,
@@ -148,7 +155,8 @@ impl Reading {
             skipped,
             failed: self.failed,
             retried: self.retried,
-            left: due - handled - skipped,
+            conflated,
+            left: due - handled - skipped - conflated,
             batches: self.batch_sizes.batches(),
             batch_sizes: self.batch_sizes,
         }

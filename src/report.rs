@@ -12,8 +12,8 @@ use crate::{
 
 /// The account of a ring's life.
 ///
-/// For every station that was there from the beginning `published = handled + skipped + left`: no event is
-/// unaccounted for. Made when
+/// For every station that was there from the beginning
+/// `published = handled + skipped + conflated + left`: no event is unaccounted for. Made when
 /// the threads have ended; what did not end (a poller, a handler that does not return, a handler's
 /// own thread) is accounted for as it stands, and a producer that is still writing when the ring is
 /// halted counts as one that has published.
@@ -49,6 +49,10 @@ pub struct StationReport {
     pub failed: u64,
     /// Further calls that the policy made after failures.
     pub retried: u64,
+    /// Events that it passed unhandled to keep up, see
+    /// [`LagPolicy::SkipAhead`](crate::LagPolicy::SkipAhead) and
+    /// [`Poller::skip_ahead`](crate::Poller::skip_ahead).
+    pub conflated: u64,
     /// Events published and not reached: because of a halt, a deadline, or a poller that left.
     pub left: u64,
     /// Batches handled to their end; early releases are not counted, nor is a batch that a fault broke
@@ -152,9 +156,9 @@ impl BatchSizes {
 }
 
 impl StationReport {
-    /// Whether no event is unaccounted for: `due = handled + skipped + left`.
+    /// Whether no event is unaccounted for: `due = handled + skipped + conflated + left`.
     pub fn adds_up(&self) -> bool {
-        self.due == self.handled + self.skipped + self.left
+        self.due == self.handled + self.skipped + self.conflated + self.left
     }
 
     /// Events a batch, on average; 0 if there was none.
@@ -172,11 +176,14 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "published {}, abandoned {}", self.published, self.abandoned)?;
         for station in &self.stations {
-            let StationReport { name, handled, skipped, retried, left, .. } = station;
+            let StationReport { name, handled, skipped, conflated, retried, left, .. } = station;
             write!(
                 f,
                 "; {name}: handled {handled}, skipped {skipped}, retried {retried}, left {left}"
             )?;
+            if *conflated > 0 {
+                write!(f, ", conflated {conflated}")?;
+            }
         }
         Ok(())
     }

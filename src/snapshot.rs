@@ -159,6 +159,8 @@ pub struct StationSnapshot {
     /// How many sequences it could have handled and has not, because all whom it follows have
     /// passed them.
     pub lag: u64,
+    /// How often it was found to lag by more than its [limit](crate::Station::lag_limit).
+    pub late: u64,
     /// How often it had to wait for events; the workers' waits are added up.
     pub waits: u64,
     /// For how long, all workers together; too little by some microseconds each time.
@@ -173,8 +175,8 @@ impl Snapshot {
         self.stations.iter().find(|station| station.account.name == name)
     }
 
-    /// Whether no event is unaccounted for: `published = handled + skipped + left` for every station
-    /// that was there from the beginning, and the same from its first event on for the others.
+    /// Whether no event is unaccounted for: `published = handled + skipped + conflated + left` for every
+    /// station that was there from the beginning, and the same from its first event on for the others.
     pub fn adds_up(&self) -> bool {
         let is_fine = |station: &StationSnapshot| {
             let due = station.account.due;
@@ -226,6 +228,7 @@ impl Snapshot {
                 doing,
                 position: reading.position,
                 lag,
+                late: post.figures.late.get(),
                 waits: waits().map(|waits| waits.begun.get()).sum(),
                 wait_time: waits().map(|waits| waits.time(at)).sum(),
                 sleeps: waits().map(|waits| waits.slept.get()).sum(),

@@ -13,6 +13,7 @@ use crate::{
     error::Failure,
     extent::{Extent, Within},
     handler::{At, Handler, HandlerMut, Outcome},
+    lag::{LagLimit, LagPolicy},
     hash::KeyHasher,
     policy::Policy,
     team::Workers,
@@ -56,6 +57,7 @@ pub(crate) struct Options {
     pub(crate) policy: Policy,
     pub(crate) max_batch: Option<usize>,
     pub(crate) idle_after: Option<Duration>,
+    pub(crate) lag_limit: Option<LagLimit>,
 }
 
 /// A station: a named consumer of every event, to be placed on a ring with
@@ -153,6 +155,36 @@ impl<'a, E, A: Access> Station<E, A, Within<'a>> {
     /// ring if not given, at most 4,096; more than the capacity counts as the capacity.
     pub fn max_batch(mut self, events: usize) -> Self {
         self.declared.options.max_batch = Some(events);
+        self
+    }
+
+    /// Bounds by how many events the station may lag, and says what it does when it finds, between two
+    /// batches, that it lags by more: events that it could handle, because all whom it follows have passed them. Without
+    /// this it holds the producers back, who wait when the ring is full.
+    ///
+    /// Only for a station with one thread; `start` refuses it for others, and a limit of 0.
+    ///
+    /// ```
+    /// use slipring::{Builder, LagPolicy, read};
+    ///
+    /// let (mut producer, dispatcher) = Builder::new(64, || 0_u64)
+    ///     .then(read("ledger", |_: &u64, _| ()))
+    ///     .branch(
+    ///         read("screen", |price: &u64, _| println!("{price}"))
+    ///             .lag_limit(1, LagPolicy::SkipAhead), // Only the newest price is of interest.
+    ///     )
+    ///     .start()?;
+    /// for price in 0..1_000 {
+    ///     producer.publish(|slot| *slot = price)?;
+    /// }
+    /// drop(producer);
+    /// let report = dispatcher.join()?;
+    /// let screen = report.station("screen").expect("it was there");
+    /// assert_eq!(screen.handled + screen.conflated, 1_000);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn lag_limit(mut self, events: u64, policy: LagPolicy) -> Self {
+        self.declared.options.lag_limit = Some(LagLimit { events, policy });
         self
     }
 

@@ -161,11 +161,11 @@ pub fn joined<E: Send + 'static>(dispatcher: Dispatcher<E>) -> Report {
     report
 }
 
-/// For every station `published = handled + skipped + left`.
+/// For every station `published = handled + skipped + conflated + left`.
 #[track_caller]
 pub fn assert_accounts(report: &Report) {
     for station in &report.stations {
-        let accounted = station.handled + station.skipped + station.left;
+        let accounted = station.handled + station.skipped + station.conflated + station.left;
         assert_eq!(accounted, report.published, "{} in {report}", station.name);
     }
 }

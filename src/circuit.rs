@@ -5,6 +5,8 @@
 //! same thing: the smallest cursor among those that are followed. A station that has left is
 //! looked through: whoever followed it follows what it followed.
 
+use std::time::Duration;
+
 use crossbeam_utils::CachePadded;
 
 use crate::{
@@ -91,6 +93,9 @@ pub struct Circuit {
     /// When it was built.
     pub(crate) start: Instant,
 }
+
+/// Looks at what is published, while producers go round the ring, before one makes do with less.
+const LOOKS_AT_THE_MARKS: usize = 100;
 
 /// So many yields that nobody took make a core one's own again.
 const YIELDS_TO_FORGET: usize = 64;
@@ -199,12 +204,39 @@ impl Circuit {
     /// refused because the ring was closed while it was written: nobody is given that one.
     #[cold]
     fn ungated(&self) -> u64 {
-        let published = self.sequencer.ungated();
+        self.as_far_as_it_counts(self.sequencer.ungated())
+    }
+
+    /// What is published, without what is refused because it came too late.
+    fn as_far_as_it_counts(&self, published: u64) -> u64 {
         if self.lifecycle.flags().are_closing() {
             published.min(self.lifecycle.settled_end())
         } else {
             published
         }
+    }
+
+    /// The end of what is published, and how much of that was abandoned: figures that never go back.
+    #[cold]
+    pub(crate) fn published(&self) -> (u64, u64) {
+        for _ in 0..LOOKS_AT_THE_MARKS {
+            let known = self.furthest();
+            let end = self.sequencer.available(known, known + self.capacity.lap_len());
+            let abandoned = self.skips.count_before(end);
+            // Nobody has come further meanwhile: so no mark of these was written again, and nothing
+            // that was abandoned further on was forgotten.
+            if self.furthest() <= end {
+                return (self.as_far_as_it_counts(end), abandoned);
+            }
+        }
+        let end = self.furthest();
+        (self.as_far_as_it_counts(end), self.skips.count_before(end))
+    }
+
+    /// How far anybody has come for certain.
+    fn furthest(&self) -> u64 {
+        let positions = self.posts.iter().chain(self.guests.posts()).map(Post::position);
+        positions.max().unwrap_or(self.first).max(self.sequencer.known_prefix())
     }
 
     /// The end of what was claimed so far, or of the stream: a figure, not a permission.
@@ -284,6 +316,11 @@ impl Circuit {
     #[inline]
     pub(crate) fn end(&self) -> Option<u64> {
         self.lifecycle.end()
+    }
+
+    /// The time since it was built.
+    pub(crate) fn age(&self) -> Duration {
+        time::now().saturating_duration_since(self.start)
     }
 
     // ---- waiting ----

@@ -5,8 +5,12 @@ use std::{cell::Cell, time::Duration};
 use crate::sync::{
     PATIENT,
     atomic::{AtomicU64, Ordering},
+    thread,
     time::Instant,
 };
+
+/// Looks at figures that move before one makes do with less.
+const LOOKS: usize = 1_000;
 
 /// Counters that one thread writes and anybody may read.
 #[derive(Debug, Default)]
@@ -28,6 +32,10 @@ pub(crate) struct Figures {
     pub(crate) newly_passed_over: Figure,
     /// Events that it passed unhandled, to keep up.
     pub(crate) conflated: Figure,
+    /// Those of them that the cursor has not passed yet.
+    pub(crate) newly_conflated: Figure,
+    /// Where the cursor was to move when these were counted last.
+    settled_at: Figure,
     /// How often it was found to lag by more than it may.
     pub(crate) late: Figure,
     /// The cursor when the station left.
@@ -51,9 +59,10 @@ impl Figures {
     /// Forgets who was here before. For a guest that has the post to itself.
     pub(crate) fn start_at(&self, first: u64) {
         let Self { handled, skipped, newly_skipped, failed, retried, .. } = self;
-        let Self { passed_over, newly_passed_over, conflated, late, .. } = self;
-        let done = [handled, skipped, newly_skipped, failed, retried];
-        for figure in done.into_iter().chain([passed_over, newly_passed_over, conflated, late]) {
+        let Self { passed_over, newly_passed_over, conflated, newly_conflated, late, .. } = self;
+        let done = [handled, skipped, newly_skipped, failed, retried, late, &self.settled_at];
+        let unhandled = [passed_over, newly_passed_over, conflated, newly_conflated];
+        for figure in done.into_iter().chain(unhandled) {
             figure.set(0);
         }
         self.batches.forget();
@@ -63,18 +72,51 @@ impl Figures {
         self.dismissed_at.set(u64::MAX);
     }
 
-    /// The cursor is about to pass what was not handled since it moved last. Before, so that a
-    /// report that comes in between finds less handled than was, and never more.
+    /// The cursor is about to move to `sequence`, and to pass what was not handled since it moved last.
+    /// Before, so that a report that comes in between finds less handled than was, and never more.
     #[inline]
-    pub(crate) fn settle(&self) {
-        let (skipped, passed_over) = (self.newly_skipped.get(), self.newly_passed_over.get());
-        if skipped + passed_over > 0 {
-            self.skipped.add(skipped);
-            self.passed_over.add(passed_over);
-            self.newly_skipped.set(0);
-            self.newly_passed_over.set(0);
+    pub(crate) fn settle(&self, sequence: u64) {
+        let newly = [&self.newly_skipped, &self.newly_passed_over, &self.newly_conflated];
+        if newly.iter().any(|figure| figure.get() > 0) {
+            // First: whoever finds a cursor behind this knows that it does not fit the rest.
+            self.settled_at.set(sequence);
+            let settled = [&self.skipped, &self.passed_over, &self.conflated];
+            for (settled, newly) in settled.into_iter().zip(newly) {
+                settled.add(newly.get());
+                newly.set(0);
+            }
         }
     }
+
+    /// What was settled, and the position that it fits: which `position` tells.
+    pub(crate) fn settled(&self, position: impl Fn() -> u64) -> Settled {
+        let look = || {
+            let position = position();
+            let Self { skipped, passed_over, conflated, settled_at, .. } = self;
+            let [skipped, passed_over, conflated] =
+                [skipped, passed_over, conflated].map(Figure::get);
+            (Settled { position, skipped, passed_over, conflated }, settled_at.get())
+        };
+        for _ in 0..LOOKS {
+            let (settled, at) = look();
+            if at <= settled.position && position() == settled.position {
+                return settled;
+            }
+            thread::yield_now();
+        }
+        // A thread that has lost its core between the two is not waited for any longer: then too little
+        // counts as handled.
+        look().0
+    }
+}
+
+/// What a station has passed and not handled, before its position.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settled {
+    pub(crate) position: u64,
+    pub(crate) skipped: u64,
+    pub(crate) passed_over: u64,
+    pub(crate) conflated: u64,
 }
 
 /// A counter with one writer.

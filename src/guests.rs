@@ -175,13 +175,13 @@ impl Guests {
         seats
     }
 
-    /// Those that have arrived: their number among the stations, counted on from `declared`, and
-    /// their name.
-    pub(crate) fn present(&self, declared: usize) -> Vec<(usize, Arc<str>)> {
+    /// What `look` finds at the seats of those that have arrived, whose names it is told. None of them is
+    /// somebody else before it returns.
+    pub(crate) fn map_present<T>(&self, look: impl Fn(usize, &Arc<str>) -> T) -> Vec<T> {
         let seats = self.seats.lock();
         let sitting = |(seat, sitting): (usize, &Option<Sitting>)| {
             let sitting = sitting.as_ref().filter(|sitting| sitting.has_arrived)?;
-            Some((declared + seat, Arc::clone(&sitting.name)))
+            Some(look(seat, &sitting.name))
         };
         seats.iter().enumerate().filter_map(sitting).collect()
     }

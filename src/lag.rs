@@ -79,7 +79,7 @@ impl<E> Seat<E> {
         let figures = &self.post().figures;
         // Before the cursor passes them, as all that is not handled.
         figures.newly_passed_over.add(abandoned);
-        figures.conflated.add(events);
+        figures.newly_conflated.add(events);
         self.stand_at(to);
         self.ring.clear_passed();
         events

@@ -35,7 +35,7 @@ impl Post {
     /// The station stands at `sequence`: everything before it is accounted for, and passed.
     #[inline]
     pub(crate) fn stand_at(&self, sequence: u64) {
-        self.figures.settle();
+        self.figures.settle(sequence);
         self.advance(sequence);
     }
 

@@ -3,10 +3,12 @@
 //! Stations are read before those that they follow, and the producers last. A cursor only moves on, so
 //! no station is found ahead of one that it follows, and none ahead of what was published.
 
+use std::time::Duration;
+
 use crate::{
     circuit::Circuit,
     cursor::DETACHED,
-    figures::{Figure, Figures},
+    figures::{Figure, Figures, Settled},
     post::Post,
     report::{BatchSizes, StationReport},
     sync::Arc,
@@ -19,40 +21,49 @@ pub(crate) struct Readings {
     pub(crate) stations: Vec<Reading>,
     /// The first sequence that the reset hook had not cleared, if there is a hook.
     pub(crate) cleared: Option<u64>,
-    /// How many sequences had been abandoned.
-    pub(crate) abandoned: u64,
-    /// The end of what was claimed.
+}
+
+/// How far the producers had come, when the stations had been read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reach {
+    first: u64,
     pub(crate) end: u64,
+    /// How many of these sequences had been abandoned.
+    pub(crate) abandoned: u64,
+}
+
+impl Reach {
+    /// What is published.
+    pub(crate) fn now(circuit: &Circuit) -> Self {
+        let (end, abandoned) = circuit.published();
+        Self { first: circuit.first, end, abandoned }
+    }
+
+    /// What will ever have been published, of a ring that has ended.
+    pub(crate) fn in_the_end(circuit: &Circuit) -> Self {
+        let abandoned = circuit.skips.count();
+        Self { first: circuit.first, end: circuit.claimed(), abandoned }
+    }
+
+    /// Events published.
+    pub(crate) fn published(self) -> u64 {
+        (self.end - self.first).saturating_sub(self.abandoned)
+    }
 }
 
 impl Readings {
     pub(crate) fn of(circuit: &Circuit) -> Self {
         let cleared = circuit.cleared_to_now();
         let declared = circuit.posts.len();
-        let guests = circuit.guests.present(declared).into_iter();
-        let guests: Vec<_> =
-            guests.map(|(index, name)| Reading::of(circuit, index, name)).collect();
+        let guest = |seat, name: &Arc<str>| Reading::of(circuit, declared + seat, Arc::clone(name));
+        let guests = circuit.guests.map_present(guest);
         let mut stations: Vec<_> = last_first(circuit)
             .into_iter()
             .map(|index| Reading::of(circuit, index, Arc::clone(&circuit.names[index])))
             .collect();
         stations.sort_unstable_by_key(|reading| reading.index);
         stations.extend(guests);
-        Self { stations, cleared, abandoned: circuit.skips.count(), end: circuit.claimed() }
-    }
-
-    /// Events published.
-    pub(crate) fn published(&self, circuit: &Circuit) -> u64 {
-        (self.end - circuit.first).saturating_sub(self.abandoned)
-    }
-
-    /// The account of one of these stations.
-    pub(crate) fn account(&self, circuit: &Circuit, reading: &Reading) -> StationReport {
-        reading.account(if reading.index < circuit.posts.len() {
-            self.published(circuit)
-        } else {
-            reading.due_to_guest(circuit, self.end)
-        })
+        Self { stations, cleared }
     }
 }
 
@@ -78,11 +89,14 @@ fn last_first(circuit: &Circuit) -> Vec<usize> {
 pub(crate) struct Reading {
     /// Its number: guests are counted on from the stations that the ring was built with.
     pub(crate) index: usize,
+    pub(crate) is_guest: bool,
     name: Arc<str>,
     pub(crate) first: u64,
     /// Where it stands, or stood when it left.
     pub(crate) position: u64,
     pub(crate) has_left: bool,
+    /// Of a guest: how many sequences before its position were ever abandoned on the ring.
+    abandoned_before: u64,
     handled: u64,
     skipped: u64,
     conflated: u64,
@@ -90,6 +104,10 @@ pub(crate) struct Reading {
     failed: u64,
     retried: u64,
     batch_sizes: BatchSizes,
+    pub(crate) late: u64,
+    pub(crate) waits: u64,
+    pub(crate) wait_time: Duration,
+    pub(crate) sleeps: u64,
 }
 
 impl Reading {
@@ -97,28 +115,39 @@ impl Reading {
         let post = circuit.post(index);
         // Before the cursor is acquired: what the station has noted when it left is seen then.
         let has_left = post.cursor.glance() == DETACHED;
-        // What a station did not handle is told before its cursor passes it: so with the cursor seen
-        // first, too little counts as handled, but never too much.
-        let position = post.position();
+        let is_guest = index >= circuit.posts.len();
+        let look = || post.figures.settled(|| post.position());
+        let (settled, abandoned_before) = match (is_guest, has_left) {
+            (false, _) => (look(), 0),
+            (true, true) => (look(), post.figures.abandoned_before.get()),
+            (true, false) => loop {
+                let settled = look();
+                let before = circuit.skips.count_before(settled.position);
+                // Nothing is forgotten that is ahead of somebody: but it may have moved on meanwhile.
+                if post.position() == settled.position {
+                    break (settled, before);
+                }
+            },
+        };
+        let position = settled.position;
         let first = post.figures.first.get();
         let sum = |figure: fn(&Figures) -> &Figure| figures(post).map(|it| figure(it).get()).sum();
-        let skipped = sum(|figures| &figures.skipped);
-        let conflated = sum(|figures| &figures.conflated);
-        let passed_over = sum(|figures| &figures.passed_over);
-        let handled = match &post.team {
+        let Settled { skipped, passed_over, conflated, .. } = settled;
+        let (handled, skipped) = if post.team.is_some() {
             // The workers are ahead of the station's cursor, each as far as it has come.
-            Some(_) => sum(|figures| &figures.handled),
-            None => {
-                let unhandled = skipped + conflated + passed_over;
-                position.saturating_sub(first).saturating_sub(unhandled)
-            }
+            (sum(|figures| &figures.handled), sum(|figures| &figures.skipped))
+        } else {
+            let passed = position.saturating_sub(first);
+            (passed.saturating_sub(skipped + conflated + passed_over), skipped)
         };
         Self {
             index,
+            is_guest,
             name,
             first,
             position,
             has_left,
+            abandoned_before,
             handled,
             skipped,
             conflated,
@@ -126,24 +155,26 @@ impl Reading {
             failed: sum(|figures| &figures.failed),
             retried: sum(|figures| &figures.retried),
             batch_sizes: BatchSizes::sum(figures(post).map(|figures| &figures.batches)),
+            late: sum(|figures| &figures.late),
+            waits: sum(|figures| &figures.waits.begun),
+            wait_time: figures(post).map(|figures| figures.waits.time(circuit.age())).sum(),
+            sleeps: sum(|figures| &figures.waits.slept),
         }
     }
 
-    /// How many events are due to a guest when `end` is the end of what was claimed.
-    pub(crate) fn due_to_guest(&self, circuit: &Circuit, end: u64) -> u64 {
-        let ahead = if self.has_left {
-            // Nobody keeps the list for it any more; the count goes on.
-            let before = circuit.post(self.index).figures.abandoned_before.get();
-            circuit.skips.count().saturating_sub(before)
-        } else {
-            circuit.skips.listed_in(self.position..end)
-        };
+    /// How many events are due to it.
+    fn due(&self, reach: Reach) -> u64 {
+        if !self.is_guest {
+            return reach.published();
+        }
         // What was abandoned is behind it, and counted by it, or ahead.
-        end.saturating_sub(self.first).saturating_sub(ahead + self.passed_over)
+        let ahead = reach.abandoned.saturating_sub(self.abandoned_before);
+        reach.end.saturating_sub(self.first).saturating_sub(ahead + self.passed_over)
     }
 
-    /// The account of the station when so many events are due to it.
-    pub(crate) fn account(&self, due: u64) -> StationReport {
+    /// The account of the station.
+    pub(crate) fn account(&self, reach: Reach) -> StationReport {
+        let due = self.due(reach);
         let skipped = self.skipped.min(due);
         let conflated = self.conflated.min(due - skipped);
         let handled = self.handled.min(due - skipped - conflated);
@@ -164,7 +195,7 @@ impl Reading {
 }
 
 /// The figures of whoever works at a post.
-pub(crate) fn figures(post: &Post) -> impl Iterator<Item = &Figures> {
+fn figures(post: &Post) -> impl Iterator<Item = &Figures> {
     let hands = post.team.iter().flat_map(|team| &team.hands).map(|hand| &*hand.figures);
     let own = post.team.is_none().then_some(&*post.figures);
     own.into_iter().chain(hands)

@@ -6,7 +6,7 @@ use crate::{
     circuit::Circuit,
     error::Fault,
     figures::Sizes,
-    reading::{Reading, Readings},
+    reading::{Reach, Reading, Readings},
     sync::Arc,
 };
 
@@ -80,10 +80,11 @@ impl Report {
 
     pub(crate) fn of(circuit: &Circuit) -> Self {
         let readings = Readings::of(circuit);
-        let account = |reading| readings.account(circuit, reading);
+        let reach = Reach::in_the_end(circuit);
+        let account = |reading: &Reading| reading.account(reach);
         Self {
-            published: readings.published(circuit),
-            abandoned: readings.abandoned,
+            published: reach.published(),
+            abandoned: reach.abandoned,
             stations: readings.stations.iter().map(account).collect(),
         }
     }
@@ -92,7 +93,7 @@ impl Report {
 /// The account of a guest, as it stands.
 pub(crate) fn guest_report(circuit: &Circuit, index: usize, name: &Arc<str>) -> StationReport {
     let reading = Reading::of(circuit, index, Arc::clone(name));
-    reading.account(reading.due_to_guest(circuit, circuit.claimed()))
+    reading.account(Reach::in_the_end(circuit))
 }
 
 /// How many batches of each size a station has handled.

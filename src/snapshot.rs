@@ -4,10 +4,10 @@ use std::{fmt, time::Duration};
 
 use crate::{
     circuit::Circuit,
-    reading::{self, Reading, Readings},
+    reading::{Reach, Reading, Readings},
     report::StationReport,
     ring::Ring,
-    sync::{Arc, time},
+    sync::Arc,
 };
 
 /// Looks at a running ring, from any thread, for as long as one likes. It can be cloned.
@@ -108,7 +108,7 @@ pub struct Snapshot {
     pub capacity: u64,
     /// Whether it takes events.
     pub phase: Phase,
-    /// Events published; with many producers those included that are being written.
+    /// Events published.
     pub published: u64,
     /// Sequences claimed by one of many producers and abandoned by a panic; not counted above.
     pub abandoned: u64,
@@ -194,7 +194,7 @@ impl Snapshot {
 
     pub(crate) fn of(circuit: &Circuit) -> Self {
         let readings = Readings::of(circuit);
-        let at = time::now().saturating_duration_since(circuit.start);
+        let reach = Reach::now(circuit);
         let phase = if circuit.lifecycle.is_halted() {
             Phase::Halted
         } else if circuit.lifecycle.is_refusing() {
@@ -204,7 +204,7 @@ impl Snapshot {
         };
         let end = circuit.end();
         let station = |reading: &Reading| {
-            let ahead = ahead(&readings, &circuit.post(reading.index).follows, circuit);
+            let ahead = ahead(&readings, reach, &circuit.post(reading.index).follows, circuit);
             let lag = if reading.has_left { 0 } else { ahead.saturating_sub(reading.position) };
             let doing = if reading.has_left {
                 Doing::Stopped
@@ -218,34 +218,33 @@ impl Snapshot {
                 Doing::Waiting
             };
             let post = circuit.post(reading.index);
-            let waits = || reading::figures(post).map(|figures| &figures.waits);
             StationSnapshot {
-                account: readings.account(circuit, reading),
+                account: reading.account(reach),
                 follows: post.follows.to_vec(),
                 workers: post.team.as_ref().map_or(1, |team| team.hands.len()),
                 mutates: post.mutates,
-                is_guest: reading.index >= circuit.posts.len(),
+                is_guest: reading.is_guest,
                 doing,
                 position: reading.position,
                 lag,
-                late: post.figures.late.get(),
-                waits: waits().map(|waits| waits.begun.get()).sum(),
-                wait_time: waits().map(|waits| waits.time(at)).sum(),
-                sleeps: waits().map(|waits| waits.slept.get()).sum(),
+                late: reading.late,
+                waits: reading.waits,
+                wait_time: reading.wait_time,
+                sleeps: reading.sleeps,
             }
         };
         let gate = readings.cleared.unwrap_or_else(|| {
             let present = readings.stations.iter().filter(|reading| !reading.has_left);
-            present.map(|reading| reading.position).min().unwrap_or(readings.end)
+            present.map(|reading| reading.position).min().unwrap_or(reach.end)
         });
         let (stalls, stall_time, stalled) = circuit.stalls.get();
         Self {
-            at,
+            at: circuit.age(),
             capacity: circuit.capacity.lap_len(),
             phase,
-            published: readings.published(circuit),
-            abandoned: readings.abandoned,
-            fill: readings.end.saturating_sub(gate).min(circuit.capacity.lap_len()),
+            published: reach.published(),
+            abandoned: reach.abandoned,
+            fill: reach.end.saturating_sub(gate).min(circuit.capacity.lap_len()),
             producers: ProducersSnapshot {
                 handles: circuit.producers(),
                 stalled,
@@ -258,14 +257,14 @@ impl Snapshot {
 }
 
 /// How far those have come that are followed, or whom they followed if they have left.
-fn ahead(readings: &Readings, follows: &[usize], circuit: &Circuit) -> u64 {
+fn ahead(readings: &Readings, reach: Reach, follows: &[usize], circuit: &Circuit) -> u64 {
     let passed = |index: &usize| {
         let reading = &readings.stations[*index];
         if reading.has_left {
-            ahead(readings, &circuit.posts[*index].follows, circuit)
+            ahead(readings, reach, &circuit.posts[*index].follows, circuit)
         } else {
             reading.position
         }
     };
-    follows.iter().map(passed).min().unwrap_or(readings.end)
+    follows.iter().map(passed).min().unwrap_or(reach.end)
 }

@@ -269,7 +269,7 @@ impl Hand {
         let figures = &self.figures;
         let unhandled = figures.newly_skipped.get() + figures.newly_passed_over.get();
         figures.handled.add(sequence - self.from.glance() - unhandled);
-        figures.settle();
+        figures.settle(sequence);
     }
 
     /// Where what the worker has begins; for a figure or for the worker itself.

@@ -188,9 +188,8 @@ fn a_guest_may_have_a_limit_too() {
 #[test]
 fn limits_that_cannot_be_kept_are_refused() {
     let limited = |station: slipring::Station<u64, slipring::Shared>, events| {
-        let ring = Builder::new(8, || 0_u64)
-            .then(station.lag_limit(events, LagPolicy::SkipAhead))
-            .start();
+        let ring =
+            Builder::new(8, || 0_u64).then(station.lag_limit(events, LagPolicy::SkipAhead)).start();
         match ring.unwrap_err() {
             error @ BuildError::LagLimit { .. } => error.to_string(),
             error => panic!("{error}"),

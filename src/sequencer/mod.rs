@@ -56,6 +56,11 @@ impl Sequencer {
         }
     }
 
+    /// A sequence up to which everything is published, for a figure.
+    pub(crate) fn known_prefix(&self) -> u64 {
+        self.multi.as_ref().map_or_else(|| self.single.glance(), MultiSequencer::known_prefix)
+    }
+
     /// The end of what was claimed so far: a figure, not a permission.
     pub(crate) fn claimed(&self) -> u64 {
         self.multi.as_ref().map_or_else(|| self.single.glance(), MultiSequencer::claimed)

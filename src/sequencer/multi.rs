@@ -127,6 +127,12 @@ impl MultiSequencer {
         self.prefix.fetch_max(end, Ordering::AcqRel).max(end)
     }
 
+    /// As far as the prefix is known; for a figure.
+    pub(super) fn known_prefix(&self) -> u64 {
+        // ORDERING(PREFIX): Relaxed: a figure.
+        self.prefix.load(Ordering::Relaxed)
+    }
+
     /// A station that saw everything before `sequence` published is about to leave.
     pub(super) fn keep_prefix(&self, sequence: u64) {
         // ORDERING(PREFIX): Relaxed: the gate is a minimum, over all that the last stations come

@@ -539,13 +539,16 @@ impl Circuit {
     /// Station `index`, which stands at `cursor`, leaves: it holds nobody back any more.
     pub(crate) fn detach(&self, index: usize, cursor: u64) {
         let post = self.post(index);
-        if index >= self.posts.len() {
+        if index < self.posts.len() {
+            // Before anybody can see that it has left: a producer that does, and finds the prefix too
+            // low, sleeps at the producers' bell, which is not rung below.
+            self.sequencer.keep_prefix(cursor);
+        } else {
+            // Not the prefix: what is before a guest's first sequence may not be published. The stations
+            // that were here from the beginning have kept it, or hold the gate.
             // As long as it holds the gate: what is abandoned behind is not forgotten.
             post.figures.abandoned_before.set(self.skips.count_before(cursor));
         }
-        // Before anybody can see that it has left: a producer that does, and finds the prefix too
-        // low, sleeps at the producers' bell, which is not rung below.
-        self.sequencer.keep_prefix(cursor);
         post.figures.left_at.set(cursor);
         post.cursor.hand_on(DETACHED);
         // Whoever sleeps for this cursor now follows another one.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use common::{A_MINUTE, abandon, polled, turnstile, within_a_minute};
-use slipring::{Builder, Detach, Start, poller, read};
+use slipring::{Builder, Detach, PublishError, Start, poller, read};
 
 #[test]
 fn the_events_are_gone_with_the_ring_whoever_has_stayed() {
@@ -50,6 +50,28 @@ fn what_is_abandoned_after_a_guest_has_left_is_not_left_by_it() {
         }
         let report = still_there.member.detach(Detach::AtOnce, A_MINUTE).unwrap();
         assert_eq!((report.handled, report.left), (1, 20), "although the list is forgotten");
+    });
+}
+
+/// What it has not seen published it does not vouch for.
+#[test]
+fn a_guest_that_leaves_gives_nobody_a_slot_that_is_still_written() {
+    within_a_minute(|| {
+        let (mut producer, dispatcher) =
+            Builder::new(2, || 0_u64).without_stations().start_multi().unwrap();
+        let mut other = producer.clone();
+        let (turnstile, keeper) = turnstile();
+        let writing = thread::spawn(move || producer.publish(|_| turnstile.pass(0)));
+        assert_eq!(keeper.arrival(), 0);
+        // It begins behind what is being written, and leaves.
+        let guest = dispatcher.membership().attach_poller(poller("guest"), Start::Now).unwrap();
+        assert_eq!(guest.sequence(), 1);
+        other.publish(|_| ()).unwrap();
+        drop(guest);
+        assert_eq!(other.try_publish(|_| ()), Err(PublishError::Full), "slot 0 is still written");
+        keeper.let_through();
+        assert_eq!(writing.join().unwrap(), Ok(0));
+        assert_eq!(other.try_publish(|_| ()), Ok(2));
     });
 }
 

@@ -274,10 +274,11 @@ pub const FAULTS: &[Fault] = &[
         property: "p04",
         what: "a station that leaves does not tell how far it saw events published",
         file: "circuit.rs",
-        text: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
-            post.cursor.hand_on(DETACHED); post.bell.ring();",
-        broken: "post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); \
-            post.bell.ring();",
+        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
+            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+            post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
+        broken: "post.figures.abandoned_before.set(self.skips.count_before(cursor)); \
+            post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
         caught_by: &["p04::the_last_listener_leaves"],
     },
     Fault {
@@ -285,11 +286,25 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a station tells how far it saw events published when it has left",
         file: "circuit.rs",
-        text: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
-            post.cursor.hand_on(DETACHED); post.bell.ring();",
+        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
+            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+            post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
         broken: "post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); \
-            self.sequencer.keep_prefix(cursor); post.bell.ring();",
+            if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } \
+            post.bell.ring();",
         caught_by: &["p06::one_of_many_producers_and_a_leaver/symmetric"],
+    },
+    Fault {
+        name: "a_guest_vouches_for_what_it_has_not_seen",
+        property: "p10",
+        what: "a guest that leaves tells that everything before its cursor is published",
+        file: "circuit.rs",
+        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
+            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+            post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
+        broken: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
+            post.cursor.hand_on(DETACHED); post.bell.ring();",
+        caught_by: &["p10::one_that_comes_before_it_is_written_and_goes/asymmetric"],
     },
     Fault {
         name: "the_prefix_goes_back",
@@ -478,10 +493,12 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a station leaves without waking those who sleep for it",
         file: "circuit.rs",
-        text: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
-            post.cursor.hand_on(DETACHED); post.bell.ring();",
-        broken: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
-            post.cursor.hand_on(DETACHED);",
+        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
+            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+            post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
+        broken: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
+            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+            post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED);",
         caught_by: &[
             "p06::whoever_is_followed_leaves/symmetric",
             "p06::a_producer_and_a_leaver/asymmetric",
@@ -493,10 +510,12 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a station that leaves keeps its cursor where it was",
         file: "circuit.rs",
-        text: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
-            post.cursor.hand_on(DETACHED); post.bell.ring();",
-        broken: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
-            post.cursor.hand_on(cursor); post.bell.ring();",
+        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
+            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+            post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
+        broken: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
+            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+            post.figures.left_at.set(cursor); post.cursor.hand_on(cursor); post.bell.ring();",
         caught_by: &["p06::a_producer_and_a_leaver/symmetric"],
     },
     Fault {

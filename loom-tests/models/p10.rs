@@ -16,6 +16,7 @@ pub const MODELS: &[Model] = &[
     joining("an_arrival_after_another", (3, 2, 3), an_arrival_after_another).bounded(3),
     joining("an_arrival_among_many_producers", (3, 2, 3), an_arrival_among_many),
     joining("an_arrival_where_nobody_is", (3, 1, 3), an_arrival_where_nobody_is),
+    joining("one_that_comes_before_it_is_written_and_goes", (2, 1, 2), comes_and_goes),
     joining("an_arrival_while_the_ring_closes", (3, 2, 1), an_arrival_while_the_ring_closes)
         .full_bounded(2),
     joining("an_arrival_before_the_reset_hook", (3, 2, 3), an_arrival_before_the_reset_hook),
@@ -141,6 +142,17 @@ fn an_arrival_where_nobody_is() {
     let seen = read_some(&mut guest, 1);
     let (producer, left) = publishing.join().unwrap();
     finish(producer, left, None, (guest, first), seen);
+}
+
+/// What one producer has claimed and not written is before "now". The guest has not seen it published when
+/// it leaves, and no other producer may have the slot.
+fn comes_and_goes() {
+    let (mut producer, dispatcher) = ring(1).without_stations().start_multi().unwrap();
+    let mut second = producer.clone();
+    let writing = thread::spawn(move || try_each(&mut producer, 10..11));
+    drop(come(&dispatcher.membership(), "guest", Start::Now));
+    try_each(&mut second, 20..21);
+    writing.join().unwrap();
 }
 
 /// An event that is refused because the ring closes is nobody's: no guest begins behind it.

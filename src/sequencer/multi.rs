@@ -133,7 +133,8 @@ impl MultiSequencer {
         self.prefix.load(Ordering::Relaxed)
     }
 
-    /// A station that saw everything before `sequence` published is about to leave.
+    /// A station that was there from the beginning, and saw everything before `sequence` published, is about
+    /// to leave.
     pub(super) fn keep_prefix(&self, sequence: u64) {
         // ORDERING(PREFIX): Relaxed: the gate is a minimum, over all that the last stations come
         // to. The prefix decides it only if no station is left, and then the departure of each has

@@ -113,21 +113,22 @@ pub(crate) struct Reading {
 impl Reading {
     pub(crate) fn of(circuit: &Circuit, index: usize, name: Arc<str>) -> Self {
         let post = circuit.post(index);
-        // Before the cursor is acquired: what the station has noted when it left is seen then.
-        let has_left = post.cursor.glance() == DETACHED;
         let is_guest = index >= circuit.posts.len();
-        let look = || post.figures.settled(|| post.position());
-        let (settled, abandoned_before) = match (is_guest, has_left) {
-            (false, _) => (look(), 0),
-            (true, true) => (look(), post.figures.abandoned_before.get()),
-            (true, false) => loop {
-                let settled = look();
-                let before = circuit.skips.count_before(settled.position);
-                // Nothing is forgotten that is ahead of somebody: but it may have moved on meanwhile.
-                if post.position() == settled.position {
-                    break (settled, before);
-                }
-            },
+        let (has_left, settled, abandoned_before) = loop {
+            // Before the cursor is acquired: what the station has noted when it left is seen then.
+            let has_left = post.cursor.glance() == DETACHED;
+            let settled = post.figures.settled(|| post.position());
+            if !is_guest {
+                break (has_left, settled, 0);
+            }
+            if has_left {
+                break (has_left, settled, post.figures.abandoned_before.get());
+            }
+            let before = circuit.skips.count_before(settled.position);
+            // Nothing is forgotten that is ahead of somebody: but it may have moved on meanwhile, or left.
+            if post.cursor.passed() == settled.position {
+                break (has_left, settled, before);
+            }
         };
         let position = settled.position;
         let first = post.figures.first.get();

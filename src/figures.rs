@@ -32,8 +32,6 @@ pub(crate) struct Figures {
     pub(crate) newly_passed_over: Figure,
     /// Events that it passed unhandled, to keep up.
     pub(crate) conflated: Figure,
-    /// Those of them that the cursor has not passed yet.
-    pub(crate) newly_conflated: Figure,
     /// Where the cursor was to move when these were counted last.
     settled_at: Figure,
     /// How often it was found to lag by more than it may.
@@ -59,9 +57,9 @@ impl Figures {
     /// Forgets who was here before. For a guest that has the post to itself.
     pub(crate) fn start_at(&self, first: u64) {
         let Self { handled, skipped, newly_skipped, failed, retried, .. } = self;
-        let Self { passed_over, newly_passed_over, conflated, newly_conflated, late, .. } = self;
-        let done = [handled, skipped, newly_skipped, failed, retried, late, &self.settled_at];
-        let unhandled = [passed_over, newly_passed_over, conflated, newly_conflated];
+        let Self { passed_over, newly_passed_over, conflated, late, settled_at, .. } = self;
+        let done = [handled, skipped, newly_skipped, failed, retried];
+        let unhandled = [passed_over, newly_passed_over, conflated, late, settled_at];
         for figure in done.into_iter().chain(unhandled) {
             figure.set(0);
         }
@@ -76,16 +74,21 @@ impl Figures {
     /// Before, so that a report that comes in between finds less handled than was, and never more.
     #[inline]
     pub(crate) fn settle(&self, sequence: u64) {
-        let newly = [&self.newly_skipped, &self.newly_passed_over, &self.newly_conflated];
-        if newly.iter().any(|figure| figure.get() > 0) {
+        let (skipped, passed_over) = (self.newly_skipped.get(), self.newly_passed_over.get());
+        if skipped + passed_over > 0 {
             // First: whoever finds a cursor behind this knows that it does not fit the rest.
             self.settled_at.set(sequence);
-            let settled = [&self.skipped, &self.passed_over, &self.conflated];
-            for (settled, newly) in settled.into_iter().zip(newly) {
-                settled.add(newly.get());
-                newly.set(0);
-            }
+            self.skipped.add(skipped);
+            self.passed_over.add(passed_over);
+            self.newly_skipped.set(0);
+            self.newly_passed_over.set(0);
         }
+    }
+
+    /// The same for what is passed unhandled to keep up.
+    pub(crate) fn conflate(&self, events: u64, sequence: u64) {
+        self.settled_at.set(sequence);
+        self.conflated.add(events);
     }
 
     /// What was settled, and the position that it fits: which `position` tells.
@@ -143,20 +146,27 @@ impl Figure {
 }
 
 /// How many sizes of batches are told apart: 1, 2 and 3, 4 to 7, and so on. A model has no use for them.
-const SIZES: usize = if PATIENT { 17 } else { 1 };
+const SIZES: usize = if PATIENT { u64::BITS as usize } else { 1 };
 
 /// Batches, counted by their size.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Sizes([Figure; SIZES]);
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Figure::default()))
+    }
+}
 
 impl Sizes {
     /// One more batch, of `size` events.
     #[inline]
     pub(crate) fn add(&self, size: u64) {
-        self.0[((size | 1).ilog2() as usize).min(SIZES - 1)].add(1);
+        let power = (size | 1).ilog2() as usize;
+        self.0[if PATIENT { power } else { 0 }].add(1);
     }
 
-    /// How many there were of each size.
+    /// How many there were of each size, ascending.
     pub(crate) fn get(&self) -> impl Iterator<Item = u64> {
         self.0.iter().map(Figure::get)
     }

@@ -79,7 +79,7 @@ impl<E> Seat<E> {
         let figures = &self.post().figures;
         // Before the cursor passes them, as all that is not handled.
         figures.newly_passed_over.add(abandoned);
-        figures.newly_conflated.add(events);
+        figures.conflate(events, to);
         self.stand_at(to);
         self.ring.clear_passed();
         events

@@ -116,14 +116,17 @@ pub(crate) fn guest_report(circuit: &Circuit, index: usize, name: &Arc<str>) -> 
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct BatchSizes([u64; 17]);
+pub struct BatchSizes([u64; SIZES]);
+
+/// The last size has no end.
+const SIZES: usize = 17;
 
 impl BatchSizes {
     pub(crate) fn sum<'a>(all: impl Iterator<Item = &'a Sizes>) -> Self {
         let mut sum = Self::default();
         for sizes in all {
-            for (sum, size) in sum.0.iter_mut().zip(sizes.get()) {
-                *sum += size;
+            for (power, batches) in sizes.get().enumerate() {
+                sum.0[power.min(SIZES - 1)] += batches;
             }
         }
         sum
@@ -136,10 +139,9 @@ impl BatchSizes {
 
     /// The sizes that occurred, ascending, and how many batches of each there were.
     pub fn iter(&self) -> impl Iterator<Item = (RangeInclusive<u64>, u64)> {
-        let last = self.0.len() - 1;
         self.0.into_iter().enumerate().filter(|(_, batches)| *batches > 0).map(
-            move |(power, batches)| {
-                let end = if power == last { u64::MAX } else { (2 << power) - 1 };
+            |(power, batches)| {
+                let end = if power == SIZES - 1 { u64::MAX } else { (2 << power) - 1 };
                 (1 << power..=end, batches)
             },
         )

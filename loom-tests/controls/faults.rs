@@ -53,10 +53,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p01",
         what: "a station moves its shared cursor, but not its own",
         file: "consumer.rs",
-        text: "self.cursor = to; let post = self.ring.circuit.post(self.who.station()); \
-            post.figures.batches.add(1); post.stand_at(to); self.ring.clear_passed();",
-        broken: "let post = self.ring.circuit.post(self.who.station()); \
-            post.figures.batches.add(1); post.stand_at(to); self.cursor = to.min(self.cursor + 1); \
+        text: "self.cursor = to; post.stand_at(to); self.ring.clear_passed();",
+        broken: "post.stand_at(to); self.cursor = to.min(self.cursor + 1); \
             self.ring.clear_passed();",
         caught_by: &["p01::batches"],
     },
@@ -1343,8 +1341,8 @@ pub const FAULTS: &[Fault] = &[
         property: "p16",
         what: "a station passes what it skipped, then tells so",
         file: "post.rs",
-        text: "self.figures.settle(); self.advance(sequence);",
-        broken: "self.advance(sequence); self.figures.settle();",
+        text: "self.figures.settle(sequence); self.advance(sequence);",
+        broken: "self.advance(sequence); self.figures.settle(sequence);",
         caught_by: &["p16::a_report_while_a_poller_skips"],
     },
     Fault {
@@ -1355,5 +1353,66 @@ pub const FAULTS: &[Fault] = &[
         text: "circuit.claimed().saturating_sub(circuit.last_passed())",
         broken: "circuit.claimed() - circuit.last_passed()",
         caught_by: &["p16::room_of_many_producers"],
+    },
+    Fault {
+        name: "skipping_what_is_not_there",
+        property: "p17",
+        what: "a station skips everything that is claimed, whether others have passed it or not",
+        file: "lag.rs",
+        text: "lag.saturating_sub(keep)",
+        broken: "lag.max(self.ring.circuit.claimed().saturating_sub(from)).saturating_sub(keep)",
+        caught_by: &["p17::behind_a_station", "p17::behind_one_of_many_producers"],
+    },
+    Fault {
+        name: "skipped_and_counted_later",
+        property: "p17",
+        what: "a station skips ahead, then tells so",
+        file: "lag.rs",
+        text: "figures.newly_passed_over.add(abandoned); figures.conflate(events, to); \
+            self.stand_at(to); self.ring.clear_passed();",
+        broken: "self.ring.circuit.post(self.who.station()).stand_at(to); self.cursor = to; \
+            let figures = &self.post().figures; figures.newly_passed_over.add(abandoned); \
+            figures.conflate(events, to);",
+        caught_by: &["p17::a_look_while_it_skips"],
+    },
+    Fault {
+        name: "skipped_and_told_nobody",
+        property: "p17",
+        what: "a station that skips ahead keeps its cursor where it was",
+        file: "lag.rs",
+        text: "figures.newly_passed_over.add(abandoned); figures.conflate(events, to); \
+            self.stand_at(to); self.ring.clear_passed();",
+        broken: "figures.newly_passed_over.add(abandoned); figures.conflate(events, from); \
+            self.cursor = to;",
+        caught_by: &["p17::behind_a_producer"],
+    },
+    Fault {
+        name: "abandoned_counts_as_conflated",
+        property: "p17",
+        what: "a station that skips ahead counts abandoned sequences as events",
+        file: "lag.rs",
+        text: "figures.newly_passed_over.add(abandoned); figures.conflate(events, to); \
+            self.stand_at(to); self.ring.clear_passed();",
+        broken: "figures.conflate(events + abandoned, to); self.stand_at(to); \
+            self.ring.clear_passed();",
+        caught_by: &["p17::over_what_was_abandoned"],
+    },
+    Fault {
+        name: "late_and_no_consequence",
+        property: "p17",
+        what: "a station that lags too far stays where it is",
+        file: "lag.rs",
+        text: "LagPolicy::Detach => false,",
+        broken: "LagPolicy::Detach => true,",
+        caught_by: &["p17::a_thread_that_leaves"],
+    },
+    Fault {
+        name: "late_and_no_skip",
+        property: "p17",
+        what: "a station that lags too far handles everything all the same",
+        file: "lag.rs",
+        text: "self.skip_ahead(events);",
+        broken: "self.skip_ahead(u64::MAX);",
+        caught_by: &["p17::a_thread_that_skips"],
     },
 ];

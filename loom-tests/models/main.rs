@@ -17,6 +17,7 @@ mod p12;
 mod p13;
 mod p15;
 mod p16;
+mod p17;
 pub(crate) mod shapes;
 
 use std::process::ExitCode;
@@ -39,5 +40,6 @@ pub(crate) fn main() -> ExitCode {
         p13::MODELS,
         p15::MODELS,
         p16::MODELS,
+        p17::MODELS,
     ])
 }

@@ -1,5 +1,5 @@
-//! Orderings that can be weakened at run time, one at a time: how `cargo xtask ordering-mutants`
-//! finds out whether a model fails without them.
+//! Orderings that can be weakened at run time: how `cargo xtask ordering-mutants` finds out whether
+//! a model fails without them.
 //!
 //! A *site* is where an ordering takes effect: the call of an atomic's method, or of a small
 //! accessor marked `track_caller`, whose callers are then sites of their own (a reader that needs
@@ -8,7 +8,7 @@
 //! | variable | effect |
 //! |---|---|
 //! | `ORD_LOG=file` | [`write_log`] appends every site met, one a line: `file:line:column operation ordering` |
-//! | `ORD_MUT=file:line:column operation weaker` | that ordering is weakened to `weaker` there (`Drop` leaves a fence out) |
+//! | `ORD_MUT=file:line:column operation weaker` | that ordering is weakened to `weaker` there (`Drop` leaves a fence out); of several, with commas between them, each is |
 
 use std::{
     collections::BTreeSet,
@@ -60,8 +60,12 @@ struct Mutation {
 }
 
 impl Mutation {
-    fn from_env() -> Option<Self> {
-        let text = env::var("ORD_MUT").ok()?;
+    fn all_from_env() -> Vec<Self> {
+        let text = env::var("ORD_MUT").unwrap_or_default();
+        text.split_terminator(',').map(Self::parse).collect()
+    }
+
+    fn parse(text: &str) -> Self {
         let words: Vec<&str> = text.split_whitespace().collect();
         let [place, operation, weaker] = words[..] else {
             panic!("ORD_MUT wants `file:line:column operation weaker`, not `{text}`");
@@ -78,7 +82,7 @@ impl Mutation {
             "Drop" => None,
             _ => panic!("ORD_MUT knows no ordering `{weaker}`"),
         };
-        Some(Self { file, line, column, operation: operation.to_owned(), weaker })
+        Self { file, line, column, operation: operation.to_owned(), weaker }
     }
 
     /// Asked at every access: the numbers go first.
@@ -193,14 +197,15 @@ fn effective(
     order: Ordering,
 ) -> Option<Ordering> {
     static LOGS: OnceLock<bool> = OnceLock::new();
-    static MUTATION: OnceLock<Option<Mutation>> = OnceLock::new();
+    static MUTATIONS: OnceLock<Vec<Mutation>> = OnceLock::new();
     if *LOGS.get_or_init(|| env::var_os("ORD_LOG").is_some()) && order != Ordering::Relaxed {
         let site = (here.file(), here.line(), here.column(), operation, name(order));
         SITES.lock().unwrap_or_else(PoisonError::into_inner).insert(site);
     }
-    match MUTATION.get_or_init(Mutation::from_env) {
-        Some(mutation) if mutation.concerns(here, operation) => mutation.weaker,
-        _ => Some(order),
+    let mutations = MUTATIONS.get_or_init(Mutation::all_from_env);
+    match mutations.iter().find(|mutation| mutation.concerns(here, operation)) {
+        Some(mutation) => mutation.weaker,
+        None => Some(order),
     }
 }
 

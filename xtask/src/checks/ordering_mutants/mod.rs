@@ -60,10 +60,11 @@ fn judge(project: &Project, write: bool) -> Result<String, String> {
         // What follows would take long, and mean little.
         return finding::report(findings, String::new());
     }
-    let models = Models::build(project)?;
-    let jobs = models.jobs()?;
-    findings.extend(mutants::coverage(&sites, &jobs));
     let mutants = mutants::mutants(&sites);
+    let listed = survivors::listed(&entries, &mutants);
+    let models = Models::build(project)?;
+    let jobs = models.jobs(&listed)?;
+    findings.extend(mutants::coverage(&sites, &jobs));
     println!("    {} models reach {} sites; {} mutants", jobs.len(), sites.len(), mutants.len());
     let outcomes = models::parallel(&mutants, |mutant| {
         let outcome = mutants::outcome(mutant, &jobs, |job, mutant| models.try_mutant(job, mutant));

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    mutants::{Mutant, Verdict, verdict},
+    mutants::{self, Mutant, Verdict, verdict},
     operation::{Operation, Order},
     sites::Place,
 };
@@ -30,13 +30,15 @@ pub struct Models {
     root: PathBuf,
 }
 
-/// A model with one form of the fence, as it runs with the orderings as they are.
+/// A model with one form of the fence, as it runs when it passes.
 #[derive(Clone, Debug)]
-pub struct Job {
+pub struct Job<'a> {
     pub name: String,
     pub executions: usize,
     pub time: Duration,
     pub reaches: BTreeSet<Reached>,
+    /// Mutants that it passes, because it passes with all of them at once.
+    pub spares: &'a [Mutant<'a>],
 }
 
 /// A site as the models' log says it.
@@ -52,27 +54,40 @@ impl Models {
         Ok(Self { program: program.into(), root: project.path("") })
     }
 
-    /// Runs every model with the orderings as they are. The jobs come in the order in which mutants
-    /// meet them: those with few executions first. That number, unlike the time, is always the
-    /// same.
-    pub fn jobs(&self) -> Result<Vec<Job>, String> {
+    /// Runs every model, with the listed survivors weakened. The jobs come in the order in which
+    /// mutants meet them: those with few executions first. That number, unlike the time, is always
+    /// the same.
+    ///
+    /// A weaker ordering of a load, a store or a change allows more executions and forbids none. So
+    /// what passes without all of these passes without each of them: one search tells that, where
+    /// each would want its own in every model that reaches it.
+    pub fn jobs<'a>(&self, listed: &'a [Mutant<'a>]) -> Result<Vec<Job<'a>>, String> {
         let list = command::output(Command::new(&self.program).arg("--list"))?;
         let names: Vec<&str> = list.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
         let logs = env::temp_dir().join(format!("slipring-orderings-{}", std::process::id()));
         fs::create_dir_all(&logs).map_err(|error| format!("{}: {error}", logs.display()))?;
         let numbered: Vec<(usize, &str)> = names.into_iter().enumerate().collect();
-        let jobs =
-            parallel(&numbered, |(number, name)| self.job(name, &logs.join(number.to_string())));
+        let jobs = parallel(&numbered, |(number, name)| {
+            let log = logs.join(number.to_string());
+            // If it fails, each of them is tried by itself.
+            self.job(name, &log, listed).or_else(|_| self.job(name, &log, &[]))
+        });
         let _ = fs::remove_dir_all(&logs);
-        let mut jobs = jobs.into_iter().collect::<Result<Vec<Job>, String>>()?;
+        let mut jobs = jobs.into_iter().collect::<Result<Vec<_>, String>>()?;
         jobs.sort_by_key(|job| job.executions);
         Ok(jobs)
     }
 
-    fn job(&self, name: &str, log: &PathBuf) -> Result<Job, String> {
+    fn job<'a>(
+        &self,
+        name: &str,
+        log: &PathBuf,
+        spares: &'a [Mutant<'a>],
+    ) -> Result<Job<'a>, String> {
         let started = Instant::now();
         let mut command = self.command(name);
-        let output = command::within(command.env("ORD_LOG", log), BASELINE_TIME_MAX)?;
+        command.env("ORD_LOG", log).env("ORD_MUT", mutants::at_once(spares));
+        let output = command::within(&mut command, BASELINE_TIME_MAX)?;
         let output = output.ok_or_else(|| {
             format!("the model {name} did not end within {} s", BASELINE_TIME_MAX.as_secs())
         })?;
@@ -84,11 +99,11 @@ impl Models {
         let executions = executions.ok_or_else(|| format!("the model {name} did not count"))?;
         let log = fs::read_to_string(log).unwrap_or_default();
         let reaches = log.lines().map(reached).collect::<Result<_, _>>()?;
-        Ok(Job { name: name.to_owned(), executions, time: started.elapsed(), reaches })
+        Ok(Job { name: name.to_owned(), executions, time: started.elapsed(), reaches, spares })
     }
 
     /// What becomes of a model with one ordering weakened.
-    pub fn try_mutant(&self, job: &Job, mutant: &Mutant<'_>) -> Verdict {
+    pub fn try_mutant(&self, job: &Job<'_>, mutant: &Mutant<'_>) -> Verdict {
         let limit = job.time * 10 + Duration::from_secs(30);
         let mut command = self.command(&job.name);
         match command::within(command.env("ORD_MUT", mutant.order()), limit) {

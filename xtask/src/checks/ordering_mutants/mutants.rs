@@ -1,5 +1,7 @@
 //! One ordering weakened, and what the models say to it.
 
+use std::collections::BTreeMap;
+
 use super::{models::Job, operation::Order, sites::Site};
 use crate::finding::Finding;
 
@@ -79,6 +81,17 @@ pub fn mutants(sites: &[Site]) -> Vec<Mutant<'_>> {
         .collect()
 }
 
+/// What `ORD_MUT` is set to, to weaken all of these at once. None is a fence.
+pub fn at_once(mutants: &[Mutant<'_>]) -> String {
+    let mut weakened: BTreeMap<&Site, Mutant<'_>> = BTreeMap::new();
+    for mutant in mutants {
+        // Of two at one site, neither the one nor the other.
+        let both = |other: &mut Mutant<'_>| other.weaker = Order::Relaxed;
+        weakened.entry(mutant.site).and_modify(both).or_insert(*mutant);
+    }
+    weakened.values().map(Mutant::order).collect::<Vec<_>>().join(",")
+}
+
 /// What a run that came to an end says.
 pub fn verdict(success: bool, output: &str) -> Verdict {
     if success {
@@ -96,8 +109,8 @@ pub fn verdict(success: bool, output: &str) -> Verdict {
 /// Tries a mutant on the jobs that reach its site, in their order, up to the first that fails.
 pub fn outcome(
     mutant: &Mutant<'_>,
-    jobs: &[Job],
-    try_mutant: impl Fn(&Job, &Mutant<'_>) -> Verdict,
+    jobs: &[Job<'_>],
+    try_mutant: impl Fn(&Job<'_>, &Mutant<'_>) -> Verdict,
 ) -> Outcome {
     let Site { place, operation, order, .. } = mutant.site;
     let site = (place.clone(), *operation, *order);
@@ -105,6 +118,9 @@ pub fn outcome(
     let mut reached = false;
     for job in jobs.iter().filter(|job| job.reaches.contains(&site)) {
         reached = true;
+        if job.spares.contains(mutant) {
+            continue;
+        }
         match try_mutant(job, mutant) {
             Verdict::Killed(execution) => {
                 return Outcome::Killed { job: job.name.clone(), execution };
@@ -121,7 +137,7 @@ pub fn outcome(
 }
 
 /// Sites that no model reaches, and what models reach that is no site.
-pub fn coverage(sites: &[Site], jobs: &[Job]) -> Vec<Finding> {
+pub fn coverage(sites: &[Site], jobs: &[Job<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for site in sites {
         let Site { place, function, operation, order, .. } = site;
@@ -201,7 +217,7 @@ mod tests {
             job("p03::a", 3, &[&here, &there]),
             job("p04::a", 4, &[&here]),
         ];
-        let killer = |job: &Job, _: &Mutant<'_>| match &*job.name {
+        let killer = |job: &Job<'_>, _: &Mutant<'_>| match &*job.name {
             "p02::a" => Verdict::Undecided("slow".to_owned()),
             "p03::a" => Verdict::Killed(7),
             _ => unreachable!("{} is not asked", job.name),
@@ -212,6 +228,18 @@ mod tests {
         assert_eq!(outcome(&mutant, &jobs[..2], killer), undecided);
         assert_eq!(outcome(&mutant, &jobs[3..], |_, _| Verdict::Survived), Outcome::Survived);
         assert_eq!(outcome(&mutant, &jobs[..1], killer), Outcome::Unreached);
+        let spares = [Job { spares: &[mutant], ..jobs[2].clone() }];
+        assert_eq!(outcome(&mutant, &spares, killer), Outcome::Survived);
+    }
+
+    #[test]
+    fn several_are_weakened_at_once() {
+        let sites = [site(3, "f", Load, Order::Acquire), site(4, "f", Change, Order::AcqRel)];
+        let mutants = mutants(&sites);
+        let expected = "src/a.rs:3:5 load Relaxed,src/a.rs:4:5 change Acquire";
+        assert_eq!(at_once(&mutants[..2]), expected);
+        assert_eq!(at_once(&mutants[1..]), "src/a.rs:4:5 change Relaxed");
+        assert_eq!(at_once(&[]), "");
     }
 
     #[test]

@@ -77,6 +77,10 @@ impl Operation {
             (_, Drop | Relaxed) | (Self::Load | Self::Store | Self::Failure, AcqRel) => &[],
         }
     }
+
+    pub fn is_fence(self) -> bool {
+        matches!(self, Self::Fence | Self::LightFence | Self::HeavyFence)
+    }
 }
 
 impl Order {

@@ -20,12 +20,13 @@ pub fn site(line: usize, function: &str, operation: Operation, order: Order) -> 
 }
 
 /// A job that reaches these sites.
-pub fn job(name: &str, executions: usize, reaches: &[&Site]) -> Job {
+pub fn job(name: &str, executions: usize, reaches: &[&Site]) -> Job<'static> {
     let key = |site: &&Site| (site.place.clone(), site.operation, site.order);
     Job {
         name: name.to_owned(),
         executions,
         time: Duration::ZERO,
         reaches: reaches.iter().map(key).collect(),
+        spares: &[],
     }
 }

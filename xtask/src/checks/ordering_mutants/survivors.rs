@@ -146,6 +146,16 @@ fn paragraph<'a>(
     }
 }
 
+/// The mutants that have an entry, but for fences: where one is left out, or is not the event that
+/// it was, loom tries fewer executions.
+pub fn listed<'a>(entries: &[Entry], mutants: &[Mutant<'a>]) -> Vec<Mutant<'a>> {
+    let is_listed = |mutant: &&Mutant<'a>| {
+        entries.iter().any(|entry| entry.is_about(mutant) && entry.counts_to(mutant))
+    };
+    let orderings = mutants.iter().filter(|mutant| !mutant.site.operation.is_fence());
+    orderings.filter(is_listed).copied().collect()
+}
+
 /// Holds the entries against what happened: each survivor wants one entry, each entry one survivor.
 /// Also says how many survivors are listed.
 pub fn compare(entries: &[Entry], outcomes: &[(Mutant<'_>, Outcome)]) -> (usize, Vec<Finding>) {
@@ -319,9 +329,11 @@ stays.\"\"\"
     fn of_several_the_ordinal_says_which() {
         let (first, second) = (load(3, (1, 2)), load(4, (2, 2)));
         let survives = [(&first, killed()), (&second, Outcome::Survived)];
+        let mutants = [&first, &second].map(|site| Mutant { site, weaker: Order::Relaxed });
         let numbered =
             |ordinal: usize| ENTRY.replace("edge", &format!("ordinal = {ordinal} # why\nedge"));
         assert!(findings(&numbered(2), &survives).is_empty());
+        assert_eq!(listed(&parse(&numbered(2)).0, &mutants), mutants[1..]);
         let wrong = findings(&numbered(1), &survives);
         assert!(wrong.iter().any(|finding| finding.contains("toml:1: stale")), "{wrong:?}");
         let none = findings(ENTRY, &survives);

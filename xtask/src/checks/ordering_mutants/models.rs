@@ -41,6 +41,11 @@ pub struct Job<'a> {
     pub spares: &'a [Mutant<'a>],
 }
 
+/// What a job is a run of: `p06::one_sleeper`, without the form of the fence.
+pub fn model(job: &str) -> &str {
+    job.split('/').next().unwrap_or(job)
+}
+
 /// A site as the models' log says it.
 pub type Reached = (Place, Operation, Order);
 

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{models::Job, operation::Order, sites::Site};
+use super::{
+    models::{self, Job},
+    operation::Order,
+    sites::Site,
+};
 use crate::finding::Finding;
 
 /// What the program with the models says before the number of the execution that failed.
@@ -106,9 +110,11 @@ pub fn verdict(success: bool, output: &str) -> Verdict {
     }
 }
 
-/// Tries a mutant on the jobs that reach its site, in their order, up to the first that fails.
+/// Tries a mutant on the jobs that reach its site, up to the first that fails: those of the models
+/// that are said to guard it, then the others, and either in their order.
 pub fn outcome(
     mutant: &Mutant<'_>,
+    guards: &[&str],
     jobs: &[Job<'_>],
     try_mutant: impl Fn(&Job<'_>, &Mutant<'_>) -> Verdict,
 ) -> Outcome {
@@ -116,7 +122,10 @@ pub fn outcome(
     let site = (place.clone(), *operation, *order);
     let mut undecided = Vec::new();
     let mut reached = false;
-    for job in jobs.iter().filter(|job| job.reaches.contains(&site)) {
+    let reaching = jobs.iter().filter(|job| job.reaches.contains(&site));
+    let (first, then): (Vec<_>, Vec<_>) =
+        reaching.partition(|job| guards.contains(&models::model(&job.name)));
+    for job in first.into_iter().chain(then) {
         reached = true;
         if job.spares.contains(mutant) {
             continue;
@@ -165,6 +174,8 @@ pub fn coverage(sites: &[Site], jobs: &[Job<'_>]) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+
     use super::*;
     use crate::checks::ordering_mutants::{
         operation::Operation::{Change, Fence, Load},
@@ -217,19 +228,41 @@ mod tests {
             job("p03::a", 3, &[&here, &there]),
             job("p04::a", 4, &[&here]),
         ];
+        let outcome = |jobs: &[Job<'_>], killer: &dyn Fn(&Job<'_>, &Mutant<'_>) -> Verdict| {
+            outcome(&mutant, &[], jobs, killer)
+        };
         let killer = |job: &Job<'_>, _: &Mutant<'_>| match &*job.name {
             "p02::a" => Verdict::Undecided("slow".to_owned()),
             "p03::a" => Verdict::Killed(7),
             _ => unreachable!("{} is not asked", job.name),
         };
         let expected = Outcome::Killed { job: "p03::a".to_owned(), execution: 7 };
-        assert_eq!(outcome(&mutant, &jobs, killer), expected);
+        assert_eq!(outcome(&jobs, &killer), expected);
         let undecided = Outcome::Undecided(vec!["p02::a: slow".to_owned()]);
-        assert_eq!(outcome(&mutant, &jobs[..2], killer), undecided);
-        assert_eq!(outcome(&mutant, &jobs[3..], |_, _| Verdict::Survived), Outcome::Survived);
-        assert_eq!(outcome(&mutant, &jobs[..1], killer), Outcome::Unreached);
+        assert_eq!(outcome(&jobs[..2], &killer), undecided);
+        assert_eq!(outcome(&jobs[3..], &|_, _| Verdict::Survived), Outcome::Survived);
+        assert_eq!(outcome(&jobs[..1], &killer), Outcome::Unreached);
         let spares = [Job { spares: &[mutant], ..jobs[2].clone() }];
-        assert_eq!(outcome(&mutant, &spares, killer), Outcome::Survived);
+        assert_eq!(outcome(&spares, &killer), Outcome::Survived);
+    }
+
+    #[test]
+    fn jobs_of_the_guards_come_first() {
+        let site = site(3, "f", Load, Order::Acquire);
+        let mutant = Mutant { site: &site, weaker: Order::Relaxed };
+        let names = ["p01::a", "p02::a/symmetric", "p03::a", "p04::a", "p05::a"];
+        let jobs = names.map(|name| job(name, 1, &[&site]));
+        let tried = |killer: &str| {
+            let tried = RefCell::new(Vec::new());
+            outcome(&mutant, &["p04::a", "p02::a", "p09::gone"], &jobs, |job, _| {
+                tried.borrow_mut().push(job.name.clone());
+                if job.name == killer { Verdict::Killed(1) } else { Verdict::Survived }
+            });
+            tried.into_inner()
+        };
+        assert_eq!(tried("p04::a"), ["p02::a/symmetric", "p04::a"]);
+        assert_eq!(tried("p03::a"), ["p02::a/symmetric", "p04::a", "p01::a", "p03::a"]);
+        assert_eq!(tried("nobody").len(), jobs.len());
     }
 
     #[test]

@@ -6,10 +6,11 @@ use std::{
 };
 
 use super::{
+    models,
     mutants::{Mutant, Outcome},
     sites::Site,
 };
-use crate::finding::Finding;
+use crate::{finding::Finding, markdown};
 
 /// The document that holds the table.
 pub const DOCUMENT: &str = "ARCHITECTURE.md";
@@ -23,7 +24,7 @@ const HEAD: &str = "| edge | file | function | orderings | guarded by |\n|---|--
 struct Row<'a> {
     /// How many sites there are of each kind.
     orderings: BTreeMap<String, BTreeSet<&'a Site>>,
-    properties: BTreeSet<&'a str>,
+    guards: BTreeSet<&'a str>,
     unguarded: BTreeSet<String>,
     unreached: BTreeSet<String>,
 }
@@ -39,7 +40,7 @@ pub fn table(outcomes: &[(Mutant<'_>, Outcome)]) -> String {
             row.orderings.entry(ordering.clone()).or_default().insert(site);
             match outcome {
                 Outcome::Killed { job, .. } => {
-                    row.properties.insert(job.split("::").next().unwrap_or(job));
+                    row.guards.insert(models::model(job));
                 }
                 Outcome::Survived | Outcome::Undecided(_) => {
                     row.unguarded.insert(mutant.change().replace("->", "to"));
@@ -69,8 +70,8 @@ pub fn table(outcomes: &[(Mutant<'_>, Outcome)]) -> String {
 impl Row<'_> {
     fn guards(&self) -> String {
         let mut parts = Vec::new();
-        if !self.properties.is_empty() {
-            parts.push(joined(self.properties.iter().map(|property| (*property).to_owned())));
+        if !self.guards.is_empty() {
+            parts.push(joined(self.guards.iter().map(|model| format!("`{model}`"))));
         }
         if !self.unguarded.is_empty() {
             parts.push(format!("nothing: {}", joined(self.unguarded.iter().cloned())));
@@ -111,6 +112,13 @@ pub fn check(document: &str, table: &str) -> Vec<Finding> {
             vec![Finding::new(DOCUMENT, line, message)]
         }
     }
+}
+
+/// The models that guard a site's function, as the document has it.
+pub fn guards<'a>(document: &'a str, site: &Site) -> Vec<&'a str> {
+    let cells = format!("| `{}` | `{}` |", site.place.file, site.function);
+    let rows = document.lines().filter_map(|line| line.split_once(&cells));
+    rows.flat_map(|(_, rest)| markdown::code_spans(rest)).collect()
 }
 
 /// The mutants that are not killed, one a line.
@@ -181,14 +189,17 @@ mod tests {
             (Mutant { site: &fence, weaker: Order::AcqRel }, Outcome::Survived),
             (Mutant { site: &fence, weaker: Order::Drop }, killed("p06::a")),
         ];
-        let fences = "fence SeqCst | p06; nothing: fence SeqCst to AcqRel";
+        let fences = "fence SeqCst | `p06::a`; nothing: fence SeqCst to AcqRel";
         let expected = format!(
             "{HEAD}\
              | `D` | `src/a.rs` | `B::g` | {fences} |\n\
-             | `E` | `src/a.rs` | `A::f` | load Acquire (3) | p01, p02; not reached: load Acquire |\n\
+             | `E` | `src/a.rs` | `A::f` | load Acquire (3) | `p01::b`, `p02::a`; not reached: load Acquire |\n\
              | `E` | `src/a.rs` | `B::g` | {fences} |\n"
         );
         assert_eq!(table(&outcomes), expected);
+        assert_eq!(guards(&expected, &loads[0]), ["p01::b", "p02::a"]);
+        assert_eq!(guards(&expected, &fence), ["p06::a", "p06::a"]);
+        assert!(guards(HEAD, &fence).is_empty());
         let score = score(4, &outcomes, 1);
         assert!(score.starts_with("4 sites, 5 mutants: 3 killed (after 9 executions"), "{score}");
         assert!(score.contains("1 survivors and 0 undecided (1 of them listed), 1 not"), "{score}");

@@ -1,0 +1,80 @@
+//! Names are whatever a program calls its stations: made fit to be shown, and measured.
+
+use unicode_width::UnicodeWidthStr;
+
+/// The name with nothing in it that moves a cursor, breaks a line or turns the direction of writing:
+/// such characters stand as Rust writes them, `\n` or `\u{202e}`. No name at all is two quotes.
+///
+/// # Examples
+/// ```
+/// use slipring_insight::printable;
+///
+/// assert_eq!(printable("prix été 価格"), "prix été 価格");
+/// assert_eq!(printable("two\nlines"), "two\\nlines");
+/// ```
+pub fn printable(name: &str) -> String {
+    if name.is_empty() {
+        return "\"\"".to_owned();
+    }
+    let mut shown = String::with_capacity(name.len());
+    for character in name.chars() {
+        if character.is_control() || steers(character) {
+            shown.extend(character.escape_default());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Whether it is there to steer how others are written, or cannot be seen at all.
+fn steers(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// How many columns of a terminal a text takes.
+///
+/// # Examples
+/// ```
+/// assert_eq!(slipring_insight::columns("価格"), 4);
+/// ```
+pub fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// The text in exactly so many columns: filled up with spaces, or cut with an ellipsis.
+///
+/// # Examples
+/// ```
+/// use slipring_insight::fitted;
+///
+/// assert_eq!(fitted("risk", 6), "risk  ");
+/// assert_eq!(fitted("inventory", 6), "inven…");
+/// assert_eq!(fitted("価格表", 4), "価… ");
+/// ```
+pub fn fitted(text: &str, width: usize) -> String {
+    let mut shown = text.to_owned();
+    if columns(text) > width {
+        while columns(&shown) + 1 > width && shown.pop().is_some() {}
+        if width > 0 {
+            shown.push('…');
+        }
+    }
+    let missing = width.saturating_sub(columns(&shown));
+    shown + &" ".repeat(missing)
+}
+
+/// The text at the right end of so many columns. What is wider stays as it is.
+///
+/// # Examples
+/// ```
+/// assert_eq!(slipring_insight::at_right("7", 3), "  7");
+/// ```
+pub fn at_right(text: &str, width: usize) -> String {
+    " ".repeat(width.saturating_sub(columns(text))) + text
+}

@@ -1,0 +1,121 @@
+//! The thread that serves: one round after the other, none of which waits for a client.
+
+use std::{
+    io::{ErrorKind, Write},
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+use super::Service;
+use crate::{
+    socket::{Listener, Stream},
+    wire::{self, Message},
+};
+
+/// How often to look whether somebody has come.
+const LOOK_OUT: Duration = Duration::from_millis(100);
+/// How often to try again with a client that has not taken everything.
+const TRY_AGAIN: Duration = Duration::from_millis(10);
+
+pub(super) struct Desk {
+    service: Service,
+    listener: Listener,
+    clients: Vec<Client>,
+    /// When the next snapshots are to be sent.
+    due: Instant,
+}
+
+/// Somebody who looks.
+struct Client {
+    stream: Stream,
+    /// What it has not taken yet: the rest of whole lines.
+    left: Vec<u8>,
+    /// Since when there is something left.
+    since: Instant,
+}
+
+impl Desk {
+    pub fn new(service: Service, listener: Listener) -> Self {
+        Self { service, listener, clients: Vec::new(), due: Instant::now() }
+    }
+
+    pub fn run(mut self, stopped: &Receiver<()>) {
+        let mut pause = Duration::ZERO;
+        while stopped.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            pause = self.round(Instant::now());
+        }
+        let last = self.snapshots();
+        for client in &mut self.clients {
+            client.left.extend_from_slice(&last);
+            client.send();
+        }
+    }
+
+    /// Does what is due, and says for how long nothing will be.
+    fn round(&mut self, now: Instant) -> Duration {
+        self.take_in(now);
+        if self.due <= now && !self.clients.is_empty() {
+            self.due = now + self.service.interval;
+            let lines = self.snapshots();
+            for client in self.clients.iter_mut().filter(|client| client.left.is_empty()) {
+                client.left.extend_from_slice(&lines);
+                client.since = now;
+            }
+        }
+        let patience = self.service.patience;
+        self.clients.retain_mut(|client| {
+            client.send() && (client.left.is_empty() || now.duration_since(client.since) < patience)
+        });
+        let next = if self.clients.is_empty() {
+            LOOK_OUT
+        } else {
+            self.due.saturating_duration_since(now)
+        };
+        let is_behind = self.clients.iter().any(|client| !client.left.is_empty());
+        next.min(if is_behind { TRY_AGAIN } else { LOOK_OUT })
+    }
+
+    /// Takes in who has come. Errors are those of one connection, or of the moment.
+    fn take_in(&mut self, now: Instant) {
+        // As many as there is room for, and as many to be sent away: a crowd does not stop the round.
+        for _ in 0..=self.service.clients_max {
+            let Ok(stream) = self.listener.accept() else { return };
+            let mut client = Client { stream, left: Vec::new(), since: now };
+            if self.clients.len() < self.service.clients_max {
+                wire::append(&mut client.left, &Message::Hello(self.service.hello()));
+                client.left.extend_from_slice(&self.snapshots());
+                self.clients.push(client);
+            } else {
+                let others = self.clients.len();
+                let reason = format!("{others} others are looking, and no more are let in");
+                wire::append(&mut client.left, &Message::Refused(reason));
+                client.send();
+            }
+        }
+    }
+
+    fn snapshots(&self) -> Vec<u8> {
+        let mut lines = Vec::new();
+        for (ring, (_, monitor)) in self.service.rings.iter().enumerate() {
+            let snapshot = Box::new(monitor.snapshot());
+            wire::append(&mut lines, &Message::Snapshot { ring, snapshot });
+        }
+        lines
+    }
+}
+
+impl Client {
+    /// Sends as much as is taken at once; false if the client is gone.
+    fn send(&mut self) -> bool {
+        while !self.left.is_empty() {
+            match self.stream.write(&self.left) {
+                Ok(0) => return false,
+                Ok(taken) => drop(self.left.drain(..taken)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => return false,
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,124 @@
+//! Ports and unix sockets under one name.
+
+#[cfg(unix)]
+mod file;
+
+#[cfg(unix)]
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::{
+    io::{self, Read, Write},
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
+
+use crate::{Address, address::Place};
+
+/// How long to wait for a port to take a connection; on one machine that is at once, or something is wrong.
+const CONNECT_WITHIN: Duration = Duration::from_secs(2);
+
+/// Takes connections without waiting for them.
+#[derive(Debug)]
+pub(crate) enum Listener {
+    Port(TcpListener),
+    #[cfg(unix)]
+    Socket(
+        UnixListener,
+        #[allow(dead_code, reason = "removed when it is dropped")] file::SocketFile,
+    ),
+}
+
+impl Listener {
+    /// Listens, and says where.
+    pub fn bind(address: &Address) -> io::Result<(Self, Address)> {
+        match address.place() {
+            Place::Port(address) => {
+                let listener = TcpListener::bind(address)?;
+                listener.set_nonblocking(true)?;
+                let bound = Address::port(listener.local_addr()?).map_err(io::Error::other)?;
+                Ok((Self::Port(listener), bound))
+            }
+            #[cfg(unix)]
+            Place::Socket(path) => {
+                let (listener, file) = file::bind(path)?;
+                listener.set_nonblocking(true)?;
+                Ok((Self::Socket(listener, file), address.clone()))
+            }
+            #[cfg(not(unix))]
+            Place::Socket(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// Somebody who has come, with whom nothing waits either.
+    pub fn accept(&self) -> io::Result<Stream> {
+        let stream = match self {
+            Self::Port(listener) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                stream.set_nodelay(true)?;
+                Stream::Port(stream)
+            }
+            #[cfg(unix)]
+            Self::Socket(listener, _) => {
+                let (stream, _) = listener.accept()?;
+                stream.set_nonblocking(true)?;
+                Stream::Socket(stream)
+            }
+        };
+        Ok(stream)
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Port(TcpStream),
+    #[cfg(unix)]
+    Socket(UnixStream),
+}
+
+impl Stream {
+    pub fn connect(address: &Address) -> io::Result<Self> {
+        match address.place() {
+            Place::Port(address) => {
+                TcpStream::connect_timeout(address, CONNECT_WITHIN).map(Self::Port)
+            }
+            #[cfg(unix)]
+            Place::Socket(path) => UnixStream::connect(path).map(Self::Socket),
+            #[cfg(not(unix))]
+            Place::Socket(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
+    /// How long a read may wait.
+    pub fn read_within(&self, timeout: Duration) -> io::Result<()> {
+        match self {
+            Self::Port(stream) => stream.set_read_timeout(Some(timeout)),
+            #[cfg(unix)]
+            Self::Socket(stream) => stream.set_read_timeout(Some(timeout)),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Port(stream) => stream.read(buffer),
+            #[cfg(unix)]
+            Self::Socket(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Port(stream) => stream.write(bytes),
+            #[cfg(unix)]
+            Self::Socket(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

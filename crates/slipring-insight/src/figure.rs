@@ -110,6 +110,33 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// A span of time as a clock that was started shows it: hours, minutes, seconds.
+///
+/// # Examples
+/// ```
+/// use slipring_insight::figure::clock;
+/// use std::time::Duration;
+///
+/// assert_eq!(clock(Duration::from_millis(3_725_999)), "1:02:05");
+/// ```
+pub fn clock(span: Duration) -> String {
+    let seconds = span.as_secs();
+    format!("{}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+/// So many of something, [in full](grouped): the word has an s unless it is one.
+///
+/// # Examples
+/// ```
+/// use slipring_insight::figure::counted;
+///
+/// assert_eq!([1, 1_234].map(|lag| counted(lag, "event")), ["1 event", "1,234 events"]);
+/// ```
+pub fn counted(count: u64, what: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{} {what}{plural}", grouped(count))
+}
+
 fn short_span(span: Duration) -> String {
     let (mut scaled, mut unit) = (span.as_secs_f64() * 1e9, 0);
     let units = ["ns", "µs", "ms", "s"];

@@ -3,7 +3,8 @@
 use unicode_width::UnicodeWidthStr;
 
 /// The name with nothing in it that moves a cursor, breaks a line or turns the direction of writing:
-/// such characters stand as Rust writes them, `\n` or `\u{202e}`. No name at all is two quotes.
+/// such characters stand as Rust writes them, `\n` or `\u{202e}`. A name that would not be seen to begin or to end
+/// there, because of a space or because it is empty, stands in quotes.
 ///
 /// # Examples
 /// ```
@@ -11,20 +12,20 @@ use unicode_width::UnicodeWidthStr;
 ///
 /// assert_eq!(printable("prix été 価格"), "prix été 価格");
 /// assert_eq!(printable("two\nlines"), "two\\nlines");
+/// assert_eq!(printable("spaced "), "\"spaced \"");
 /// ```
 pub fn printable(name: &str) -> String {
-    if name.is_empty() {
-        return "\"\"".to_owned();
-    }
     let mut shown = String::with_capacity(name.len());
     for character in name.chars() {
-        if character.is_control() || steers(character) {
+        let is_odd_space = character.is_whitespace() && character != ' ';
+        if character.is_control() || is_odd_space || steers(character) {
             shown.extend(character.escape_default());
         } else {
             shown.push(character);
         }
     }
-    shown
+    let is_bounded = !shown.is_empty() && shown.trim_matches(' ') == shown;
+    if is_bounded { shown } else { format!("\"{shown}\"") }
 }
 
 /// Whether it is there to steer how others are written, or cannot be seen at all.

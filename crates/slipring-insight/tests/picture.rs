@@ -21,14 +21,14 @@ fn drawn(stations: &[Value]) -> String {
 #[test]
 fn unicast_as_text() {
     let text = "\
-orders: open, 30 of 1,024 slots in use (3%), published 1,000, 1.00k/s, producers stalled 3 times, 1.50 ms
+orders: open, 30 of 1,024 slots in use (3%), published 1,000, 1.00k/s, 3 stalls, 1.50 ms in all
 
            970/s
 producers ───────▶ risk
 2 handles  lag 30
 
-station  doing     rate  lag  busy  batch  handled  skipped  failed  sleeps  follows
-risk     working  970/s   30   50%   10.0      970        0       0       2  producers
+station  doing     rate  lag  busy  batch  failed  skipped  handled  sleeps  follows
+risk     working  970/s   30   50%   10.0       0        0      970       2  producers
 ";
     assert_eq!(picture(&[station("risk", &[])]).text().to_string(), text);
 }

@@ -91,9 +91,8 @@ fn lag_behind(station: &StationSnapshot, followed: &StationSnapshot) -> u64 {
 
 fn producers(snapshot: &Snapshot, change: Option<&Change>) -> Node {
     let producers = &snapshot.producers;
-    let plural = if producers.handles == 1 { "" } else { "s" };
     let mut remarks = vec![
-        format!("{} handle{plural}", producers.handles),
+        figure::counted(producers.handles as u64, "handle"),
         phase(snapshot.phase).to_owned(),
         format!("published {}", figure::grouped(snapshot.published)),
     ];

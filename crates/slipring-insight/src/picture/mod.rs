@@ -136,9 +136,13 @@ fn headline(ring: &str, snapshot: &Snapshot, change: Option<&Change>) -> String 
         format!("published {}", figure::grouped(snapshot.published)),
     ];
     parts.extend(change.map(|change| figure::rate(change.publish_rate())));
-    let time = figure::span(producers.stall_time);
-    let stalls = figure::grouped(producers.stalls);
-    parts.push(format!("producers stalled {stalls} times, {time}"));
+    parts.push(match producers.stalls {
+        0 => "no stalls".to_owned(),
+        stalls => {
+            let time = figure::span(producers.stall_time);
+            format!("{}, {time} in all", figure::counted(stalls, "stall"))
+        }
+    });
     if snapshot.abandoned > 0 {
         parts.push(format!("abandoned {}", figure::grouped(snapshot.abandoned)));
     }

@@ -4,6 +4,7 @@
 
 mod bench;
 mod doctor;
+mod top;
 
 use std::process::ExitCode;
 
@@ -22,11 +23,14 @@ enum Command {
     Bench(Box<slipring_bench::command::Args>),
     /// Says what would hurt latency on this machine and how to mend it, and plans threads' cores.
     Doctor(doctor::Args),
+    /// Shows the rings of a running program.
+    Top(top::Args),
 }
 
 fn main() -> ExitCode {
     match Line::parse().command {
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Top(args) => top::run(&args),
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser};
 use slipring::Wait;
+use slipring_insight::Address;
 
 /// More slots than this would only cost memory.
 const MAX_CAPACITY: usize = 1 << 24;
@@ -86,6 +87,11 @@ pub(crate) struct Options {
     /// 0 publishes as fast as the ring takes them
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) rate: u64,
+
+    /// Show the ring while it runs to `slipring top`: at 127.0.0.1:7070, 127.0.0.1:0 (any free port)
+    /// or unix:/path
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) serve: Option<Address>,
 }
 
 impl Options {
@@ -169,6 +175,8 @@ mod tests {
             "--repeat 0 --input x",
             "--repeat 2",
             "--events 5 --input x",
+            "--serve 0.0.0.0:7070",
+            "--serve 7070",
             "--colour",
             "stray",
         ] {

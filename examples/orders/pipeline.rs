@@ -17,6 +17,7 @@ use slipring::{
     At, Builder, Dispatcher, Handler, HandlerError, HandlerMut, MultiProducer, Producer,
     PublishError, Report, read_handler, update_handler,
 };
+use slipring_insight::{Server, serve};
 
 use crate::input::Source;
 use crate::options::Options;
@@ -394,6 +395,15 @@ fn publish_all(
     })
 }
 
+/// Shows the ring to other programs, if that is wanted, and says where.
+fn show(options: &Options, dispatcher: &Dispatcher<Order>) -> Result<Option<Server>, String> {
+    let Some(address) = &options.serve else { return Ok(None) };
+    let server = serve("orders", dispatcher.monitor(), address)
+        .map_err(|error| format!("cannot serve at {address}: {error}"))?;
+    eprintln!("serving at {0}; to see it: slipring top {0}", server.address());
+    Ok(Some(server))
+}
+
 /// Sends all orders of the source through the ring. `passed` counts them for the progress bar.
 ///
 /// # Errors
@@ -419,6 +429,8 @@ pub(crate) fn run(
     for warning in dispatcher.warnings() {
         eprintln!("warning: {warning}");
     }
+
+    let _server = show(options, &dispatcher)?;
 
     let start_ns = clock.now_ns();
     let pace = match options.rate {
@@ -454,6 +466,15 @@ mod tests {
         assert_eq!(run.books.ledger.orders, 500);
         assert_eq!(run.books.record.sequence.len(), 500);
         assert_eq!(run.latencies.map(|latency| latency.len()), [500; STATIONS.len()]);
+    }
+
+    #[test]
+    fn a_ring_that_is_shown_gives_the_same() {
+        let run = run_with("--events 500 --serve 127.0.0.1:0", None).unwrap();
+        assert_eq!(run.books.ledger.orders, 500);
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let line = format!("--events 500 --serve {}", taken.local_addr().unwrap());
+        assert!(run_with(&line, None).unwrap_err().contains("cannot serve at 127.0.0.1:"));
     }
 
     #[test]

@@ -41,9 +41,9 @@ fn once_is_a_picture_of_each_ring() {
             "\
 {ring}: open, 5 of 8 slots in use (62%), published 5, 0/s, no stalls
 
-           0/s          0/s
-producers ──────▶ risk ──────▶ ledger
-1 handle   lag 3        lag 2
+           0/s              0/s
+producers ──────────▶ risk ──────────▶ ledger
+1 handle   lag 3            lag 2
 
 station  doing    rate  lag  busy  batch  failed  skipped  handled  sleeps  follows
 risk     working   0/s    3  100%    0.0       0        0        2       0  producers

@@ -24,7 +24,7 @@ fn unicast_as_text() {
 orders: open, 30 of 1,024 slots in use (3%), published 1,000, 1.00k/s, 3 stalls, 1.50 ms in all
 
            970/s
-producers ───────▶ risk
+producers ──────────▶ risk
 2 handles  lag 30
 
 station  doing     rate  lag  busy  batch  failed  skipped  handled  sleeps  follows
@@ -38,9 +38,9 @@ fn a_pipeline() {
     let stations =
         [at("decode", &[], 990, 10), at("price", &[0], 980, 10), at("store", &[1], 980, 0)];
     let drawing = "
-           990/s           980/s          980/s
-producers ───────▶ decode ───────▶ price ──────▶ store
-2 handles  lag 10          lag 10         lag 0
+           990/s              980/s             980/s
+producers ──────────▶ decode ──────────▶ price ──────────▶ store
+2 handles  lag 10             lag 10            lag 0
 ";
     assert_eq!(drawn(&stations), drawing);
 }
@@ -58,12 +58,12 @@ fn orders() -> [Value; 5] {
 #[test]
 fn a_diamond() {
     let drawing = "
-           990/s              700/s                     700/s             700/s
-producers ───────▶ created ─┬────────▶ risk ──────────┬──────▶ inventory ──────▶ report
-2 handles  lag 10  changes  │ lag 290         lag 0   │        changes    lag 0
-                            │ 980/s                   │
-                            └────────▶ ledger ────────┘
-                              lag 10          lag 280
+           990/s                 700/s                         700/s                 700/s
+producers ──────────▶ created ─┬──────────▶ risk ────────────┬──────────▶ inventory ──────────▶ report
+2 handles  lag 10     changes  │ lag 290           lag 0     │            changes    lag 0
+                               │ 980/s                       │
+                               └──────────▶ ledger ──────────┘
+                                 lag 10            lag 280
 ";
     assert_eq!(drawn(&orders()), drawing);
 }
@@ -94,12 +94,12 @@ fn team_and_guest() -> [Value; 3] {
 #[test]
 fn a_team_and_a_guest() {
     let drawing = "
-             990/s                       980/s
-producers ─┬───────▶ price ────────────────────▶ store
-2 handles  │ lag 10  team of 3, changes  lag 10
+             990/s                          980/s
+producers ─┬──────────▶ price ───────────────────────▶ store
+2 handles  │ lag 10     team of 3, changes  lag 10
            │ 980/s
-           └───────▶ late
-             lag 20  guest
+           └──────────▶ late
+             lag 20     guest
 ";
     assert_eq!(drawn(&team_and_guest()), drawing);
 }
@@ -115,12 +115,12 @@ fn a_graph_with_a_line_that_passes_by() {
         at("x", &[], 5, 995),
     ];
     let drawing = "
-             990/s         980/s                           960/s
-producers ─┬────────▶ a ─┬───────▶ b ────────────────────┬──────▶ d
-2 handles  │ lag 10      │ lag 10                 lag 20 │
-           │ 5/s         │ 980/s       970/s             │
-           └────────▶ x  └───────▶ c1 ───────▶ c2 ───────┘
-             lag 995       lag 0       lag 10     lag 10
+             990/s           980/s                                    960/s
+producers ─┬──────────▶ a ─┬──────────▶ b ──────────────────────────┬──────────▶ d
+2 handles  │ lag 10        │ lag 10                       lag 20    │
+           │ 5/s           │ 980/s          970/s                   │
+           └──────────▶ x  └──────────▶ c1 ──────────▶ c2 ──────────┘
+             lag 995         lag 0          lag 10        lag 10
 ";
     assert_eq!(drawn(&stations), drawing);
 }

@@ -74,12 +74,12 @@ fn a_busy_ring() {
  orders   127.0.0.1:7070   open   up 0:00:01                                                           ● live
  ✓ all stations keep up
 ╭ flow ──────────────────────────────────────────────────────────────────────────────────────────────────────╮
-│            990/s              700/s                     700/s                                              │
-│ producers ───────▶ created ─┬────────▶ risk ──────────┬──────▶ inventory                                   │
-│ 2 handles  lag 10  changes  │ lag 290         lag 0   │        changes                                     │
-│                             │ 980/s                   │                                                    │
-│                             └────────▶ ledger ────────┘                                                    │
-│                               lag 10          lag 280                                                      │
+│            990/s                 700/s                         700/s                                       │
+│ producers ──────────▶ created ─┬──────────▶ risk ────────────┬──────────▶ inventory                        │
+│ 2 handles  lag 10     changes  │ lag 290           lag 0     │            changes                          │
+│                                │ 980/s                       │                                             │
+│                                └──────────▶ ledger ──────────┘                                             │
+│                                  lag 10            lag 280                                                 │
 ╰────────────────────────────────────────────────────────────────────────────────────────────────────────────╯
 ╭ stations ──────────────────────────────────────────────────────────────────────────────────────────────────╮
 │ station     doing        rate      lag   busy   batch  failed  skipped        handled   sleeps             │

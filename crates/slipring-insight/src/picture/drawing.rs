@@ -33,6 +33,9 @@ impl Style {
     }
 }
 
+/// Labels have at least so many columns, those of `lag 99.9k`: as figures come and go, nothing moves.
+const LABEL_COLUMNS: usize = 9;
+
 /// A gap between two columns of nodes: where its lines begin, turn and end.
 struct Gap {
     start: usize,
@@ -147,7 +150,8 @@ fn write_labels(
 fn gap(start: usize, lines: &[Line], labels: &[Labels], style: Style) -> Gap {
     let tracks = lines.iter().filter(|line| line.track.is_some()).count();
     let widest = |labels: &mut dyn Iterator<Item = &String>| {
-        if style.is_labelled { labels.map(|label| columns(label)).max().unwrap_or(0) } else { 0 }
+        let widest = labels.map(|label| columns(label)).max().filter(|widest| *widest > 0);
+        widest.filter(|_| style.is_labelled).map_or(0, |widest| widest.max(LABEL_COLUMNS))
     };
     let sources = widest(&mut labels.iter().map(|labels| &labels.source));
     let targets = widest(

@@ -117,7 +117,13 @@ fn node(station: &StationSnapshot, change: Option<&StationChange>) -> Node {
     let mut remarks = kinds(station);
     remarks.push(format!("{}{busy}", doing(station.doing)));
     remarks.push(format!("handled {}", figure::grouped(account.handled)));
-    for (what, count) in [("skipped", account.skipped), ("failed", account.failed)] {
+    let exceptions = [
+        ("skipped", account.skipped),
+        ("conflated", account.conflated),
+        ("failed", account.failed),
+        ("late", station.late),
+    ];
+    for (what, count) in exceptions {
         if count > 0 {
             remarks.push(format!("{what} {}", figure::grouped(count)));
         }

@@ -37,8 +37,8 @@ pub use table::{Align, StationTable};
 /// assert_eq!(
 ///     picture.drawing(80),
 ///     [
-///         "producers ──────▶ risk ──────▶ ledger",
-///         "1 handle   lag 3        lag 0",
+///         "producers ──────────▶ risk ──────────▶ ledger",
+///         "1 handle   lag 3            lag 0",
 ///     ],
 /// );
 /// assert!(picture.mermaid().to_string().contains("producers -->|\"lag 3\"| s0"));

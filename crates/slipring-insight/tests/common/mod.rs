@@ -12,11 +12,11 @@ pub fn station(name: &str, follows: &[usize]) -> Value {
     json!({
         "account": {
             "name": name, "first": 0, "due": 1000, "handled": 970, "skipped": 0, "failed": 0,
-            "retried": 0, "left": 30, "batches": 97, "batch_sizes": sizes,
+            "retried": 0, "conflated": 0, "left": 30, "batches": 97, "batch_sizes": sizes,
         },
         "follows": follows, "workers": 1, "mutates": false, "is_guest": false,
         "doing": "Working", "position": 970, "lag": 30, "waits": 5,
-        "wait_time": {"secs": 0, "nanos": 500_000_000}, "sleeps": 2,
+        "wait_time": {"secs": 0, "nanos": 500_000_000}, "sleeps": 2, "late": 0,
     })
 }
 

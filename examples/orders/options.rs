@@ -88,8 +88,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(crate) rate: u64,
 
-    /// Show the ring while it runs to `slipring top`: at 127.0.0.1:7070, 127.0.0.1:0 (any free port)
-    /// or unix:/path
+    /// Show the ring while it runs to `slipring top`: at `127.0.0.1:7070`, `127.0.0.1:0` (any free port)
+    /// or `unix:/path`
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) serve: Option<Address>,
 }

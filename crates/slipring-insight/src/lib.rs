@@ -23,3 +23,8 @@ pub use name::{at_right, columns, fitted, printable};
 pub use picture::{Align, Picture, StationTable, doing, phase};
 pub use serve::{Server, Service, serve};
 pub use wire::Hello;
+
+/// Compiles the README's example.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

@@ -197,6 +197,13 @@ fn the_last_figures_stay_until_the_program_is_back() {
 }
 
 #[test]
+fn a_program_that_cannot_be_understood_says_so() {
+    let mut top = top(&["orders"]);
+    top.hear(News::Left("what came is not what a slipring program sends".to_owned()));
+    assert!(screen(&top, 80, 24).contains("\n · what came is not what a slipring program sends\n"));
+}
+
+#[test]
 fn a_selection_goes_round() {
     let mut top = after(orders());
     let selected = |top: &Top| top.ring().and_then(|ring| ring.station()).map(|(place, _)| place);

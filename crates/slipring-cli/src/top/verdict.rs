@@ -24,12 +24,11 @@ pub fn verdict(top: &Top) -> (Mood, String) {
     let Some(ring) = top.ring() else {
         return (Mood::Quiet, "the program shows no ring".to_owned());
     };
-    let Some(look) = &ring.shown else {
-        return (Mood::Quiet, "waiting for the first figures".to_owned());
-    };
-    match &top.ended {
-        Some(reason) => (Mood::Quiet, format!("last figures: {reason}")),
-        None => of_look(look),
+    match (&ring.shown, &top.ended) {
+        (Some(_), Some(reason)) => (Mood::Quiet, format!("last figures: {reason}")),
+        (None, Some(reason)) => (Mood::Quiet, reason.clone()),
+        (None, None) => (Mood::Quiet, "waiting for the first figures".to_owned()),
+        (Some(look), None) => of_look(look),
     }
 }
 

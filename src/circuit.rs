@@ -5,8 +5,6 @@
 //! same thing: the smallest cursor among those that are followed. A station that has left is
 //! looked through: whoever followed it follows what it followed.
 
-use std::time::Duration;
-
 use crossbeam_utils::CachePadded;
 
 use crate::{
@@ -22,15 +20,15 @@ use crate::{
     sequencer::Sequencer,
     skips::Skips,
     sync::{
-        Arc, PATIENT,
-        atomic::{AtomicUsize, Ordering},
+        Arc,
+        atomic::AtomicUsize,
         fence::Fences,
         thread,
         time::{self, Instant},
     },
     team::{Hand, Team},
     topology::{MOST_STATIONS, Node},
-    wait::{Surroundings, Wait, Waiter},
+    wait::{Wait, Waiter},
 };
 
 /// How long a producer is willing to wait for room.
@@ -83,22 +81,16 @@ pub struct Circuit {
     /// How stations wait that do not say how.
     pub(crate) station_wait: Wait,
     /// Producer handles alive; the last one to go closes the ring.
-    producers: AtomicUsize,
+    pub(super) producers: AtomicUsize,
     /// Stations, pollers and producers: all that may want a core at once.
-    threads: AtomicUsize,
+    pub(super) threads: AtomicUsize,
     /// Counts down since a spinning thread was last seen to share its core.
-    shared_core: CachePadded<AtomicUsize>,
-    cores: usize,
+    pub(super) shared_core: CachePadded<AtomicUsize>,
+    pub(super) cores: usize,
     pub(crate) stalls: CachePadded<Stalls>,
     /// When it was built.
     pub(crate) start: Instant,
 }
-
-/// Looks at what is published, while producers go round the ring, before one makes do with less.
-const LOOKS_AT_THE_MARKS: usize = 100;
-
-/// So many yields that nobody took make a core one's own again.
-const YIELDS_TO_FORGET: usize = 64;
 
 /// What a circuit is made of.
 #[derive(Debug)]
@@ -208,35 +200,12 @@ impl Circuit {
     }
 
     /// What is published, without what is refused because it came too late.
-    fn as_far_as_it_counts(&self, published: u64) -> u64 {
+    pub(crate) fn as_far_as_it_counts(&self, published: u64) -> u64 {
         if self.lifecycle.flags().are_closing() {
             published.min(self.lifecycle.settled_end())
         } else {
             published
         }
-    }
-
-    /// The end of what is published, and how much of that was abandoned: figures that never go back.
-    #[cold]
-    pub(crate) fn published(&self) -> (u64, u64) {
-        for _ in 0..LOOKS_AT_THE_MARKS {
-            let known = self.furthest();
-            let end = self.sequencer.available(known, known + self.capacity.lap_len());
-            let abandoned = self.skips.count_before(end);
-            // Nobody has come further meanwhile: so no mark of these was written again, and nothing
-            // that was abandoned further on was forgotten.
-            if self.furthest() <= end {
-                return (self.as_far_as_it_counts(end), abandoned);
-            }
-        }
-        let end = self.furthest();
-        (self.as_far_as_it_counts(end), self.skips.count_before(end))
-    }
-
-    /// How far anybody has come for certain.
-    fn furthest(&self) -> u64 {
-        let positions = self.posts.iter().chain(self.guests.posts()).map(Post::position);
-        positions.max().unwrap_or(self.first).max(self.sequencer.known_prefix())
     }
 
     /// The end of what was claimed so far, or of the stream: a figure, not a permission.
@@ -247,12 +216,6 @@ impl Circuit {
     /// The end of what producers have begun to publish, as far as it will ever exist.
     fn begun(&self) -> u64 {
         if self.sequencer.multi.is_some() { self.sequencer.claimed() } else { self.ungated() }
-    }
-
-    /// How many producer handles there are.
-    pub(crate) fn producers(&self) -> usize {
-        // ORDERING(COUNT): Relaxed: a figure.
-        self.producers.load(Ordering::Relaxed)
     }
 
     /// What producers follow by one lap.
@@ -316,11 +279,6 @@ impl Circuit {
     #[inline]
     pub(crate) fn end(&self) -> Option<u64> {
         self.lifecycle.end()
-    }
-
-    /// The time since it was built.
-    pub(crate) fn age(&self) -> Duration {
-        time::now().saturating_duration_since(self.start)
     }
 
     // ---- waiting ----
@@ -575,67 +533,5 @@ impl Circuit {
     /// Whether the last stations have passed something that the reset hook has not cleared.
     pub(crate) fn is_uncleared(&self) -> bool {
         self.last_passed() > self.cleared()
-    }
-
-    // ---- head count ----
-
-    pub(crate) fn add_producer(&self) {
-        // ORDERING(COUNT): Relaxed: a new handle is made from one that is counted already.
-        self.producers.fetch_add(1, Ordering::Relaxed);
-        self.add_thread();
-    }
-
-    /// Closes the ring with the last producer.
-    pub(crate) fn remove_producer(&self) {
-        self.remove_thread();
-        // ORDERING(COUNT): AcqRel, pairs with itself: what a producer was told while it lived happened
-        // before the close that the last one's end brings about. Or else a producer could be
-        // refused, in theory, by a close that its own end was needed for.
-        if self.producers.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.close();
-        }
-    }
-
-    pub(crate) fn add_thread(&self) {
-        // ORDERING(COUNT): Relaxed: advice to waiters.
-        self.threads.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn remove_thread(&self) {
-        // ORDERING(COUNT): Relaxed: advice to waiters.
-        self.threads.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn cores(&self) -> usize {
-        self.cores
-    }
-}
-
-impl Surroundings for Circuit {
-    /// Whether more threads work on the ring than there are cores, or some of them share one.
-    #[inline]
-    fn is_crowded(&self) -> bool {
-        // ORDERING(COUNT): Relaxed: advice to waiters.
-        self.is_outnumbered() || (PATIENT && self.shared_core.load(Ordering::Relaxed) > 0)
-    }
-
-    #[inline]
-    fn is_outnumbered(&self) -> bool {
-        // ORDERING(COUNT): Relaxed: advice to waiters.
-        PATIENT && self.threads.load(Ordering::Relaxed) > self.cores
-    }
-
-    fn core_was_taken(&self, taken: bool) {
-        // ORDERING(COUNT): Relaxed: advice to waiters; a step that is lost makes no difference.
-        let left = self.shared_core.load(Ordering::Relaxed);
-        let now = if taken { YIELDS_TO_FORGET } else { left.saturating_sub(1) };
-        if now != left {
-            // ORDERING(COUNT): Relaxed: as above.
-            self.shared_core.store(now, Ordering::Relaxed);
-        }
-    }
-
-    fn is_closing(&self) -> bool {
-        self.lifecycle.is_refusing()
     }
 }

@@ -172,7 +172,9 @@ impl Sizes {
     }
 
     fn forget(&self) {
-        self.0.iter().for_each(|figure| figure.set(0));
+        for figure in &self.0 {
+            figure.set(0);
+        }
     }
 }
 
@@ -189,7 +191,9 @@ pub(crate) struct Waits {
 impl Waits {
     fn forget(&self) {
         let Self { begun, nanos, slept, asleep_since } = self;
-        [begun, nanos, slept, asleep_since].into_iter().for_each(|figure| figure.set(0));
+        for figure in [begun, nanos, slept, asleep_since] {
+            figure.set(0);
+        }
     }
 
     /// The time waited until `now`, as far as it was measured.

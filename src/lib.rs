@@ -59,6 +59,7 @@ mod builder;
 mod circuit;
 mod claim;
 mod consumer;
+mod crowd;
 mod current;
 mod cursor;
 mod dispatcher;
@@ -87,6 +88,7 @@ mod ring;
 mod scope;
 mod sequence;
 mod sequencer;
+mod sharing;
 mod skips;
 mod snapshot;
 mod station;
@@ -113,10 +115,11 @@ pub use producer::{MultiProducer, Producer};
 pub use report::{BatchSizes, Report, ShutdownCause, ShutdownError, StationReport};
 #[cfg(not(any(loom, shuttle)))]
 pub use scope::ScopeError;
+pub use sharing::{keyed, keyed_mut, share, share_mut};
 pub use snapshot::{Doing, Monitor, Phase, ProducersSnapshot, Snapshot, StationSnapshot};
 pub use station::{
-    Stage, Station, keyed, keyed_mut, poller, poller_mut, read, read_batch, read_handler,
-    read_with, share, share_mut, update, update_batch, update_handler, update_with,
+    Stage, Station, poller, poller_mut, read, read_batch, read_handler, read_with, update,
+    update_batch, update_handler, update_with,
 };
 pub use wait::{ParseWaitError, Wait};
 pub use work::{Access, Exclusive, Shared};

@@ -11,7 +11,7 @@ use crate::{
     figures::{Figure, Figures, Settled},
     post::Post,
     report::{BatchSizes, StationReport},
-    sync::Arc,
+    sync::{Arc, time},
 };
 
 /// What was read of the whole ring.
@@ -21,6 +21,39 @@ pub(crate) struct Readings {
     pub(crate) stations: Vec<Reading>,
     /// The first sequence that the reset hook had not cleared, if there is a hook.
     pub(crate) cleared: Option<u64>,
+}
+
+/// Looks at what is published, while producers go round the ring, before one makes do with less.
+const LOOKS_AT_THE_MARKS: usize = 100;
+
+impl Circuit {
+    /// The time since it was built.
+    pub(crate) fn age(&self) -> Duration {
+        time::now().saturating_duration_since(self.start)
+    }
+
+    /// The end of what is published, and how much of that was abandoned: figures that never go back.
+    #[cold]
+    pub(crate) fn published(&self) -> (u64, u64) {
+        for _ in 0..LOOKS_AT_THE_MARKS {
+            let known = self.furthest();
+            let end = self.sequencer.available(known, known + self.capacity.lap_len());
+            let abandoned = self.skips.count_before(end);
+            // Nobody has come further meanwhile: so no mark of these was written again, and nothing
+            // that was abandoned further on was forgotten.
+            if self.furthest() <= end {
+                return (self.as_far_as_it_counts(end), abandoned);
+            }
+        }
+        let end = self.furthest();
+        (self.as_far_as_it_counts(end), self.skips.count_before(end))
+    }
+
+    /// How far anybody has come for certain.
+    fn furthest(&self) -> u64 {
+        let positions = self.posts.iter().chain(self.guests.posts()).map(Post::position);
+        positions.max().unwrap_or(self.first).max(self.sequencer.known_prefix())
+    }
 }
 
 /// How far the producers had come, when the stations had been read.
@@ -126,7 +159,7 @@ impl Reading {
             }
             let before = circuit.skips.count_before(settled.position);
             // Nothing is forgotten that is ahead of somebody: but it may have moved on meanwhile, or left.
-            if post.cursor.passed() == settled.position {
+            if post.cursor.glance() == settled.position {
                 break (has_left, settled, before);
             }
         };

@@ -38,6 +38,8 @@
 //! | await events, or room for them | [`Poller::ready`], [`Poller::into_stream`], [`Producer::publish_async`] |
 //! | come and go while it runs | [`Membership`], [`Member`], [`Start`] |
 //! | choose how threads wait | [`Wait`] |
+//! | look at it while it runs | [`Monitor`], [`Snapshot`] |
+//! | keep up | [`Station::lag_limit`], [`LagPolicy`], [`Poller::skip_ahead`] |
 //! | end it | [`Dispatcher`], [`Report`], [`ShutdownError`] |
 //! | let handlers borrow | [`Builder::scope`], [`ScopeError`], [`Within`] |
 //!
@@ -48,7 +50,8 @@
 //! * Publishing an event happens before every station's handling of it, and a station's handling
 //!   happens before that of every station that follows it: plain writes to the event are enough.
 //! * Every station sees every event once, in sequence order; failures are subject to its
-//!   [`Policy`], and counted.
+//!   [`Policy`], and counted. One with a [limit](Station::lag_limit) to its lag may miss events, which are
+//!   counted too.
 //! * An event whose publish call returned `Ok` reaches every station, unless the ring is halted or
 //!   a poller is not polled to its end.
 //! * No reference to an event outlives the call that lent it.

@@ -16,6 +16,7 @@ use crate::{
     plan::{Hook, Plan},
 };
 use courses::Course;
+use slipring::Start;
 use stream::Stream;
 
 /// What is wrong with a round; nothing, if all is well.
@@ -66,6 +67,13 @@ impl<'a> Case<'a> {
     /// The visit of a guest.
     fn visit(self, index: usize) -> Option<&'a Visit> {
         self.evidence.visits.get(index.checked_sub(self.plan.stations.len())?)
+    }
+
+    /// Whether a guest began behind everything that was claimed.
+    fn began_now(self, index: usize) -> bool {
+        let visit = index.checked_sub(self.plan.stations.len());
+        let visit = visit.and_then(|visit| self.plan.visits().nth(visit));
+        visit.is_some_and(|visit| visit.start == Start::Now)
     }
 
     /// The first sequence that is a station's or a guest's own; `None` if the guest was not there.

@@ -10,10 +10,10 @@ use std::{
     thread,
 };
 
-use common::{abandon, joined, polled, turnstile, within_a_minute};
+use common::{abandon, joined, polled, within_a_minute};
 use slipring::{
-    At, Builder, Detach, Doing, LagPolicy, Phase, Policy, Poll, Snapshot, Start, StationSnapshot,
-    Wait, poller, read, share, update,
+    At, Builder, Detach, Dispatcher, Doing, LagPolicy, Membership, Monitor, MultiProducer, Phase,
+    Policy, Poll, Snapshot, Start, StationSnapshot, Wait, poller, read, share, update,
 };
 
 // ---- standing still ----
@@ -248,43 +248,83 @@ impl Tally {
     }
 }
 
+const BATCH: usize = 8;
+
+/// A ring with a station of every kind, three of which count their calls.
+fn ring_of_all_kinds(tallies: &[Tally; 3]) -> (MultiProducer<u64>, Dispatcher<u64>) {
+    let [price, work, flaky] = tallies.clone();
+    Builder::new(64, || 0_u64)
+        .wait(Wait::Yield)
+        .then(
+            update("price", move |event: &mut u64, _| {
+                *event += 1;
+                price.count();
+            })
+            .max_batch(BATCH),
+        )
+        .then((
+            share("work", 2, |_| {
+                let work = work.clone();
+                move |_: &u64, _: At<'_>| work.count()
+            })
+            .max_batch(BATCH),
+            read("screen", |_: &u64, _| thread::yield_now())
+                .lag_limit(3, LagPolicy::SkipAhead)
+                .max_batch(2),
+        ))
+        .then((
+            read("flaky", move |event: &u64, _| {
+                flaky.count();
+                if event.is_multiple_of(7) { Err("a seventh fails") } else { Ok(()) }
+            })
+            .policy(Policy::Skip)
+            .max_batch(BATCH),
+            poller("polled"),
+        ))
+        .start_multi()
+        .unwrap()
+}
+
+/// Looks again and again, until everybody has ended; returns the last look.
+fn looked_at_to_the_end(monitor: &Monitor, tallies: &[Tally; 3]) -> Snapshot {
+    let mut last: Option<Snapshot> = None;
+    loop {
+        let before = tallies.each_ref().map(Tally::get);
+        let now = monitor.snapshot();
+        let after = tallies.each_ref().map(Tally::get);
+        assert_is_consistent(&now, last.as_ref());
+        for (index, name) in ["price", "work", "flaky"].into_iter().enumerate() {
+            let station = now.station(name).unwrap();
+            let called = station.account.handled + station.account.skipped;
+            assert!(called <= after[index], "{name} has not handled so many: {station:#?}");
+            // In hand, and not passed: at most a batch for each worker.
+            let in_hand = (station.workers * BATCH) as u64;
+            assert!(before[index] <= called + in_hand, "{name} has handled more: {station:#?}");
+        }
+        let is_over = |doing| matches!(doing, Doing::Finished | Doing::Stopped);
+        if now.stations.iter().all(|station| is_over(station.doing)) {
+            return now;
+        }
+        last = Some(now);
+    }
+}
+
+/// Guests come one after the other, as long as the ring is open.
+fn guests_come_and_go(members: &Membership<u64>) {
+    for number in 0.. {
+        let guest = read(format!("guest {number}"), |_: &u64, _| ());
+        let Ok(guest) = members.attach(guest, Start::Oldest) else { break };
+        let report = guest.detach(Detach::Drained, common::A_MINUTE).unwrap();
+        assert!(report.adds_up(), "{report:?}");
+    }
+}
+
 #[test]
 fn every_look_at_a_ring_under_load_adds_up() {
-    const BATCH: usize = 8;
     const EVENTS: u64 = 20_000;
     within_a_minute(|| {
         let tallies: [Tally; 3] = Default::default();
-        let [price, work, flaky] = tallies.clone();
-        let (producer, mut dispatcher) = Builder::new(64, || 0_u64)
-            .wait(Wait::Yield)
-            .then(
-                update("price", move |event: &mut u64, _| {
-                    *event += 1;
-                    price.count();
-                })
-                .max_batch(BATCH),
-            )
-            .then((
-                share("work", 2, |_| {
-                    let work = work.clone();
-                    move |_: &u64, _: At<'_>| work.count()
-                })
-                .max_batch(BATCH),
-                read("screen", |_: &u64, _| thread::yield_now())
-                    .lag_limit(3, LagPolicy::SkipAhead)
-                    .max_batch(2),
-            ))
-            .then((
-                read("flaky", move |event: &u64, _| {
-                    flaky.count();
-                    if event.is_multiple_of(7) { Err("a seventh fails") } else { Ok(()) }
-                })
-                .policy(Policy::Skip)
-                .max_batch(BATCH),
-                poller("polled"),
-            ))
-            .start_multi()
-            .unwrap();
+        let (producer, mut dispatcher) = ring_of_all_kinds(&tallies);
         let mut polled = dispatcher.poller("polled").unwrap();
         let (monitor, members) = (dispatcher.monitor(), dispatcher.membership());
         let end = thread::scope(|scope| {
@@ -303,40 +343,8 @@ fn every_look_at_a_ring_under_load_adds_up() {
             scope.spawn(feed(1));
             drop(producer);
             scope.spawn(move || while polled.poll(|_, _| ()).unwrap() != Poll::Closed {});
-            scope.spawn(move || {
-                for number in 0.. {
-                    let guest = read(format!("guest {number}"), |_: &u64, _| ());
-                    // As long as the ring is open.
-                    let Ok(guest) = members.attach(guest, Start::Oldest) else { break };
-                    let report = guest.detach(Detach::Drained, common::A_MINUTE).unwrap();
-                    assert!(report.adds_up(), "{report:?}");
-                }
-            });
-            let mut last: Option<Snapshot> = None;
-            loop {
-                let before = tallies.each_ref().map(Tally::get);
-                let now = monitor.snapshot();
-                let after = tallies.each_ref().map(Tally::get);
-                assert_is_consistent(&now, last.as_ref());
-                for (name, before, after) in [
-                    ("price", before[0], after[0]),
-                    ("work", before[1], after[1]),
-                    ("flaky", before[2], after[2]),
-                ] {
-                    let station = now.station(name).unwrap();
-                    let called = station.account.handled + station.account.skipped;
-                    assert!(called <= after, "{name} has not handled so many: {station:#?}");
-                    // In hand, and not passed: at most a batch for each worker.
-                    let in_hand = (station.workers * BATCH) as u64;
-                    assert!(before <= called + in_hand, "{name} has handled more: {station:#?}");
-                }
-                let is_over = |doing| matches!(doing, Doing::Finished | Doing::Stopped);
-                let is_over = now.stations.iter().all(|station| is_over(station.doing));
-                last = Some(now);
-                if is_over {
-                    break last.unwrap();
-                }
-            }
+            scope.spawn(move || guests_come_and_go(&members));
+            looked_at_to_the_end(&monitor, &tallies)
         });
         let report = joined(dispatcher);
         let declared = end.stations.into_iter().filter(|station| !station.is_guest);

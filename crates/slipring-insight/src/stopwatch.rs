@@ -86,6 +86,7 @@ impl Stopwatch {
     }
 
     /// One that times the events of which the sequence is a multiple of `calls`, and is on.
+    #[allow(clippy::missing_panics_doc)] // It does not: the configuration is constant.
     pub fn one_in(calls: NonZero<u32>) -> Self {
         let histogram = || {
             AtomicHistogram::new(PRECISION, LONGEST)

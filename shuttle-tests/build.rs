@@ -2,5 +2,7 @@
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(shuttle)");
+    // The library's own, which are never on here.
+    println!("cargo::rustc-check-cfg=cfg(feature, values(\"serde\", \"tracing\"))");
     println!("cargo::rustc-cfg=shuttle");
 }

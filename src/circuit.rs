@@ -16,6 +16,7 @@ use crate::{
     guests::{Guests, Start},
     lifecycle::Lifecycle,
     post::{Place, Post},
+    seen::Seen,
     sequence::Capacity,
     sequencer::Sequencer,
     skips::Skips,
@@ -28,6 +29,7 @@ use crate::{
     },
     team::{Hand, Team},
     topology::{MOST_STATIONS, Node},
+    trace,
     wait::{Wait, Waiter},
 };
 
@@ -41,21 +43,6 @@ pub enum Patience {
 
 /// What faults and errors call the reset hook.
 pub(crate) const RESET_HOOK_NAME: &str = "reset hook";
-
-/// The stations that a look-through has met, so that many ways to the same one cost no more than
-/// one.
-#[derive(Debug, Default)]
-struct Seen([u64; MOST_STATIONS / 64]);
-
-impl Seen {
-    fn is_first_time(&mut self, index: usize) -> bool {
-        let word = &mut self.0[index / 64];
-        let bit = 1 << (index % 64);
-        let is_first = *word & bit == 0;
-        *word |= bit;
-        is_first
-    }
-}
 
 #[derive(Debug)]
 pub struct Circuit {
@@ -448,8 +435,10 @@ impl Circuit {
 
     /// Stops everybody where they are.
     pub(crate) fn halt(&self, fault: Option<Fault>) {
+        let told = fault.clone();
         self.lifecycle.halt(fault);
         self.close();
+        told.iter().for_each(trace::faulted);
     }
 
     /// A guest takes its place; returns the first sequence that is its own. From there on it holds

@@ -16,6 +16,7 @@ use crate::{
         Arc, thread,
         time::{self, Instant},
     },
+    trace,
 };
 
 /// How long a dropped dispatcher lets the stations drain.
@@ -175,6 +176,9 @@ impl<E: Send> Dispatcher<E> {
             let (station, cause) = (station.to_string(), failure.message);
             Err(BuildError::NotStarted { station, cause })
         });
+        if outcome.is_ok() {
+            trace::ring_started(&self.ring.circuit);
+        }
         (threads, outcome)
     }
 }
@@ -336,7 +340,12 @@ impl<E> Dispatcher<E> {
         if !is_drained {
             self.ring.circuit.halt(None);
         }
-        self.end(is_drained)
+        let outcome = self.end(is_drained);
+        match &outcome {
+            Ok(report) => trace::ring_ended(report, None),
+            Err(error) => trace::ring_ended(&error.report, Some(error)),
+        }
+        outcome
     }
 
     /// Waits until the end of the stream is settled, as it is by a halt; `false` if the time was

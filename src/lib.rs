@@ -43,6 +43,14 @@
 //! | end it | [`Dispatcher`], [`Report`], [`ShutdownError`] |
 //! | let handlers borrow | [`Builder::scope`], [`ScopeError`], [`Within`] |
 //!
+//! # Features
+//!
+//! * `serde`: snapshots and reports can be sent elsewhere.
+//! * `tracing`: with the target `slipring`, a span `station` for the life of each station's thread (`name`, and if it
+//!   has one, `worker` and `core`), and the events `ring started`, `ring ended` with the report (a warning if
+//!   not all went well; told by whoever waits for the end) and a station's fault (an error). However many events
+//!   pass the ring, none is told of.
+//!
 //! How each protocol works, what race it survives and which model proves it: [`protocols`].
 //!
 //! # Guarantees
@@ -89,6 +97,7 @@ mod report;
 mod ring;
 #[cfg(not(any(loom, shuttle)))]
 mod scope;
+mod seen;
 mod sequence;
 mod sequencer;
 mod sharing;
@@ -98,6 +107,7 @@ mod station;
 mod sync;
 mod team;
 mod topology;
+mod trace;
 mod wait;
 mod work;
 mod worker;

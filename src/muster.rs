@@ -16,6 +16,7 @@ use crate::{
         thread::{self, JoinHandle},
         time::{self, Instant},
     },
+    trace,
 };
 
 /// A station, or one of its workers, that is about to be started.
@@ -218,6 +219,8 @@ pub(crate) fn start<'a, E: Send + 'a, H>(
         let card = seat.visit.as_ref().map(|visit| Arc::clone(&visit.card));
         move || {
             let _leaving = Leaving { muster: Arc::clone(&muster), place, card: card.clone() };
+            // Ends before it leaves: whoever has awaited everybody has heard of everything.
+            let _life = trace::life(&station, seat.who.worker, core);
             // Let go of before it leaves: nobody joins the thread of a guest whose handle was dropped,
             // and the events are to be gone when the ring is.
             let mut seat = seat;

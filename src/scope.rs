@@ -19,6 +19,7 @@ use crate::{
     report::Report,
     ring::Ring,
     sync::{Arc, thread},
+    trace,
 };
 
 impl<'a, E: Send + 'a> Builder<E, Within<'a>> {
@@ -142,12 +143,12 @@ fn run<'a, E: Send + 'a, T>(
         }
         outcome
     });
-    let value = match outcome.map_err(ScopeError::NotStarted)? {
-        Ok(value) => value,
-        Err(payload) => resume_unwind(payload),
-    };
+    let outcome = outcome.map_err(ScopeError::NotStarted)?;
     let report = Report::of(&ring.circuit);
-    match ring.circuit.lifecycle.fault() {
+    let fault = ring.circuit.lifecycle.fault();
+    trace::ring_ended(&report, fault.as_ref().map(|fault| fault as &dyn fmt::Display));
+    let value = outcome.unwrap_or_else(|payload| resume_unwind(payload));
+    match fault {
         None => Ok((value, report)),
         Some(fault) => Err(ScopeError::Fault { fault, report, value }),
     }

@@ -23,6 +23,8 @@ const SOURCES: &str = "../../src";
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(loom)");
+    // The library's own, which are never on here.
+    println!("cargo::rustc-check-cfg=cfg(feature, values(\"serde\", \"tracing\"))");
     println!("cargo::rustc-cfg=loom");
     println!("cargo::rerun-if-changed={SOURCES}");
     println!("cargo::rerun-if-changed=faults.rs");

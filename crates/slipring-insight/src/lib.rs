@@ -2,29 +2,50 @@
 //!
 //! * [`Change`]: rates, and who was busy, from two snapshots.
 //! * [`Picture`]: who follows whom, with live figures, as text, Mermaid and DOT.
+//! * [`Rule`], [`Rules`], [`Alert`]: what is worth waking somebody up for, and when it is over.
+//! * [`Rounds`], [`Watch`]: several rings, looked at again and again, by the caller or by a thread.
 //! * [`Stopwatch`]: how long handlers take, and how old events are when they are done with.
 //! * [`serve`] and [`Feed`]: a program shows its rings to others on the same machine.
+//!
+//! # Features
+//!
+//! * `tracing`: alerts are warnings of `tracing`, too, with the target `slipring` and the fields `alert`
+//!   (`raised` or `cleared`), `rule`, `ring` and `station`.
 
 #![forbid(unsafe_code)]
 
 mod address;
+mod alert;
 mod change;
 mod client;
 pub mod figure;
+mod measure;
 mod name;
 mod picture;
+mod rounds;
+mod rule;
+mod rules;
 mod serve;
 mod socket;
 mod stopwatch;
+mod trace;
+mod value;
+mod watch;
 mod wire;
 
 pub use address::{Address, AddressError};
+pub use alert::{Alert, Turn};
 pub use change::{Change, StationChange};
 pub use client::{Feed, FeedError, Update};
 pub use name::{at_right, columns, fitted, printable};
 pub use picture::{Align, Picture, StationTable, doing, phase};
+pub use rounds::{Rounds, Tally};
+pub use rule::{Rule, Stations};
+pub use rules::Rules;
 pub use serve::{Server, Service, serve};
 pub use stopwatch::{Stopwatch, Times};
+pub use value::Value;
+pub use watch::Watch;
 pub use wire::Hello;
 
 /// Compiles the README's example.

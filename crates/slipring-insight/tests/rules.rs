@@ -1,0 +1,292 @@
+//! Rules beside a plain model, and what each kind of them measures, on snapshots that nobody took.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use slipring::{Builder, Doing, Snapshot, poller};
+use slipring_insight::{Alert, Rule, Rules, Stations, Turn, Value};
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A ring of 128 slots with these stations, at which nothing has happened.
+fn untouched(stations: &[&str]) -> Snapshot {
+    let polled: Vec<_> = stations.iter().map(|name| poller(*name)).collect();
+    let (producer, dispatcher) =
+        Builder::new(128, || 0_u64).then(polled).start().expect("the ring is well formed");
+    let mut snapshot = dispatcher.snapshot();
+    drop(producer);
+    snapshot.at = Duration::ZERO;
+    snapshot
+}
+
+fn after(time: Duration, before: &Snapshot, change: impl FnOnce(&mut Snapshot)) -> Snapshot {
+    let mut snapshot = before.clone();
+    snapshot.at += time;
+    change(&mut snapshot);
+    snapshot
+}
+
+/// Who was raised (true) or cleared, and the value.
+fn gist(alerts: &[Alert]) -> Vec<(bool, &str, Option<Value>)> {
+    let gist = |alert: &Alert| alert.turn == Turn::Raised;
+    alerts
+        .iter()
+        .map(|alert| (gist(alert), alert.station.as_deref().unwrap_or("ring"), alert.value))
+        .collect()
+}
+
+/// What a rule's description says, told from the whole history at every look: `values` that are `None`
+/// could not be told.
+fn is_raised(history: &[(Duration, Option<u64>)], from: u64, until: u64, hold: Duration) -> bool {
+    let known: Vec<(Duration, u64)> =
+        history.iter().filter_map(|(at, value)| value.map(|value| (*at, value))).collect();
+    (0..known.len()).any(|begin| {
+        (begin..known.len()).any(|raised| {
+            known[begin..=raised].iter().all(|(_, value)| *value >= from)
+                && known[raised].0 >= known[begin].0 + hold
+                && known[raised + 1..].iter().all(|(_, value)| *value >= until)
+        })
+    })
+}
+
+proptest! {
+    #[test]
+    fn alerts_are_raised_and_cleared_as_a_plain_model_says(
+        looks in prop::collection::vec((0..4_u64, 0..12_u64), 0..40),
+        from in 1..10_u64,
+        below in 0..4_u64,
+        hold in 0..6_u64,
+    ) {
+        let until = from.saturating_sub(below);
+        let rule = Rule::lag(Stations::Any, from).until(until).for_at_least(seconds(hold));
+        let mut rules = Rules::new("orders").with(rule);
+        let mut snapshot = untouched(&["one"]);
+        let (mut history, mut was_raised) = (Vec::new(), false);
+        for (time, lag) in looks {
+            snapshot = after(seconds(time), &snapshot, |it| it.stations[0].lag = lag);
+            history.push((snapshot.at, Some(lag)));
+            let alerts = rules.look(&snapshot);
+            let raised = is_raised(&history, from, until, seconds(hold));
+            let expected = (raised != was_raised)
+                .then_some((raised, "one", Some(Value::Events(lag))));
+            prop_assert_eq!(gist(&alerts), expected.into_iter().collect::<Vec<_>>());
+            for alert in alerts {
+                let mut known = history.iter().rev().map(|(at, value)| (*at, value.unwrap_or(0)));
+                if raised {
+                    let begin = known.take_while(|(_, value)| *value >= from).last();
+                    prop_assert_eq!(Some(alert.since), begin.map(|(at, _)| at));
+                    prop_assert!(alert.lasted() >= seconds(hold));
+                } else {
+                    prop_assert!(known.any(|(at, value)| at == alert.since && value >= from));
+                }
+            }
+            was_raised = raised;
+        }
+    }
+
+    #[test]
+    fn looks_that_cannot_tell_change_nothing(
+        looks in prop::collection::vec((0..3_u64, 0..6_u64, 0..4_u64), 0..40),
+        hold in 0..6_u64,
+    ) {
+        // A handler that fails more often than every other time.
+        let rule = Rule::error_rate("one", 0.5).for_at_least(seconds(hold));
+        let mut rules = Rules::new("orders").with(rule);
+        let mut snapshot = untouched(&["one"]);
+        rules.look(&snapshot);
+        let (mut history, mut was_raised) = (Vec::new(), false);
+        for (time, handled, failed) in looks {
+            snapshot = after(seconds(time), &snapshot, |it| {
+                it.stations[0].account.handled += handled;
+                it.stations[0].account.failed += failed;
+            });
+            let is_known = handled + failed > 0;
+            history.push((snapshot.at, is_known.then_some(u64::from(failed >= handled))));
+            let raised = is_raised(&history, 1, 1, seconds(hold));
+            prop_assert_eq!(rules.look(&snapshot).len(), usize::from(raised != was_raised));
+            was_raised = raised;
+        }
+    }
+
+    #[test]
+    fn every_station_has_alerts_of_its_own(
+        looks in prop::collection::vec(prop::collection::vec(0..8_u64, 3), 0..20),
+    ) {
+        let names = ["one", "two", "three"];
+        let rule = |stations: Stations| Rule::lag(stations, 5).until(2).for_at_least(seconds(2));
+        let mut all = Rules::new("orders").with(rule(Stations::Any));
+        let mut each = names.map(|name| Rules::new("orders").with(rule(name.into())));
+        let mut snapshot = untouched(&names);
+        for lags in looks {
+            snapshot = after(seconds(1), &snapshot, |it| {
+                for (station, lag) in it.stations.iter_mut().zip(&lags) {
+                    station.lag = *lag;
+                }
+            });
+            let apart: Vec<Alert> = each.iter_mut().flat_map(|it| it.look(&snapshot)).collect();
+            let together = all.look(&snapshot);
+            prop_assert_eq!(gist(&together), gist(&apart));
+        }
+    }
+}
+
+#[test]
+fn a_figure_that_dances_around_the_threshold_raises_one_alert() {
+    let rule = Rule::fill(0.5).until(0.25);
+    let mut rules = Rules::new("orders").with(rule);
+    let mut snapshot = untouched(&["one"]);
+    let mut turns = Vec::new();
+    for fill in [60, 64, 63, 65, 33, 64, 32, 31, 63, 64] {
+        snapshot = after(seconds(1), &snapshot, |it| it.fill = fill);
+        turns.extend(rules.look(&snapshot).iter().map(|alert| (fill, alert.turn)));
+    }
+    assert_eq!(turns, [(64, Turn::Raised), (31, Turn::Cleared), (64, Turn::Raised)]);
+}
+
+#[test]
+fn a_hung_handler_is_told_from_one_that_is_slow_or_has_nothing_to_do() {
+    let mut rules = Rules::new("orders").with(Rule::stall(Stations::Any, seconds(10)));
+    let mut snapshot = untouched(&["hung", "slow", "idle", "failing", "late"]);
+    let at = |snapshot: &Snapshot, seconds: u64| snapshot.at == Duration::from_secs(seconds);
+    for _ in 0..5 {
+        snapshot = after(seconds(3), &snapshot, |it| {
+            for (station, moves) in it.stations.iter_mut().zip([0, 1, 0, 0, 0]) {
+                station.doing = Doing::Working;
+                station.position += moves;
+            }
+            it.stations[2].doing = Doing::Waiting;
+            it.stations[3].account.failed += 1;
+            // It stood there all the time, but has work only now.
+            let is_late = it.at < seconds(9);
+            it.stations[4].doing = if is_late { Doing::Waiting } else { Doing::Working };
+        });
+        let alerts = rules.look(&snapshot);
+        let expected: &[_] =
+            if at(&snapshot, 15) { &[(true, "hung", Some(Value::Time(seconds(12))))] } else { &[] };
+        assert_eq!(gist(&alerts), expected, "{:?}", snapshot.at);
+    }
+    snapshot = after(seconds(3), &snapshot, |it| it.stations[0].position += 1);
+    let alerts = rules.look(&snapshot);
+    assert_eq!(gist(&alerts), [(false, "hung", Some(Value::Time(Duration::ZERO)))]);
+    assert_eq!((alerts[0].since, alerts[0].lasted()), (seconds(15), seconds(3)));
+}
+
+#[test]
+fn back_pressure_is_the_share_of_time_that_producers_wait() {
+    let rules = || Rules::new("orders").with(Rule::back_pressure(0.5));
+    let mut start = untouched(&["one"]);
+    start.producers.handles = 2;
+    let share = |change: fn(&mut Snapshot)| {
+        let mut rules = rules();
+        assert!(rules.look(&start).is_empty());
+        let alerts = rules.look(&after(seconds(10), &start, change));
+        alerts.first().and_then(|alert| alert.value)
+    };
+    // Two producers, ten seconds: nine of twenty are fewer than half of them.
+    assert_eq!(share(|it| it.producers.stall_time += seconds(9)), None);
+    let noted = share(|it| it.producers.stall_time += seconds(15));
+    assert_eq!(noted, Some(Value::Share(0.75)));
+    // Noted now, but it began long before.
+    let long = share(|it| it.producers.stall_time += seconds(100));
+    assert_eq!(long, Some(Value::Share(1.0)));
+    // One of two waits, and no wait has begun since: it has waited all the time.
+    assert_eq!(share(|it| it.producers.stalled = 1), Some(Value::Share(0.5)));
+    let just_now = share(|it| (it.producers.stalled, it.producers.stalls) = (2, 2));
+    assert_eq!(just_now, None);
+    assert_eq!(share(|it| it.producers.handles = 0), None);
+}
+
+#[test]
+fn a_look_at_the_same_moment_tells_no_share() {
+    let mut rules = Rules::new("orders").with(Rule::back_pressure(0.0));
+    let snapshot = untouched(&["one"]);
+    assert!(rules.look(&snapshot).is_empty());
+    assert!(rules.look(&snapshot).is_empty(), "no time has passed");
+    assert_eq!(rules.look(&after(seconds(1), &snapshot, |_| ())).len(), 1);
+}
+
+#[test]
+fn who_leaves_the_ring_leaves_no_alert() {
+    let mut rules = Rules::new("orders").with(Rule::lag(Stations::Any, 5));
+    let start = untouched(&["one", "guest"]);
+    let behind = after(seconds(1), &start, |it| it.stations[1].lag = 7);
+    assert_eq!(gist(&rules.look(&behind)), [(true, "guest", Some(Value::Events(7)))]);
+    // Another one, of the same name and as far behind.
+    let another = after(seconds(2), &behind, |it| it.stations[1].account.first = 90);
+    let alerts = rules.look(&another);
+    let expected = [(true, "guest", Some(Value::Events(7))), (false, "guest", None)];
+    assert_eq!(gist(&alerts), expected);
+    assert_eq!(
+        alerts[1].to_string(),
+        "ring `orders`: lag over after 2.0s: `guest` has left the ring"
+    );
+    let gone = after(seconds(1), &another, |it| it.stations.truncate(1));
+    assert_eq!(gist(&rules.look(&gone)), [(false, "guest", None)]);
+    assert!(rules.look(&after(seconds(1), &gone, |_| ())).is_empty());
+}
+
+#[test]
+fn a_name_that_nobody_has_raises_nothing() {
+    let mut rules = Rules::new("orders").with(Rule::lag("nobody", 0));
+    assert!(rules.look(&untouched(&["one"])).is_empty());
+}
+
+#[test]
+fn alerts_are_sentences() {
+    let rules = || {
+        Rules::new("orders")
+            .with(Rule::lag("risk", 100).until(10))
+            .with(Rule::fill(0.9))
+            .with(Rule::stall("risk", seconds(10)))
+            .with(Rule::back_pressure(0.5))
+            .with(Rule::error_rate("risk", 0.01))
+    };
+    let mut watched = rules();
+    let start = after(seconds(2), &untouched(&["risk"]), |it| {
+        it.stations[0].doing = Doing::Working;
+        it.producers.handles = 1;
+    });
+    assert!(watched.look(&start).is_empty());
+    let bad = after(seconds(12), &start, |it| {
+        it.fill = 124;
+        it.producers.stall_time = seconds(9);
+        let risk = &mut it.stations[0];
+        (risk.lag, risk.account.handled, risk.account.failed) = (120, 48, 2);
+        risk.position = start.stations[0].position;
+    });
+    let lines: Vec<String> = watched.look(&bad).iter().map(Alert::to_string).collect();
+    let expected = [
+        "ring `orders`: `risk` lags by 120 events (alert from 100 events on; since 14.0s)",
+        "ring `orders`: 96.9% of the slots are in use (alert from 90.0% on; since 14.0s)",
+        "ring `orders`: producers wait for room 75.0% of the time (alert from 50.0% on; since 14.0s)",
+        "ring `orders`: 4.0% of the calls of `risk` fail (alert from 1.0% on; since 14.0s)",
+    ];
+    assert_eq!(lines, expected);
+    let hung = after(seconds(12), &bad, |it| it.stations[0].lag = 9);
+    let lines: Vec<String> = watched.look(&hung).iter().map(Alert::to_string).collect();
+    let expected = [
+        "ring `orders`: lag over after 12.0s: `risk` lags by 9 events (below 10 events)",
+        "ring `orders`: `risk` has work and has not moved for 12.0s (alert from 10.0s on; since 26.0s)",
+        "ring `orders`: back_pressure over after 12.0s: producers wait for room 0.0% of the time (below 50.0%)",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn a_rule_can_be_read_and_has_a_name_that_stays() {
+    let rule: Rule = Rule::fill(0.9).until(0.7).for_at_least(Duration::from_millis(1_500)).into();
+    assert_eq!(rule.to_string(), "fill: from 90.0% on, for at least 1.5s, until below 70.0%");
+    assert_eq!((rule.threshold(), rule.lower_threshold()), (0.9.into(), 0.7.into()));
+    // A threshold to end at that is not lower is none.
+    assert_eq!(Rule::lag("a", 5).until(9), Rule::lag("a", 5));
+    let names = [
+        Rule::lag(Stations::Any, 1).name(),
+        Rule::fill(0.5).name(),
+        Rule::stall(Stations::Any, seconds(1)).name(),
+        Rule::back_pressure(0.5).name(),
+        Rule::error_rate(Stations::Any, 0.5).name(),
+    ];
+    assert_eq!(names, ["lag", "fill", "stall", "back_pressure", "error_rate"]);
+}

@@ -34,7 +34,7 @@ impl Circuit {
 
     /// The end of what is published, and how much of that was abandoned: figures that never go back.
     #[cold]
-    pub(crate) fn published(&self) -> (u64, u64) {
+    pub(crate) fn how_far_published(&self) -> (u64, u64) {
         for _ in 0..LOOKS_AT_THE_MARKS {
             let known = self.furthest();
             let end = self.sequencer.available(known, known + self.capacity.lap_len());
@@ -68,7 +68,7 @@ pub(crate) struct Reach {
 impl Reach {
     /// What is published.
     pub(crate) fn now(circuit: &Circuit) -> Self {
-        let (end, abandoned) = circuit.published();
+        let (end, abandoned) = circuit.how_far_published();
         Self { first: circuit.first, end, abandoned }
     }
 
@@ -79,7 +79,7 @@ impl Reach {
     }
 
     /// Events published.
-    pub(crate) fn published(self) -> u64 {
+    pub(crate) fn events(self) -> u64 {
         (self.end - self.first).saturating_sub(self.abandoned)
     }
 }
@@ -199,7 +199,7 @@ impl Reading {
     /// How many events are due to it.
     fn due(&self, reach: Reach) -> u64 {
         if !self.is_guest {
-            return reach.published();
+            return reach.events();
         }
         // What was abandoned is behind it, and counted by it, or ahead.
         let ahead = reach.abandoned.saturating_sub(self.abandoned_before);

@@ -83,7 +83,7 @@ impl Report {
         let reach = Reach::in_the_end(circuit);
         let account = |reading: &Reading| reading.account(reach);
         Self {
-            published: reach.published(),
+            published: reach.events(),
             abandoned: reach.abandoned,
             stations: readings.stations.iter().map(account).collect(),
         }

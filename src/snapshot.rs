@@ -242,7 +242,7 @@ impl Snapshot {
             at: circuit.age(),
             capacity: circuit.capacity.lap_len(),
             phase,
-            published: reach.published(),
+            published: reach.events(),
             abandoned: reach.abandoned,
             fill: reach.end.saturating_sub(gate).min(circuit.capacity.lap_len()),
             producers: ProducersSnapshot {

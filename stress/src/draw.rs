@@ -3,12 +3,12 @@
 use std::{num::NonZero, time::Duration};
 
 use fastrand::Rng;
-use slipring::{Detach, GiveUp, Policy, Start, Wait};
+use slipring::{Detach, GiveUp, LagPolicy, Policy, Start, Wait};
 
 use crate::plan::{
     AMPLE, Awaits, Behind, Cargo, Deed, Driver, Failing, Finale, Form, Hook, HookPanic, KeyPlan,
-    Placing, Plan, PollerPlan, ProducerPlan, ResetPlan, StagePlan, StationPlan, Stay, TeamPlan,
-    Trouble, VisitPlan, Way, ancestors,
+    Limit, Placing, Plan, PollerPlan, ProducerPlan, ResetPlan, StagePlan, StationPlan, Stay,
+    TeamPlan, Trouble, VisitPlan, Way, ancestors,
 };
 
 const MOST_STATIONS: usize = 8;
@@ -42,6 +42,7 @@ pub fn plan(seed: u64) -> Plan {
             panics_at: (!is_calm && one_in(rng, 4)).then(|| rng.usize(0..60)),
         }),
         has_clock: one_in(rng, 4),
+        watch: one_in(rng, 3).then(|| Duration::from_micros(*pick(rng, &[0, 0, 20, 300]))),
         troubles: if is_calm { Vec::new() } else { troubles(rng) },
         finale: finale(rng, is_calm),
     };
@@ -199,6 +200,7 @@ fn polled(rng: &mut Rng) -> Driver {
         seed: rng.u64(..),
         leaves_after: one_in(rng, 3).then(|| rng.u64(0..80)),
         panics: one_in(rng, 2),
+        skips: one_in(rng, 3),
     })
 }
 
@@ -229,10 +231,12 @@ fn station_of(
     let has_hooks = !matches!(driver, Driver::Team(_));
     let hook_panic = (has_hooks && !is_calm && one_in(rng, 30))
         .then(|| HookPanic { hook, call: rng.u32(0..20) });
+    let limit = if matches!(driver, Driver::Thread(_)) { limit(rng, capacity) } else { None };
     StationPlan {
         name,
         mutates,
         driver,
+        limit,
         wait: rng.bool().then(|| wait(rng)),
         policy,
         max_batch: rng.bool().then(|| rng.usize(1..=capacity + 1)),
@@ -252,6 +256,17 @@ fn policy(rng: &mut Rng, is_calm: bool) -> Policy {
         (false, GiveUp::Skip) => Policy::Skip,
         (false, GiveUp::Halt) => Policy::Halt,
     }
+}
+
+fn limit(rng: &mut Rng, capacity: usize) -> Option<Limit> {
+    // A station that skips nothing, and stays, is to have seen everything: most are.
+    if !one_in(rng, 5) {
+        return None;
+    }
+    let events = if rng.bool() { 1 } else { rng.u64(1..=capacity as u64) };
+    let policies =
+        [LagPolicy::Alert, LagPolicy::Detach, LagPolicy::SkipAhead, LagPolicy::SkipAhead];
+    Some(Limit { events, policy: *pick(rng, &policies) })
 }
 
 fn failing(rng: &mut Rng, policy: Policy, is_calm: bool) -> Option<Failing> {
@@ -424,6 +439,20 @@ mod tests {
             };
             plan.visits().any(is_between)
         });
+        for policy in [LagPolicy::Alert, LagPolicy::Detach, LagPolicy::SkipAhead] {
+            let has_limit = |plan: &StationPlan| plan.limit.is_some_and(|it| it.policy == policy);
+            let is_limited = |plan: &Plan| plan.stations.iter().any(has_limit);
+            let has_limited_guest = |plan: &Plan| plan.visits().any(|it| has_limit(&it.guest));
+            assert!(plans.iter().any(is_limited) && plans.iter().any(has_limited_guest));
+        }
+        any("a poller that skips ahead", |plan| {
+            let skips = |plan: &StationPlan| {
+                matches!(&plan.driver, Driver::Poller(PollerPlan { skips: true, .. }))
+            };
+            plan.everybody().any(skips)
+        });
+        any("a watcher", |plan| plan.watch.is_some());
+        any("a look at the end only", |plan| plan.watch.is_none() && plan.has_last_look());
         any("no time at all", |plan| plan.finale.way == Way::Shutdown(Duration::ZERO));
     }
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use slipring::{Detach, Fault, FaultKind, PublishError, Report, StationReport};
+use slipring::{Detach, Fault, FaultKind, Phase, PublishError, Report, Snapshot, StationReport};
 
 use crate::{
     event::{Census, Count, Stamp},
@@ -40,6 +40,10 @@ pub struct Evidence {
     pub closes: u32,
     pub halts: u32,
     pub ending: Ending,
+    /// What was seen of the ring when all was over, if somebody looked.
+    pub last_look: Option<Look>,
+    /// How often somebody looked before.
+    pub looks: u64,
     pub count: Count,
     /// Found wrong on the spot.
     pub complaints: Vec<String>,
@@ -120,11 +124,22 @@ pub struct Testimony {
     pub position: Option<u64>,
     /// The clock just before a poller was dropped.
     pub dropped: Option<u64>,
+    /// What a poller has passed unhandled, in its order.
+    pub skips: Vec<Skip>,
     /// The hook that panicked, as planned.
     pub hook_panicked: Option<Hook>,
     /// The fault that ended a poller.
     pub fault: Option<FaultSeen>,
     pub complaints: Vec<String>,
+}
+
+/// A poller has skipped ahead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skip {
+    /// What lies between where it stood before and afterwards.
+    pub range: Range<u64>,
+    /// How many events that were, as it was told.
+    pub events: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -145,10 +160,10 @@ impl Testimony {
     fn of_team(workers: Vec<Self>) -> Self {
         let mut all = Self::default();
         for worker in workers {
-            let Self { log, end, position, dropped, hook_panicked, fault, complaints } = worker;
+            let Self { log, end, position, dropped, skips, hook_panicked, fault, .. } = worker;
             all.log.extend(log);
-            all.complaints.extend(complaints);
-            all = Self { end, position, dropped, hook_panicked, fault, ..all };
+            all.complaints.extend(worker.complaints);
+            all = Self { end, position, dropped, skips, hook_panicked, fault, ..all };
         }
         all
     }
@@ -300,11 +315,13 @@ pub struct GuestAccount {
     pub account: StationAccount,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StationAccount {
+    pub due: u64,
     pub handled: u64,
     pub skipped: u64,
     pub retried: u64,
+    pub conflated: u64,
     pub left: u64,
 }
 
@@ -328,8 +345,12 @@ impl Account {
 
 impl StationAccount {
     fn of(report: &StationReport) -> Self {
-        let StationReport { handled, skipped, retried, left, .. } = *report;
-        Self { handled, skipped, retried, left }
+        let StationReport { due, handled, skipped, retried, conflated, left, .. } = *report;
+        Self { due, handled, skipped, retried, conflated, left }
+    }
+
+    pub fn adds_up(&self) -> bool {
+        self.due == self.handled + self.skipped + self.conflated + self.left
     }
 }
 
@@ -337,6 +358,56 @@ impl GuestAccount {
     pub fn of(report: &StationReport) -> Self {
         let (name, first) = (report.name.clone(), report.first);
         Self { name, first, account: StationAccount::of(report) }
+    }
+}
+
+/// A look at a ring that nobody uses any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    pub phase: Phase,
+    /// Producers' handles, and producers that wait.
+    pub producers: (usize, u64),
+    pub published: u64,
+    pub abandoned: u64,
+    /// Those that the ring was built with, in the order of declaration.
+    pub stations: Vec<Sighting>,
+    /// Those who came later and have not been seen off.
+    pub guests: Vec<Sighting>,
+}
+
+/// A station as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    pub name: String,
+    pub first: u64,
+    pub position: u64,
+    /// How often it was found to lag by more than it may.
+    pub late: u64,
+    pub account: StationAccount,
+}
+
+impl Look {
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let sightings = |is_guest| {
+            let those =
+                snapshot.stations.iter().filter(move |station| station.is_guest == is_guest);
+            let sighting = |station: &slipring::StationSnapshot| Sighting {
+                name: station.account.name.clone(),
+                first: station.account.first,
+                position: station.position,
+                late: station.late,
+                account: StationAccount::of(&station.account),
+            };
+            those.map(sighting).collect()
+        };
+        Self {
+            phase: snapshot.phase,
+            producers: (snapshot.producers.handles, snapshot.producers.stalled),
+            published: snapshot.published,
+            abandoned: snapshot.abandoned,
+            stations: sightings(false),
+            guests: sightings(true),
+        }
     }
 }
 
@@ -382,6 +453,10 @@ pub struct Shared {
     pub producers_left: AtomicU32,
     /// How many guests have come.
     pub arrivals: AtomicU64,
+    /// How many have set out to come.
+    pub attempts: AtomicU64,
+    /// Set when there is nothing left to be watched.
+    pub is_over: AtomicBool,
     act: Mutex<Act>,
     /// Who has not ended.
     roll: Mutex<Vec<String>>,
@@ -402,6 +477,8 @@ impl Shared {
             published: plan.producers.iter().map(|_| AtomicU64::new(plan.first)).collect(),
             producers_left: AtomicU32::new(plan.producers.len() as u32),
             arrivals: AtomicU64::new(0),
+            attempts: AtomicU64::new(0),
+            is_over: AtomicBool::new(false),
             act: Mutex::default(),
             roll: Mutex::default(),
         })

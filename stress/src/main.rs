@@ -7,13 +7,15 @@
 //! | `event.rs` | what travels round the ring |
 //! | `ring.rs`, `script.rs` | the ring of a plan, and the code of its stations, workers and guests |
 //! | `producers.rs`, `pollers.rs`, `visitors.rs`, `round.rs` | those who act, and the course of a round |
+//! | `watcher.rs` | who looks at the ring meanwhile |
 //! | `evidence.rs` | what they write down |
 //! | `verdict/` | whether it is right |
 //! | `watchdog.rs`, `totals.rs` | rounds that do not end, and what all of them came to |
 //!
 //! A ring has stations of one thread, teams and pollers, or none at all; visitors attach guests to it
 //! and detach them. Of each is checked what it has seen: of a team, that its workers' histories make
-//! that of one station; of a guest, that it has every event from its first on for as long as it stays.
+//! that of one station; of a guest, that it has every event from its first on for as long as it stays; of
+//! those that may not lag, that they lack as much as their accounts say, and nobody else does.
 //!
 //! What a round draws depends on its seed alone. Who wins when two threads race does not: a round
 //! that has failed once may have to be repeated many times before it does so again.
@@ -31,6 +33,7 @@ mod totals;
 mod verdict;
 mod visitors;
 mod watchdog;
+mod watcher;
 
 use std::{
     fmt::Write as _,

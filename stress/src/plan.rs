@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, fmt, time::Duration};
 
-use slipring::{Detach, GiveUp, Policy, Start, Wait};
+use slipring::{Detach, GiveUp, LagPolicy, Policy, Start, Wait};
 
 /// Far more time than any round takes.
 pub const AMPLE: Duration = Duration::from_mins(10);
@@ -27,6 +27,8 @@ pub struct Plan {
     /// Whether all that happens is numbered by one counter, so that the order between threads can
     /// be checked. Not always: the counter orders the threads, and could hide what is missing.
     pub has_clock: bool,
+    /// How long a thread that looks at the ring rests between two looks, if there is one.
+    pub watch: Option<Duration>,
     pub troubles: Vec<Trouble>,
     pub finale: Finale,
 }
@@ -63,6 +65,8 @@ pub struct StationPlan {
     pub driver: Driver,
     pub wait: Option<Wait>,
     pub policy: Policy,
+    /// Of a station with one thread.
+    pub limit: Option<Limit>,
     pub max_batch: Option<usize>,
     pub idle_after: Option<Duration>,
     pub failing: Option<Failing>,
@@ -71,6 +75,13 @@ pub struct StationPlan {
     pub release: u64,
     /// Events between two breaks; 0 for none.
     pub pause: u64,
+}
+
+/// How far a station may lag, and what it does then.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit {
+    pub events: u64,
+    pub policy: LagPolicy,
 }
 
 #[derive(Clone, Debug)]
@@ -114,6 +125,8 @@ pub struct PollerPlan {
     pub leaves_after: Option<u64>,
     /// Whether it may panic while it holds a batch that it reads.
     pub panics: bool,
+    /// Whether it skips ahead now and then.
+    pub skips: bool,
 }
 
 /// When a handler fails: at every `period`-th event, `times` times in a row.
@@ -297,6 +310,12 @@ impl Plan {
         changing
     }
 
+    /// Whether somebody looks at the ring when all is over: what has become of those that have a
+    /// limit is told nowhere else. Not always: whoever can look keeps the ring alive.
+    pub fn has_last_look(&self) -> bool {
+        self.watch.is_some() || self.everybody().any(|plan| plan.limit.is_some())
+    }
+
     /// The station, if any, whose start fails.
     pub fn start_failure(&self) -> Option<&StationPlan> {
         let fails =
@@ -332,6 +351,18 @@ impl StationPlan {
         }
     }
 
+    /// How much a station keeps that skips ahead by itself.
+    pub fn keeps(&self) -> Option<u64> {
+        let limit = self.limit.filter(|limit| limit.policy == LagPolicy::SkipAhead);
+        limit.map(|limit| limit.events)
+    }
+
+    /// By how much a station may lag that leaves when it lags by more.
+    pub fn leaves_beyond(&self) -> Option<u64> {
+        let limit = self.limit.filter(|limit| limit.policy == LagPolicy::Detach);
+        limit.map(|limit| limit.events)
+    }
+
     /// Whether the last resort is to halt the ring.
     pub fn halts(&self) -> bool {
         matches!(self.policy, Policy::Halt | Policy::Retry { then: GiveUp::Halt, .. })
@@ -358,7 +389,11 @@ impl fmt::Display for Plan {
         let Self { seed, capacity, first, cargo, wait, producer_wait, .. } = self;
         writeln!(f, "round {seed}: {capacity} slots from sequence {first}, {cargo:?} events")?;
         writeln!(f, "  stations wait by {wait:?}, producers by {producer_wait:?} if given")?;
-        writeln!(f, "  reset hook: {:?}; clock: {}", self.reset, self.has_clock)?;
+        writeln!(
+            f,
+            "  reset hook: {:?}; clock: {}; watcher: {:?}",
+            self.reset, self.has_clock, self.watch
+        )?;
         let follows = self.follows();
         for (plan, follows) in self.stations.iter().zip(&follows) {
             writeln!(f, "  follows {follows:?}: {plan:?}")?;

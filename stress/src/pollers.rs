@@ -11,7 +11,7 @@ use slipring::{At, Fault, Poll, Poller, PollerMut};
 
 use crate::{
     event::Event,
-    evidence::{End, ON_PURPOSE},
+    evidence::{End, ON_PURPOSE, Skip},
     plan::PollerPlan,
     script::Script,
 };
@@ -25,6 +25,8 @@ pub enum Turn {
     Handler,
     /// Reads so many events one by one, and panics over the last of them.
     Read(u64, bool),
+    /// Passes all but so many.
+    SkipAhead(u64),
 }
 
 /// The two kinds of pollers.
@@ -33,6 +35,8 @@ pub trait Polled {
     fn wait(&mut self, timeout: Duration);
     fn sequence(&self) -> u64;
     fn is_over(&self) -> bool;
+    fn lag(&self) -> u64;
+    fn skip_ahead(&mut self, keep: u64) -> u64;
 }
 
 impl<E: Event> Polled for Poller<E> {
@@ -48,6 +52,10 @@ impl<E: Event> Polled for Poller<E> {
                 // How it stands, if there was nothing to take, only a poll can tell.
                 if taken { Ok(Poll::Idle) } else { self.poll(|event, at| read(script, event, at)) }
             }
+            Turn::SkipAhead(keep) => {
+                skip_ahead(self, keep, script);
+                Ok(Poll::Idle)
+            }
         }
     }
 
@@ -61,6 +69,14 @@ impl<E: Event> Polled for Poller<E> {
 
     fn is_over(&self) -> bool {
         self.is_over()
+    }
+
+    fn lag(&self) -> u64 {
+        self.lag()
+    }
+
+    fn skip_ahead(&mut self, keep: u64) -> u64 {
+        self.skip_ahead(keep)
     }
 }
 
@@ -71,6 +87,10 @@ impl<E: Event> Polled for PollerMut<E> {
             Turn::AtMost(limit) => self.poll_at_most(limit, |event, at| script.change(event, at)),
             Turn::Batch => self.poll_batch(|events, at| script.change_slice(events, at)),
             Turn::Handler => self.poll_handler(script),
+            Turn::SkipAhead(keep) => {
+                skip_ahead(self, keep, script);
+                Ok(Poll::Idle)
+            }
         }
     }
 
@@ -84,6 +104,14 @@ impl<E: Event> Polled for PollerMut<E> {
 
     fn is_over(&self) -> bool {
         self.is_over()
+    }
+
+    fn lag(&self) -> u64 {
+        self.lag()
+    }
+
+    fn skip_ahead(&mut self, keep: u64) -> u64 {
+        self.skip_ahead(keep)
     }
 }
 
@@ -107,6 +135,23 @@ fn take<E: Event>(poller: &mut Poller<E>, limit: u64, panics: bool, script: &mut
     })
 }
 
+/// Passes what there is but for `keep` sequences, and writes down what that was.
+fn skip_ahead<P: Polled>(poller: &mut P, keep: u64, script: &mut Script) {
+    let (from, lag) = (poller.sequence(), poller.lag());
+    let events = poller.skip_ahead(keep);
+    let (range, kept) = (from..poller.sequence(), poller.lag());
+    let passed = range.end - range.start;
+    // Nothing can be polled of a halted ring, whatever is there.
+    let is_short = passed < lag.saturating_sub(keep) || (passed > 0 && kept < keep);
+    if is_short && !poller.is_over() {
+        let complaint = format!("of {lag} it passed {passed} and kept {kept}, and not {keep}");
+        script.testimony.complaints.push(complaint);
+    }
+    if passed > 0 || events > 0 {
+        script.testimony.skips.push(Skip { range, events });
+    }
+}
+
 /// Polls until the ring has ended or the plan says to leave.
 pub fn attend<P: Polled>(mut poller: P, mut script: Script, plan: &PollerPlan) {
     let mut rng = Rng::with_seed(plan.seed);
@@ -115,6 +160,7 @@ pub fn attend<P: Polled>(mut poller: P, mut script: Script, plan: &PollerPlan) {
             break End::Left;
         }
         let turn = match rng.u8(0..6) {
+            0 if plan.skips => Turn::SkipAhead(rng.u64(0..4)),
             0 | 1 => Turn::Poll,
             2 => Turn::AtMost(rng.usize(0..4)),
             3 => Turn::Batch,

@@ -213,6 +213,9 @@ fn with_options<E, A: Access>(mut station: Station<E, A>, plan: &StationPlan) ->
     if let Some(events) = plan.max_batch {
         station = station.max_batch(events);
     }
+    if let Some(limit) = plan.limit {
+        station = station.lag_limit(limit.events, limit.policy);
+    }
     if let Some(time) = plan.idle_after {
         station = station.idle_after(time);
     }

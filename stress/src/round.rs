@@ -6,17 +6,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use slipring::{BuildError, Dispatcher, Producer, ShutdownCause};
+use slipring::{BuildError, Dispatcher, Monitor, Producer, ShutdownCause};
 
 use crate::{
     event::{Event, Parcel, Stamp},
-    evidence::{Account, Act, Cause, Ending, Evidence, Ledger, Shared, Testimony, Visit},
+    evidence::{Account, Act, Cause, Ending, Evidence, Ledger, Look, Shared, Testimony, Visit},
     plan::{Awaits, Cargo, Deed, Driver, Plan, VisitPlan, Way},
     pollers,
     producers::{self, Renew},
     ring,
     script::Script,
     visitors,
+    watcher::{Watched, Watcher},
 };
 
 /// A dropped dispatcher halts what has not drained within ten seconds. One that took less has
@@ -125,6 +126,7 @@ where
     }
     let pollers = start_pollers(shared, &mut dispatcher, scripts);
     let visitors = start_visitors(plan, shared, &dispatcher);
+    let lookout = Lookout::start(plan, shared, &dispatcher);
     let producers: Vec<Thread<Ledger>> = producers
         .into_iter()
         .enumerate()
@@ -162,6 +164,7 @@ where
     let visits = visitors.into_iter().zip(&plan.visitors).flat_map(visits).collect();
 
     let testimonies = await_testimonies(shared);
+    let (looks, last_look) = lookout.end(shared, &mut complaints);
     if let Cause::TimedOut(running) = &ending.cause
         && !running.is_empty()
     {
@@ -177,6 +180,8 @@ where
         closes,
         halts,
         ending,
+        last_look,
+        looks,
         count: shared.census.count(),
         complaints,
     }
@@ -197,6 +202,33 @@ impl<T> Gathering<T> {
         for thread in self.threads.drain(..) {
             self.results.extend(joined(thread, complaints));
         }
+    }
+}
+
+/// Those who look at the ring.
+struct Lookout {
+    watcher: Option<Thread<Watched>>,
+    /// For the last look.
+    monitor: Option<Monitor>,
+}
+
+impl Lookout {
+    fn start<E: Event>(plan: &Plan, shared: &Arc<Shared>, dispatcher: &Dispatcher<E>) -> Self {
+        let watcher = plan.watch.map(|rest| {
+            let watcher = Watcher::new(plan, dispatcher.monitor(), shared);
+            spawn(shared, "watcher".to_owned(), move || watcher.watch(rest))
+        });
+        Self { watcher, monitor: plan.has_last_look().then(|| dispatcher.monitor()) }
+    }
+
+    /// How many looks there were, and what the last one shows, when all is over. With this goes the
+    /// ring, if all others have let go of it.
+    fn end(self, shared: &Shared, complaints: &mut Vec<String>) -> (u64, Option<Look>) {
+        shared.is_over.store(true, Ordering::Release);
+        let came_of_it = self.watcher.and_then(|watcher| joined(watcher, complaints));
+        let Watched { looks, complaints: seen } = came_of_it.unwrap_or_default();
+        complaints.extend(seen);
+        (looks, self.monitor.map(|monitor| Look::of(&monitor.snapshot())))
     }
 }
 

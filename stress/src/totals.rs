@@ -18,6 +18,11 @@ pub struct Totals {
     failures: u64,
     skipped: u64,
     left: u64,
+    conflated: u64,
+    late: u64,
+    left_by_limit: u64,
+    watched: u64,
+    looks: u64,
     cleared: u64,
     write_panics: u64,
     handler_panics: u64,
@@ -93,7 +98,9 @@ impl Totals {
         if let Some(account) = &evidence.ending.account {
             self.skipped += account.stations.iter().map(|station| station.skipped).sum::<u64>();
             self.left += account.stations.iter().map(|station| station.left).sum::<u64>();
+            self.conflated += account.stations.iter().map(|station| station.conflated).sum::<u64>();
         }
+        self.add_looks(plan, evidence);
         self.cleared += evidence.cleared.len() as u64;
         self.reset_panics += u64::from(evidence.reset_panicked);
         self.closes += u64::from(evidence.closes);
@@ -109,6 +116,22 @@ impl Totals {
     }
 }
 
+impl Totals {
+    fn add_looks(&mut self, plan: &Plan, evidence: &Evidence) {
+        self.watched += u64::from(plan.watch.is_some());
+        self.looks += evidence.looks;
+        let Some(look) = &evidence.last_look else { return };
+        let everybody = look.stations.iter().chain(&look.guests);
+        self.late += everybody.map(|seen| seen.late).sum::<u64>();
+        let leaves = |name: &String| {
+            plan.everybody().any(|plan| plan.name == *name && plan.leaves_beyond().is_some())
+        };
+        let everybody = look.stations.iter().chain(&look.guests);
+        let left = everybody.filter(|seen| seen.late > 0 && leaves(&seen.name));
+        self.left_by_limit += left.count() as u64;
+    }
+}
+
 impl fmt::Display for Totals {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "rounds     {}, of which {} did not start", self.rounds, self.not_started)?;
@@ -118,6 +141,9 @@ impl fmt::Display for Totals {
         writeln!(f, "handled    {}", self.handled)?;
         writeln!(f, "skipped    {}, by the reports", self.skipped)?;
         writeln!(f, "left       {}, by the reports", self.left)?;
+        writeln!(f, "conflated  {}, by the reports", self.conflated)?;
+        writeln!(f, "late       {} times; {} left by their limit", self.late, self.left_by_limit)?;
+        writeln!(f, "looks      {}, in {} rounds", self.looks, self.watched)?;
         writeln!(f, "reset      {} slots", self.cleared)?;
         writeln!(f, "dropped    {} owned values", self.tokens)?;
         writeln!(

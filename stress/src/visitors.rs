@@ -85,6 +85,7 @@ impl<E: Event> Visitor<E> {
         let shared = &*self.shared;
         let was_closed = shared.is_closed.load(Ordering::Acquire);
         let (published, tick) = (shared.published(), shared.tick());
+        shared.attempts.fetch_add(1, Ordering::Relaxed);
         let attached = self.attach(plan, script);
         let arrivals = shared.arrivals.fetch_add(1, Ordering::AcqRel) + 1;
         let act = shared.act();

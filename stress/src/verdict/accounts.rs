@@ -1,6 +1,6 @@
 //! Whether the report adds up and says what happened, and whether faults are told as they were.
 
-use super::Case;
+use super::{Case, guests};
 use crate::{
     evidence::{Account, Cause, End, FaultSeen, ON_PURPOSE, StationAccount},
     plan::{AMPLE, Driver, Hook, StationPlan, Way},
@@ -13,9 +13,8 @@ pub fn check(case: Case<'_>, wrong: &mut Vec<String>) {
             let name = &case.plan.stations[index].name;
             let mut complain =
                 |complaint: &str| wrong.push(format!("{name}: {complaint}: {station:?}"));
-            let StationAccount { handled, skipped, left, .. } = *station;
-            if handled + skipped + left != account.published {
-                complain("published is not handled + skipped + left");
+            if station.due != account.published || !station.adds_up() {
+                complain("published is not handled + skipped + conflated + left");
             }
             check_station(case, index, station, &mut complain);
         }
@@ -36,11 +35,12 @@ fn check_totals(case: Case<'_>, account: &Account, wrong: &mut Vec<String>) {
         ));
     }
     let ending = &case.evidence.ending;
-    let mut stations = case.plan.stations.iter();
+    let stays =
+        |(index, plan): (usize, &StationPlan)| !plan.is_polled() && case.departure(index).is_none();
     // A thread that has drained the ring has seen every claim published or given up.
     let is_drained = ending.cause == Cause::Drained
         && !case.is_halted()
-        && stations.any(|plan| !plan.is_polled());
+        && case.plan.stations.iter().enumerate().any(stays);
     if (is_drained || ending.without_producers) && told_abandoned != abandoned {
         wrong.push(format!("abandoned {told_abandoned} in the report, {abandoned} in fact"));
     }
@@ -53,7 +53,7 @@ fn check_station(
     told: &StationAccount,
     complain: &mut impl FnMut(&str),
 ) {
-    let (plan, course) = (&case.plan.stations[index], &case.courses[index]);
+    let plan = &case.plan.stations[index];
     let ending = &case.evidence.ending;
     let has_ended = match &plan.driver {
         Driver::Thread(_) | Driver::Team(_) => {
@@ -62,16 +62,7 @@ fn check_station(
         Driver::Poller(_) => ending.without_pollers[index],
         Driver::Untaken => true,
     };
-    let facts = [
-        (told.handled, course.handled, "handled"),
-        (told.skipped, course.skipped, "skipped"),
-        (told.retried, course.retried, "retried"),
-    ];
-    for (told, fact, what) in facts {
-        if (has_ended && told != fact) || told > fact {
-            complain(&format!("{what} {told} in the report, {fact} in fact"));
-        }
-    }
+    guests::check_facts(case, index, told, has_ended, complain);
     if case.is_complete(index) && has_ended && told.left != 0 {
         complain("the ring drained, but something is left");
     }

@@ -1,7 +1,7 @@
 //! What became of the events at each station, by its log and its policy, whatever was published.
 
 use crate::{
-    evidence::{Entry, Evidence, Outcome, Testimony},
+    evidence::{Entry, Evidence, Outcome, Skip, Testimony},
     plan::{Plan, StationPlan},
 };
 
@@ -43,7 +43,7 @@ pub fn courses(plan: &Plan, evidence: &Evidence, wrong: &mut Vec<String>) -> Vec
     let course_of = |(plan, testimony): (&StationPlan, &Testimony)| {
         let mut all = Course::default();
         for log in testimony.log.chunk_by(|one, next| one.worker == next.worker) {
-            match course(plan, log) {
+            match course(plan, log, &testimony.skips) {
                 Ok(own) => {
                     if plan.workers() > 1
                         && let Some(back) = own.concluded.windows(2).find(|two| two[0] >= two[1])
@@ -66,7 +66,7 @@ pub fn courses(plan: &Plan, evidence: &Evidence, wrong: &mut Vec<String>) -> Vec
 }
 
 /// Follows a log call by call.
-fn course(plan: &StationPlan, log: &[Entry]) -> Result<Course, String> {
+fn course(plan: &StationPlan, log: &[Entry], skips: &[Skip]) -> Result<Course, String> {
     let mut course = Course::default();
     // The call that is to be repeated, and how often it has failed.
     let mut again: Option<(&[Entry], u32)> = None;
@@ -82,7 +82,12 @@ fn course(plan: &StationPlan, log: &[Entry]) -> Result<Course, String> {
         if course.halts() {
             return Err(format!("it goes on after it has failed for good, at {}", first.unit));
         }
-        let failures = match again.take() {
+        // What was given back to a poller may be what it has passed since.
+        let is_passed = |call: &[Entry]| {
+            let has_passed = |skip: &Skip| skip.range.contains(&call[0].unit);
+            call[0].outcome == Outcome::GivenBack && skips.iter().any(has_passed)
+        };
+        let failures = match again.take().filter(|(before, _)| !is_passed(before)) {
             None => 0,
             Some((before, failures)) => {
                 let given_back = before[0].outcome == Outcome::GivenBack;

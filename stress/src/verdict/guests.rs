@@ -6,7 +6,7 @@ use crate::{
         Account, Act, Answer, Arrival, Cause, Departure, Entry, GuestAccount, Reception,
         StationAccount, Visit,
     },
-    plan::{Hook, Stay, VisitPlan},
+    plan::{Hook, StationPlan, Stay, VisitPlan},
 };
 use slipring::{Detach, Start};
 
@@ -105,13 +105,16 @@ fn check_departure(
 ) {
     let accepted = &case.stream.accepted;
     let due = accepted.partition_point(|accepted| accepted.sequence < departure.published);
-    if departure.how == Some(Detach::Drained) && !case.is_halted() && case.passed(index) < due {
+    let limit = case.plan.everybody().nth(index).and_then(StationPlan::leaves_beyond);
+    let has_left_early = limit.is_some_and(|limit| case.has_lagged_by_more_than(index, limit));
+    let is_drained = case.is_halted() || case.passed(index) >= due;
+    if departure.how == Some(Detach::Drained) && !is_drained && !has_left_early {
         complain("it was to drain, and has left something");
     }
     let Some(report) = &departure.report else { return };
     check_facts(case, index, &report.account, true, complain);
     let owed = case.owed(index);
-    let published = published(&report.account);
+    let published = report.account.due;
     let might_be = owed + case.stream.abandoned;
     let least = due.saturating_sub(case.missed(index)) as u64;
     if departure.without_producers && published != owed {
@@ -121,20 +124,21 @@ fn check_departure(
     }
 }
 
-/// The events that an account knows of.
-fn published(account: &StationAccount) -> u64 {
-    account.handled + account.skipped + account.left
-}
-
-fn check_facts(
+/// Who has ended is accounted for exactly, and who has not as it stood.
+pub fn check_facts(
     case: Case<'_>,
     index: usize,
     told: &StationAccount,
     has_ended: bool,
     complain: &mut impl FnMut(&str),
 ) {
+    if !told.adds_up() {
+        complain("due is not handled + skipped + conflated + left");
+    }
     let course = &case.courses[index];
+    let conflated = case.conflated(index).unwrap_or(0);
     let facts = [
+        (told.conflated, conflated, "conflated"),
         (told.handled, course.handled, "handled"),
         (told.skipped, course.skipped, "skipped"),
         (told.retried, course.retried, "retried"),
@@ -202,7 +206,7 @@ fn account_complaints(
     let owed = case.owed(index);
     // What is being written may be abandoned yet.
     let might_be = owed + case.stream.abandoned.saturating_sub(account.abandoned);
-    let published = published(&told.account);
+    let published = told.account.due;
     if !(owed..=might_be).contains(&published) {
         all.push(format!("it accounts for {published} events, of {owed} to {might_be}"));
     }

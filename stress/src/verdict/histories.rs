@@ -1,7 +1,7 @@
 //! What the stations saw: everything accepted, in order, once, with the right content, and no
 //! sooner than those whom they follow.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, iter::Peekable};
 
 use super::{Case, Gone, teams};
 use crate::{
@@ -29,12 +29,16 @@ pub fn check(case: Case<'_>, wrong: &mut Vec<String>) {
 /// drained.
 fn check_order(case: Case<'_>, index: usize, complain: &mut impl FnMut(String)) {
     let (course, accepted) = (&case.courses[index], &case.stream.accepted);
-    let missed = case.missed(index);
+    let (missed, mut conflated) = (case.missed(index), 0);
     let mut expected = accepted[missed..].iter().map(|accepted| accepted.sequence).peekable();
     for seen in &course.concluded {
         // Where a team was halted, what its workers had in hand is missing among the rest.
         let may_lack = |next: &u64| next < seen && teams::may_lack(case, index, *next);
         while expected.next_if(may_lack).is_some() {}
+        let may_conflate = |next: &u64| next < seen && case.may_conflate(index, *next);
+        while expected.next_if(may_conflate).is_some() {
+            conflated += 1;
+        }
         match expected.next() {
             Some(sequence) if sequence == *seen => {}
             Some(sequence) => {
@@ -42,6 +46,9 @@ fn check_order(case: Case<'_>, index: usize, complain: &mut impl FnMut(String)) 
             }
             None => return complain(format!("it has sequence {seen}, which nobody published")),
         }
+    }
+    if let Some(complaint) = conflated_complaint(case, index, conflated, &mut expected) {
+        return complain(complaint);
     }
     if let (Some(missing), true) = (expected.next(), case.is_complete(index)) {
         complain(format!("the ring drained, but it never came to sequence {missing}"));
@@ -51,12 +58,37 @@ fn check_order(case: Case<'_>, index: usize, complain: &mut impl FnMut(String)) 
     }
     if let Some(position) = case.evidence.testimonies[index].position {
         let passed = accepted.partition_point(|accepted| accepted.sequence < position);
-        let concluded = course.concluded.len();
+        let concluded = course.concluded.len() + case.conflated(index).unwrap_or(0) as usize;
         if passed != missed + concluded {
             let due = passed.saturating_sub(missed);
             complain(format!("it stands at {position}, after {concluded} of {due} events"));
         }
     }
+}
+
+/// It has passed as many events unhandled as it says: those that are missing before the last one that
+/// it has handled, and perhaps some of those that come then.
+fn conflated_complaint(
+    case: Case<'_>,
+    index: usize,
+    mut conflated: u64,
+    expected: &mut Peekable<impl Iterator<Item = u64>>,
+) -> Option<String> {
+    for skip in &case.evidence.testimonies[index].skips {
+        let accepted = |end| case.stream.accepted.partition_point(|event| event.sequence < end);
+        let events = (accepted(skip.range.end) - accepted(skip.range.start)) as u64;
+        if events != skip.events {
+            return Some(format!("it has passed {events} events unhandled, and was told {skip:?}"));
+        }
+    }
+    let Some(told) = case.conflated(index) else {
+        let is_there = case.first(index).is_some();
+        return is_there.then(|| "nobody knows how much it has passed unhandled".to_owned());
+    };
+    while conflated < told && expected.next_if(|next| case.may_conflate(index, *next)).is_some() {
+        conflated += 1;
+    }
+    (conflated != told).then(|| format!("it lacks {conflated} events and says {told}"))
 }
 
 fn content_complaint(
@@ -152,7 +184,8 @@ fn check_following(case: Case<'_>, wrong: &mut Vec<String>) {
             wrong.push(format!("{name}: it has seen {seen} events, those before it only {limit}"));
         }
         let passed = case.passed(index);
-        let has_left = case.evidence.testimonies[index].end != End::Thread;
+        let has_left =
+            case.evidence.testimonies[index].end != End::Thread || case.may_have_left(index);
         bounds[index] = if has_left { limit.max(passed) } else { passed };
     }
     for index in 0..follows.len() {

@@ -5,6 +5,7 @@ mod accounts;
 mod courses;
 mod guests;
 mod histories;
+mod looks;
 mod reset;
 mod stream;
 mod teams;
@@ -12,8 +13,8 @@ mod teams;
 mod tests;
 
 use crate::{
-    evidence::{Act, Cause, Departure, End, Evidence, Reception, Visit},
-    plan::{Hook, Plan},
+    evidence::{Act, Cause, Departure, End, Entry, Evidence, Reception, Sighting, Visit},
+    plan::{Hook, Plan, StationPlan},
 };
 use courses::Course;
 use slipring::Start;
@@ -36,6 +37,7 @@ pub fn complaints(plan: &Plan, evidence: &Evidence) -> Vec<String> {
     guests::check(case, &mut wrong);
     reset::check(case, &mut wrong);
     accounts::check(case, &mut wrong);
+    looks::check(case, &mut wrong);
     if !evidence.count.is_even() {
         wrong.push(format!("events are not dropped exactly once: {:?}", evidence.count));
     }
@@ -100,8 +102,13 @@ impl<'a> Case<'a> {
     /// the first that it has not concluded.
     fn passed(self, index: usize) -> usize {
         let missed = self.missed(index).min(self.stream.accepted.len());
-        let own = self.stream.accepted[missed..].iter().map(|accepted| accepted.sequence);
         let concluded = &self.courses[index].concluded;
+        if let Some(conflated @ 1..) = self.conflated(index) {
+            // How many of them there are, and where they may be, is checked with its history.
+            let passed = missed + concluded.len() + conflated as usize;
+            return passed.min(self.stream.accepted.len());
+        }
+        let own = self.stream.accepted[missed..].iter().map(|accepted| accepted.sequence);
         missed + own.zip(concluded).take_while(|(next, seen)| next == *seen).count()
     }
 
@@ -128,15 +135,76 @@ impl<'a> Case<'a> {
         panics_at.is_some_and(|panics_at| self.evidence.asked[index].len() > panics_at)
     }
 
-    /// How a guest or a poller has left while the ring was alive; `None` if it has not.
+    /// How somebody was seen in the end, who had not been seen off.
+    fn sighting(self, index: usize) -> Option<&'a Sighting> {
+        let look = self.evidence.last_look.as_ref()?;
+        let Some(visit) = self.visit(index) else { return look.stations.get(index) };
+        if visit.departure.is_some() {
+            return None;
+        }
+        let (name, first) = (self.name(index), self.first(index)?);
+        look.guests.iter().find(|seen| seen.name == name && seen.first == first)
+    }
+
+    /// How many events it says it has passed unhandled to keep up; `None` if nobody was told.
+    fn conflated(self, index: usize) -> Option<u64> {
+        let testimony = &self.evidence.testimonies[index];
+        let keeps = self.plan.everybody().nth(index).and_then(StationPlan::keeps);
+        if keeps.is_none() {
+            return Some(testimony.skips.iter().map(|skip| skip.events).sum());
+        }
+        let departure = self.visit(index).and_then(|visit| visit.departure.as_ref());
+        let report = departure.and_then(|departure| departure.report.as_ref());
+        let told = report.map(|report| report.account);
+        Some(told.or_else(|| Some(self.sighting(index)?.account))?.conflated)
+    }
+
+    /// Whether it may have passed a sequence unhandled to keep up.
+    fn may_conflate(self, index: usize, sequence: u64) -> bool {
+        let skips = &self.evidence.testimonies[index].skips;
+        match self.plan.everybody().nth(index).and_then(StationPlan::keeps) {
+            // As many have to be there behind it.
+            Some(keeps) => sequence + keeps < self.stream.end(),
+            None => skips.iter().any(|skip| skip.range.contains(&sequence)),
+        }
+    }
+
+    /// Whether a station may have left because it lagged by more than it may.
+    fn may_have_left(self, index: usize) -> bool {
+        let limit = self.plan.everybody().nth(index).and_then(StationPlan::leaves_beyond);
+        limit.is_some() && self.sighting(index).is_none_or(|seen| seen.late > 0)
+    }
+
+    /// Whether there was a moment, behind the last event that it has concluded or before, at which it
+    /// lagged by more than `limit`.
+    fn has_lagged_by_more_than(self, index: usize, limit: u64) -> bool {
+        let plan = self.plan.everybody().nth(index);
+        let concluded = &self.courses[index].concluded;
+        // One that has left did so behind its last event, and the others at any time.
+        let last = if plan.is_some_and(|plan| plan.leaves_beyond().is_some()) {
+            concluded.last().map(|last| last + 1)
+        } else {
+            None
+        };
+        let stood_at = last.or(self.first(index)).unwrap_or(self.plan.first);
+        stood_at + limit < self.stream.end()
+    }
+
+    /// How somebody has left while the ring was alive; `None` if it has not.
     fn departure(self, index: usize) -> Option<Gone> {
         let testimony = &self.evidence.testimonies[index];
-        match self.visit(index).and_then(|visit| visit.departure.as_ref()) {
+        let gone = match self.visit(index).and_then(|visit| visit.departure.as_ref()) {
             Some(Departure { how: Some(_), acts, tick, .. }) => {
                 (acts.0 != Act::After).then_some(Gone { tick: *tick })
             }
             _ => (testimony.end == End::Left).then_some(Gone { tick: testimony.dropped }),
+        };
+        if !self.may_have_left(index) {
+            return gone;
         }
+        // Or before it was told to: at any time behind its last event.
+        let last_look = testimony.log.iter().map(|entry: &Entry| entry.tick).max().flatten();
+        Some(Gone { tick: gone.map_or(last_look, |gone| gone.tick.min(last_look)) })
     }
 
     /// Whether it had to see every event from its first on.

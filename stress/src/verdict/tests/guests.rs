@@ -34,7 +34,7 @@ fn attach(plan: &mut Plan, evidence: &mut Evidence) {
         answer: Reception::Welcome(103),
     };
     evidence.visits = vec![Visit { arrival: Some(arrival), ..Visit::default() }];
-    let told = StationAccount { handled: 2, skipped: 0, retried: 0, left: 0 };
+    let told = told(2, 0, 0);
     account(evidence).guests =
         vec![GuestAccount { name: "g".to_owned(), first: 103, account: told }];
 }
@@ -191,7 +191,8 @@ fn reports_of_guests_that_do_not_add_up() {
     assert_noticed(
         "it accounts for 3 events, of 2 to 2",
         with_guest(|_, evidence| {
-            account(evidence).guests[0].account.left = 1;
+            let told = &mut account(evidence).guests[0].account;
+            (told.due, told.left) = (3, 1);
         }),
     );
     assert_noticed(
@@ -214,7 +215,11 @@ fn reports_of_guests_that_do_not_add_up() {
         }
     };
     assert_eq!(doctored(report(|_| ())), "");
-    assert_noticed("g: it accounts for 3 events of 2", report(|told| told.left = 2));
+    assert_noticed(
+        "g: it accounts for 3 events of 2",
+        report(|told| (told.due, told.left) = (3, 2)),
+    );
+    assert_noticed("g: due is not handled", report(|told| told.left = 2));
     assert_noticed(
         "g: handled 2 in the report, 1 in fact",
         report(|told| {

@@ -79,9 +79,7 @@ fn halt(plan: &mut Plan, evidence: &mut Evidence) {
     evidence.testimonies[1].log.truncate(2);
     evidence.cleared.truncate(3);
     evidence.ending.cause = Cause::Fault(fault("s0", 103));
-    let told = &mut account(evidence).stations;
-    told[0] = StationAccount { handled: 3, skipped: 0, retried: 1, left: 1 };
-    told[1] = StationAccount { handled: 2, skipped: 0, retried: 0, left: 2 };
+    account(evidence).stations = vec![told(3, 1, 1), told(2, 0, 2)];
 }
 
 #[test]
@@ -178,7 +176,7 @@ fn a_key_that_panics_is_told_as_it_was() {
             evidence.testimonies[1].log.truncate(2);
             evidence.cleared.truncate(3);
             evidence.ending.cause = Cause::Fault(fault("s0", at));
-            let told = StationAccount { handled: 2, skipped: 0, retried: 0, left: 2 };
+            let told = told(2, 0, 2);
             account(evidence).stations = vec![told; 2];
         }
     };

@@ -106,8 +106,12 @@ fn check(now: &Snapshot, first: u64, complain: &mut impl FnMut(String)) {
     let end = first + now.published + now.abandoned;
     for station in &now.stations {
         let StationSnapshot { account, position, .. } = station;
-        // A guest may begin with what is published next, wherever those are whom it follows.
-        let limit = limit(now, &station.follows).unwrap_or(end).min(end).max(account.first);
+        // A guest may begin with what is published next, wherever those are whom it follows; one that
+        // follows nobody goes on from there while what is before that is still being written.
+        let limit = match limit(now, &station.follows) {
+            None if station.is_guest => end + now.capacity,
+            limit => limit.unwrap_or(end).min(end).max(account.first),
+        };
         if *position > limit {
             complain(format!("{} is at {position}, beyond {limit}: {now:?}", account.name));
         }

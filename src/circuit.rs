@@ -457,6 +457,7 @@ impl Circuit {
             Start::Now => self.begun().max(oldest),
         };
         post.figures.start_at(first);
+        self.skips.begin(seat, first);
         post.advance(first);
         first
     }
@@ -486,15 +487,12 @@ impl Circuit {
     /// Station `index`, which stands at `cursor`, leaves: it holds nobody back any more.
     pub(crate) fn detach(&self, index: usize, cursor: u64) {
         let post = self.post(index);
+        // Not for a guest: what is before its first sequence may not be published. The stations that were
+        // here from the beginning have kept the prefix, or hold the gate.
         if index < self.posts.len() {
             // Before anybody can see that it has left: a producer that does, and finds the prefix too
             // low, sleeps at the producers' bell, which is not rung below.
             self.sequencer.keep_prefix(cursor);
-        } else {
-            // Not the prefix: what is before a guest's first sequence may not be published. The stations
-            // that were here from the beginning have kept it, or hold the gate.
-            // As long as it holds the gate: what is abandoned behind is not forgotten.
-            post.figures.abandoned_before.set(self.skips.count_before(cursor));
         }
         post.figures.left_at.set(cursor);
         post.cursor.hand_on(DETACHED);

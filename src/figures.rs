@@ -1,6 +1,6 @@
 //! What is counted on the way, for reports and snapshots: orders nothing, and costs a store or none.
 
-use std::{cell::Cell, time::Duration};
+use std::{cell::Cell, mem, time::Duration};
 
 use crate::sync::{
     PATIENT,
@@ -38,8 +38,6 @@ pub(crate) struct Figures {
     pub(crate) late: Figure,
     /// The cursor when the station left.
     pub(crate) left_at: Figure,
-    /// Of a guest that has left: how many sequences before that were ever abandoned on the ring.
-    pub(crate) abandoned_before: Figure,
     /// The first sequence that is the station's to handle.
     pub(crate) first: Figure,
     /// Of a guest: where it has been told to leave.
@@ -182,31 +180,46 @@ impl Sizes {
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
     pub(crate) begun: Figure,
-    nanos: Figure,
     pub(crate) slept: Figure,
-    /// When the thread fell asleep, in nanoseconds since the ring was built; 0: it is awake.
-    asleep_since: Figure,
+    /// Twice the nanoseconds that it has waited, while it is awake. While it sleeps, twice those minus
+    /// the time at which it fell asleep, plus one: so that every look finds a sleep counted once.
+    time: Figure,
 }
 
 impl Waits {
     fn forget(&self) {
-        let Self { begun, nanos, slept, asleep_since } = self;
-        for figure in [begun, nanos, slept, asleep_since] {
+        let Self { begun, slept, time } = self;
+        for figure in [begun, slept, time] {
             figure.set(0);
         }
     }
 
-    /// The time waited until `now`, as far as it was measured.
-    pub(crate) fn time(&self, now: Duration) -> Duration {
-        loop {
-            let since = self.asleep_since.get();
-            let nanos = self.nanos.get();
-            // Or else a sleep that ends now would count twice.
-            if self.asleep_since.get() == since {
-                let asleep = if since == 0 { 0 } else { nanos_of(now).saturating_sub(since) };
-                return Duration::from_nanos(nanos + asleep);
+    /// The time waited until now, as far as it was measured.
+    pub(crate) fn time(&self, now: impl Fn() -> Duration) -> Duration {
+        let mut time = self.time.get();
+        while time & 1 == 1 {
+            let asleep_until = nanos_of(now());
+            let before = mem::replace(&mut time, self.time.get());
+            // It was asleep all the while.
+            if before == time {
+                let nanos = (time >> 1).wrapping_add(asleep_until) & (u64::MAX >> 1);
+                return Duration::from_nanos(nanos);
             }
         }
+        Duration::from_nanos(time >> 1)
+    }
+
+    fn add(&self, time: Duration) {
+        self.time.set(self.time.get().wrapping_add(nanos_of(time) << 1));
+    }
+
+    fn fall_asleep(&self, now: Duration) {
+        self.slept.add(1);
+        self.time.set(self.time.get().wrapping_sub(nanos_of(now) << 1) | 1);
+    }
+
+    fn wake_up(&self, now: Duration) {
+        self.time.set((self.time.get() & !1).wrapping_add(nanos_of(now) << 1));
     }
 }
 
@@ -219,7 +232,7 @@ pub(crate) trait WaitLog {
     /// It falls asleep.
     fn falls_asleep(&self, now: Instant);
     /// It was asleep for so long.
-    fn is_awake(&self, after: Duration);
+    fn is_awake(&self, now: Instant, after: Duration);
 }
 
 /// The log of a station's thread.
@@ -230,23 +243,27 @@ pub(crate) struct StationLog<'a> {
     pub(crate) start: Instant,
 }
 
+impl StationLog<'_> {
+    fn age(self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.start)
+    }
+}
+
 impl WaitLog for StationLog<'_> {
     fn begins(&self) {
         self.waits.begun.add(1);
     }
 
     fn has_waited(&self, time: Duration) {
-        self.waits.nanos.add(nanos_of(time));
+        self.waits.add(time);
     }
 
     fn falls_asleep(&self, now: Instant) {
-        self.waits.slept.add(1);
-        self.waits.asleep_since.set(nanos_of(now.saturating_duration_since(self.start)).max(1));
+        self.waits.fall_asleep(self.age(now));
     }
 
-    fn is_awake(&self, after: Duration) {
-        self.has_waited(after);
-        self.waits.asleep_since.set(0);
+    fn is_awake(&self, now: Instant, _after: Duration) {
+        self.waits.wake_up(self.age(now));
     }
 }
 
@@ -298,7 +315,7 @@ impl WaitLog for Stall<'_> {
 
     fn falls_asleep(&self, _now: Instant) {}
 
-    fn is_awake(&self, after: Duration) {
+    fn is_awake(&self, _now: Instant, after: Duration) {
         self.has_waited(after);
     }
 }
@@ -314,4 +331,25 @@ impl Drop for Stall<'_> {
 
 fn nanos_of(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleep_is_counted_once_whenever_one_looks() {
+        let waits = Waits::default();
+        let at = Duration::from_micros;
+        waits.add(at(3));
+        assert_eq!(waits.time(|| at(100)), at(3));
+        waits.fall_asleep(at(100));
+        assert_eq!((waits.time(|| at(100)), waits.time(|| at(150))), (at(3), at(53)));
+        waits.wake_up(at(160));
+        assert_eq!((waits.time(|| at(160)), waits.time(|| at(500))), (at(63), at(63)));
+        waits.fall_asleep(at(500));
+        waits.wake_up(at(501));
+        waits.add(at(1));
+        assert_eq!((waits.time(|| at(900)), waits.slept.get()), (at(65), 2));
+    }
 }

@@ -49,10 +49,15 @@ impl Circuit {
         (self.as_far_as_it_counts(end), self.skips.count_before(end))
     }
 
-    /// How far anybody has come for certain.
+    /// How far anybody has come who vouches for what is before; a guest does not, which may begin behind what
+    /// is still being written.
     fn furthest(&self) -> u64 {
-        let positions = self.posts.iter().chain(self.guests.posts()).map(Post::position);
-        positions.max().unwrap_or(self.first).max(self.sequencer.known_prefix())
+        self.posts
+            .iter()
+            .map(Post::position)
+            .max()
+            .unwrap_or(self.first)
+            .max(self.sequencer.known_prefix())
     }
 }
 
@@ -128,12 +133,11 @@ pub(crate) struct Reading {
     /// Where it stands, or stood when it left.
     pub(crate) position: u64,
     pub(crate) has_left: bool,
-    /// Of a guest: how many sequences before its position were ever abandoned on the ring.
+    /// Of a guest: how many sequences before its first one were ever abandoned on the ring.
     abandoned_before: u64,
     handled: u64,
     skipped: u64,
     conflated: u64,
-    passed_over: u64,
     failed: u64,
     retried: u64,
     batch_sizes: BatchSizes,
@@ -146,23 +150,11 @@ pub(crate) struct Reading {
 impl Reading {
     pub(crate) fn of(circuit: &Circuit, index: usize, name: Arc<str>) -> Self {
         let post = circuit.post(index);
-        let is_guest = index >= circuit.posts.len();
-        let (has_left, settled, abandoned_before) = loop {
-            // Before the cursor is acquired: what the station has noted when it left is seen then.
-            let has_left = post.cursor.glance() == DETACHED;
-            let settled = post.figures.settled(|| post.position());
-            if !is_guest {
-                break (has_left, settled, 0);
-            }
-            if has_left {
-                break (has_left, settled, post.figures.abandoned_before.get());
-            }
-            let before = circuit.skips.count_before(settled.position);
-            // Nothing is forgotten that is ahead of somebody: but it may have moved on meanwhile, or left.
-            if post.cursor.glance() == settled.position {
-                break (has_left, settled, before);
-            }
-        };
+        // Before the cursor is acquired: what the station has noted when it left is seen then.
+        let has_left = post.cursor.glance() == DETACHED;
+        let settled = post.figures.settled(|| post.position());
+        let seat = index.checked_sub(circuit.posts.len());
+        let abandoned_before = seat.map_or(0, |seat| circuit.skips.before_guest(seat));
         let position = settled.position;
         let first = post.figures.first.get();
         let sum = |figure: fn(&Figures) -> &Figure| figures(post).map(|it| figure(it).get()).sum();
@@ -176,7 +168,7 @@ impl Reading {
         };
         Self {
             index,
-            is_guest,
+            is_guest: seat.is_some(),
             name,
             first,
             position,
@@ -185,13 +177,12 @@ impl Reading {
             handled,
             skipped,
             conflated,
-            passed_over,
             failed: sum(|figures| &figures.failed),
             retried: sum(|figures| &figures.retried),
             batch_sizes: BatchSizes::sum(figures(post).map(|figures| &figures.batches)),
             late: sum(|figures| &figures.late),
             waits: sum(|figures| &figures.waits.begun),
-            wait_time: figures(post).map(|figures| figures.waits.time(circuit.age())).sum(),
+            wait_time: figures(post).map(|figures| figures.waits.time(|| circuit.age())).sum(),
             sleeps: sum(|figures| &figures.waits.slept),
         }
     }
@@ -201,9 +192,8 @@ impl Reading {
         if !self.is_guest {
             return reach.events();
         }
-        // What was abandoned is behind it, and counted by it, or ahead.
-        let ahead = reach.abandoned.saturating_sub(self.abandoned_before);
-        reach.end.saturating_sub(self.first).saturating_sub(ahead + self.passed_over)
+        let abandoned = reach.abandoned.saturating_sub(self.abandoned_before);
+        reach.end.saturating_sub(self.first).saturating_sub(abandoned)
     }
 
     /// The account of the station.

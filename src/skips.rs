@@ -16,16 +16,34 @@ use crate::sync::{
 #[derive(Debug, Default)]
 pub(crate) struct Skips {
     count: CachePadded<AtomicU64>,
-    sequences: Mutex<BTreeSet<u64>>,
+    listed: Mutex<Listed>,
+}
+
+#[derive(Debug, Default)]
+struct Listed {
+    sequences: BTreeSet<u64>,
+    /// For each seat of a guest, where the last one there began.
+    guests: Vec<Beginning>,
+}
+
+/// Where a guest began, and how many sequences before that were ever abandoned: also later, if they were being
+/// written then.
+#[derive(Clone, Copy, Debug, Default)]
+struct Beginning {
+    first: u64,
+    abandoned_before: u64,
 }
 
 impl Skips {
     /// Adds `first..end`, before they are published, and forgets what is below `gate`: every
     /// station has passed it.
     pub(crate) fn add(&self, first: u64, end: u64, gate: u64) {
-        let mut sequences = self.sequences.lock();
-        *sequences = sequences.split_off(&gate);
-        sequences.extend(first..end);
+        let mut listed = self.listed.lock();
+        listed.sequences = listed.sequences.split_off(&gate);
+        listed.sequences.extend(first..end);
+        for guest in &mut listed.guests {
+            guest.abandoned_before += end.min(guest.first).saturating_sub(first);
+        }
         // ORDERING(SKIP): Relaxed: the Release that publishes the sequences follows, and whoever
         // looks has acquired it.
         self.count.fetch_add(end - first, Ordering::Relaxed);
@@ -44,8 +62,8 @@ impl Skips {
         if self.count() == 0 {
             return from;
         }
-        let abandoned = self.sequences.lock();
-        (from..to).find(|sequence| !abandoned.contains(sequence)).unwrap_or(to)
+        let listed = self.listed.lock();
+        (from..to).find(|sequence| !listed.sequences.contains(sequence)).unwrap_or(to)
     }
 
     /// How many sequences of a range are still listed.
@@ -53,20 +71,35 @@ impl Skips {
         if range.is_empty() {
             return 0;
         }
-        self.sequences.lock().range(range).count() as u64
+        self.listed.lock().sequences.range(range).count() as u64
     }
 
     /// How many sequences before `sequence` were ever abandoned, all of which this thread has seen
     /// published. Whoever asks has not passed it.
     pub(crate) fn count_before(&self, sequence: u64) -> u64 {
-        let sequences = self.sequences.lock();
+        let listed = self.listed.lock();
         // From there on everything is still listed.
-        self.count() - sequences.range(sequence..).count() as u64
+        self.count() - listed.sequences.range(sequence..).count() as u64
+    }
+
+    /// A guest takes a seat, and begins at `first`, which it holds already.
+    pub(crate) fn begin(&self, seat: usize, first: u64) {
+        let mut listed = self.listed.lock();
+        let ahead = listed.sequences.range(first..).count() as u64;
+        if listed.guests.len() <= seat {
+            listed.guests.resize(seat + 1, Beginning::default());
+        }
+        listed.guests[seat] = Beginning { first, abandoned_before: self.count() - ahead };
+    }
+
+    /// How many sequences before the first one of the guest at a seat were ever abandoned.
+    pub(crate) fn before_guest(&self, seat: usize) -> u64 {
+        self.listed.lock().guests.get(seat).map_or(0, |guest| guest.abandoned_before)
     }
 
     /// The abandoned sequences from `from` on that are still listed.
     fn since(&self, from: u64) -> BTreeSet<u64> {
-        self.sequences.lock().range(from..).copied().collect()
+        self.listed.lock().sequences.range(from..).copied().collect()
     }
 }
 
@@ -142,11 +175,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_before_a_guest_is_counted_whenever_it_was_abandoned() {
+        let skips = Skips::default();
+        skips.add(2, 4, 0);
+        skips.add(7, 8, 0);
+        skips.begin(1, 6);
+        assert_eq!((skips.before_guest(1), skips.before_guest(0)), (2, 0));
+        // Claimed before it came, and given up after that; one such claim goes beyond.
+        skips.add(4, 7, 0);
+        skips.add(9, 12, 8);
+        assert_eq!((skips.before_guest(1), skips.count()), (4, 9));
+        skips.begin(1, 9);
+        assert_eq!(skips.before_guest(1), 6, "it is somebody else now");
+    }
+
+    #[test]
     fn what_everybody_has_passed_is_forgotten() {
         let skips = Skips::default();
         for sequence in 0..1_000 {
             skips.add(sequence, sequence + 1, sequence.saturating_sub(8));
         }
-        assert!(skips.sequences.lock().len() <= 9);
+        assert!(skips.listed.lock().sequences.len() <= 9);
     }
 }

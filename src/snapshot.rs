@@ -96,7 +96,7 @@ pub enum Doing {
 /// One look at a ring.
 ///
 /// Stations are read before those that they follow, and the producers last: no station is ever ahead of one that it
-/// follows, no event counts as handled that was not, and every account
+/// follows (but a guest that began at "now" may be ahead of what is still being written), no event counts as handled that was not, and every account
 /// [adds up](Self::adds_up), whatever moves meanwhile. Two looks can be compared: no count ever goes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -163,7 +163,8 @@ pub struct StationSnapshot {
     pub late: u64,
     /// How often it had to wait for events; the workers' waits are added up.
     pub waits: u64,
-    /// For how long, all workers together; too little by some microseconds each time.
+    /// For how long, all workers together: too little by some microseconds each time. Of a station that
+    /// wakes up just then, a look may tell a little more than the next one.
     pub wait_time: Duration,
     /// How often it fell asleep, and had to be woken or took a nap.
     pub sleeps: u64,

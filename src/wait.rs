@@ -257,7 +257,7 @@ impl Waiter {
     fn wake_up(&mut self, before: Option<Instant>, log: &impl WaitLog) {
         if let Some(before) = before {
             let now = time::now();
-            log.is_awake(now.saturating_duration_since(before));
+            log.is_awake(now, now.saturating_duration_since(before));
             self.timed = Some(now);
         }
     }

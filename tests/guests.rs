@@ -3,7 +3,7 @@
 mod common;
 
 use std::{
-    hint,
+    hint, panic,
     sync::{
         Arc, Barrier,
         atomic::{AtomicU64, Ordering},
@@ -13,7 +13,7 @@ use std::{
 };
 
 use common::{A_MINUTE, abandon, polled, turnstile, within_a_minute};
-use slipring::{Builder, Detach, PublishError, Start, poller, read};
+use slipring::{Builder, Detach, Doing, PublishError, Start, poller, read};
 
 #[test]
 fn the_events_are_gone_with_the_ring_whoever_has_stayed() {
@@ -72,6 +72,43 @@ fn a_guest_that_leaves_gives_nobody_a_slot_that_is_still_written() {
         keeper.let_through();
         assert_eq!(writing.join().unwrap(), Ok(0));
         assert_eq!(other.try_publish(|_| ()), Ok(2));
+    });
+}
+
+#[test]
+fn what_is_abandoned_before_a_guest_s_first_event_is_not_missing_from_its_account() {
+    within_a_minute(|| {
+        let (mut producer, dispatcher) =
+            Builder::new(8, || 0_u64).without_stations().start_multi().unwrap();
+        let mut other = producer.clone();
+        let (writer, writers_keeper) = turnstile();
+        let writing = thread::spawn(move || {
+            let publish = || {
+                producer.publish(|_| {
+                    writer.pass(0);
+                    panic!("the write closure panics");
+                })
+            };
+            panic::catch_unwind(panic::AssertUnwindSafe(publish)).unwrap_err();
+        });
+        assert_eq!(writers_keeper.arrival(), 0);
+        let (turnstile, keeper) = turnstile();
+        let guest = read("guest", move |_: &u64, at| turnstile.pass(at.sequence())).max_batch(1);
+        let guest = dispatcher.membership().attach(guest, Start::Now).unwrap();
+        assert_eq!(guest.first_sequence(), 1);
+        other.publish(|_| ()).unwrap();
+        assert_eq!(keeper.arrival(), 1);
+        let guest = guest.detach(Detach::AtOnce, Duration::ZERO).unwrap_err().member;
+        keeper.let_through();
+        while dispatcher.snapshot().station("guest").unwrap().doing != Doing::Stopped {
+            thread::yield_now();
+        }
+        // It has left, and now what it has never seen is given up.
+        writers_keeper.let_through();
+        writing.join().unwrap();
+        other.publish(|_| ()).unwrap();
+        let report = guest.detach(Detach::AtOnce, A_MINUTE).unwrap();
+        assert_eq!((report.due, report.handled, report.left), (2, 1, 1));
     });
 }
 

@@ -272,11 +272,9 @@ pub const FAULTS: &[Fault] = &[
         property: "p04",
         what: "a station that leaves does not tell how far it saw events published",
         file: "circuit.rs",
-        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
-            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } \
             post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
-        broken: "post.figures.abandoned_before.set(self.skips.count_before(cursor)); \
-            post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
+        broken: "post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
         caught_by: &["p04::the_last_listener_leaves"],
     },
     Fault {
@@ -284,8 +282,7 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a station tells how far it saw events published when it has left",
         file: "circuit.rs",
-        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
-            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } \
             post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
         broken: "post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); \
             if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } \
@@ -297,8 +294,7 @@ pub const FAULTS: &[Fault] = &[
         property: "p10",
         what: "a guest that leaves tells that everything before its cursor is published",
         file: "circuit.rs",
-        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
-            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } \
             post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
         broken: "self.sequencer.keep_prefix(cursor); post.figures.left_at.set(cursor); \
             post.cursor.hand_on(DETACHED); post.bell.ring();",
@@ -491,11 +487,9 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a station leaves without waking those who sleep for it",
         file: "circuit.rs",
-        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
-            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } \
             post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
-        broken: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
-            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+        broken: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } \
             post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED);",
         caught_by: &[
             "p06::whoever_is_followed_leaves/symmetric",
@@ -508,11 +502,9 @@ pub const FAULTS: &[Fault] = &[
         property: "p06",
         what: "a station that leaves keeps its cursor where it was",
         file: "circuit.rs",
-        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
-            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+        text: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } \
             post.figures.left_at.set(cursor); post.cursor.hand_on(DETACHED); post.bell.ring();",
-        broken: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } else { \
-            post.figures.abandoned_before.set(self.skips.count_before(cursor)); } \
+        broken: "if index < self.posts.len() { self.sequencer.keep_prefix(cursor); } \
             post.figures.left_at.set(cursor); post.cursor.hand_on(cursor); post.bell.ring();",
         caught_by: &["p06::a_producer_and_a_leaver/symmetric"],
     },

@@ -111,12 +111,14 @@ fn a_ring_without_stations_has_not_ended() {
     assert!(rounds.are_over());
 }
 
-/// A panic whose payload panics as well, with another one.
-struct Landmine;
+/// A panic's payload that panics as well when it is dropped, so many times.
+struct Landmine(u8);
 
 impl Drop for Landmine {
     fn drop(&mut self) {
-        panic::panic_any(Self);
+        if let Some(left) = self.0.checked_sub(1) {
+            panic::panic_any(Self(left));
+        }
     }
 }
 
@@ -133,7 +135,7 @@ fn a_callback_that_panics_is_counted_and_called_again() {
             looks += 1;
             match looks {
                 1 => panic!("look {looks}"),
-                2 => panic::panic_any(Landmine),
+                2 => panic::panic_any(Landmine(2)),
                 _ => {}
             }
         })

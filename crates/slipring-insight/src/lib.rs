@@ -9,6 +9,7 @@
 //!
 //! # Features
 //!
+//! * `metrics`: the module of that name hands snapshots to whatever collects by the facade of that name.
 //! * `tracing`: alerts are warnings of `tracing`, too, with the target `slipring` and the fields `alert`
 //!   (`raised` or `cleared`), `rule`, `ring` and `station`.
 
@@ -20,6 +21,8 @@ mod change;
 mod client;
 pub mod figure;
 mod measure;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 mod name;
 mod picture;
 mod rounds;

@@ -1,7 +1,8 @@
 //! Reading a ring's figures while everybody moves.
 //!
 //! Stations are read before those that they follow, and the producers last. A cursor only moves on, so
-//! no station is found ahead of one that it follows, and none ahead of what was published.
+//! no station is found ahead of one that it follows, and none of those that the ring was built with ahead of
+//! what was published.
 
 use std::time::Duration;
 

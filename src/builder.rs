@@ -329,7 +329,7 @@ pub(crate) fn entrants<E>(
             return Err(BuildError::NoSuchCore { station: name, core, available });
         }
     }
-    let lag_limit = lag_limit.map(|limit| limit.check(&name, &crew)).transpose()?;
+    let lag_limit = lag_limit.map(|limit| limit.check(&name, &crew, capacity)).transpose()?;
     let manner = Manner {
         wait: own_wait.unwrap_or(wait),
         policy,

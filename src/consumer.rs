@@ -96,9 +96,14 @@ impl<E> Seat<E> {
 
     /// A guest takes its place on the ring.
     pub(crate) fn arrive(&mut self, start: Start) {
-        self.cursor = self.ring.circuit.arrive(self.who.station(), start);
-        // It stood behind that for a moment, where others may have found it, and they do not look again.
+        self.take_place(start);
         self.ring.clear_passed();
+    }
+
+    /// The same, and leaves it to the caller to have cleared what the others have passed: it stood behind its
+    /// place for a moment, where they may have found it, and they do not look again.
+    fn take_place(&mut self, start: Start) {
+        self.cursor = self.ring.circuit.arrive(self.who.station(), start);
     }
 
     /// The station holds nobody back any more.
@@ -370,8 +375,10 @@ pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut 
     let ring = Arc::clone(&seat.ring);
     if let Some(Visit { start, card }) = &seat.visit {
         let (start, card) = (*start, Arc::clone(card));
-        seat.arrive(start);
+        seat.take_place(start);
+        // Before the reset hook gets its turn: a hook that attaches somebody waits for this.
         card.is_here(seat.cursor);
+        ring.clear_passed();
     }
     let mut waiter = Waiter::new(seat.manner.wait);
     let mut dry = Dry::default();

@@ -3,7 +3,7 @@
 //! The station looks for itself, between two batches: nobody else may move its cursor. It holds the others
 //! back until then, as every station does, and passes on only what those have passed whom it follows.
 
-use crate::{consumer::Seat, error::BuildError, station::Crew};
+use crate::{consumer::Seat, error::BuildError, sequence::Capacity, station::Crew};
 
 /// What a station does when it finds that it lags by more than its
 /// [limit](crate::Station::lag_limit). Each time is counted as
@@ -30,9 +30,17 @@ pub(crate) struct LagLimit {
 
 impl LagLimit {
     /// Who can look between two batches: one thread that has the station to itself.
-    pub(crate) fn check<E>(self, station: &str, crew: &Crew<'_, E>) -> Result<Self, BuildError> {
+    pub(crate) fn check<E>(
+        self,
+        station: &str,
+        crew: &Crew<'_, E>,
+        capacity: Capacity,
+    ) -> Result<Self, BuildError> {
         let reason = match crew {
             _ if self.events == 0 => "a limit of 0 is always exceeded: use at least 1",
+            _ if self.events >= capacity.lap_len() => {
+                "nobody lags by more than the ring's capacity: use less than that"
+            }
             Crew::Poller => "it is polled: its owner knows `lag`, and can `skip_ahead` or drop it",
             Crew::Team { .. } => "it is shared: give it more workers, or limit a station beside it",
             Crew::Thread(_) => return Ok(self),

@@ -53,7 +53,8 @@ pub struct StationReport {
     /// [`LagPolicy::SkipAhead`](crate::LagPolicy::SkipAhead) and
     /// [`Poller::skip_ahead`](crate::Poller::skip_ahead).
     pub conflated: u64,
-    /// Events published and not reached: because of a halt, a deadline, or a poller that left.
+    /// Events published and not reached: because of a halt, a deadline, a poller that left, or a
+    /// station that left by its lag limit.
     pub left: u64,
     /// Batches handled to their end; early releases are not counted, nor is a batch that a fault broke
     /// off.

@@ -7,13 +7,14 @@ use crate::{
     reading::{Reach, Reading, Readings},
     report::StationReport,
     ring::Ring,
+    seen::Seen,
     sync::Arc,
 };
 
 /// Looks at a running ring, from any thread, for as long as one likes. It can be cloned.
 ///
-/// A look costs the ring nothing but the cache lines that it reads: stations and producers are never
-/// stopped, and write for it what they write anyway. A monitor keeps the ring's memory alive.
+/// A look costs the ring the cache lines that it reads, and for a moment two locks that only those take who
+/// come, leave, or abandon events: stations and producers are not stopped, and write for it what they write anyway. A monitor keeps the ring's memory alive.
 ///
 /// # Examples
 /// ```
@@ -96,7 +97,7 @@ pub enum Doing {
 /// One look at a ring.
 ///
 /// Stations are read before those that they follow, and the producers last: no station is ever ahead of one that it
-/// follows (but a guest that began at "now" may be ahead of what is still being written), no event counts as handled that was not, and every account
+/// follows (unless that one has left; and a guest that began at "now" may be ahead of what is still being written), no event counts as handled that was not, and every account
 /// [adds up](Self::adds_up), whatever moves meanwhile. Two looks can be compared: no count ever goes back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -205,8 +206,13 @@ impl Snapshot {
         };
         let end = circuit.end();
         let station = |reading: &Reading| {
-            let ahead = ahead(&readings, reach, &circuit.post(reading.index).follows, circuit);
-            let lag = if reading.has_left { 0 } else { ahead.saturating_sub(reading.position) };
+            let lag = if reading.has_left {
+                0
+            } else {
+                let follows = &circuit.post(reading.index).follows;
+                let ahead = ahead(&readings, reach, follows, circuit, &mut Seen::default());
+                ahead.saturating_sub(reading.position)
+            };
             let doing = if reading.has_left {
                 Doing::Stopped
             } else if end == Some(reading.position) {
@@ -258,13 +264,25 @@ impl Snapshot {
 }
 
 /// How far those have come that are followed, or whom they followed if they have left.
-fn ahead(readings: &Readings, reach: Reach, follows: &[usize], circuit: &Circuit) -> u64 {
+fn ahead(
+    readings: &Readings,
+    reach: Reach,
+    follows: &[usize],
+    circuit: &Circuit,
+    seen: &mut Seen,
+) -> u64 {
+    if follows.is_empty() {
+        return reach.end;
+    }
     let passed = |index: &usize| {
         let reading = &readings.stations[*index];
-        if reading.has_left {
-            ahead(readings, reach, &circuit.posts[*index].follows, circuit)
-        } else {
+        if !reading.has_left {
             reading.position
+        } else if seen.is_first_time(*index) {
+            ahead(readings, reach, &circuit.posts[*index].follows, circuit, seen)
+        } else {
+            // Its share is in the result already.
+            u64::MAX
         }
     };
     follows.iter().map(passed).min().unwrap_or(reach.end)

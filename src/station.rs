@@ -155,7 +155,8 @@ impl<'a, E, A: Access> Station<E, A, Within<'a>> {
     /// batches, that it lags by more: events that it could handle, because all whom it follows have passed them. Without
     /// this it holds the producers back, who wait when the ring is full.
     ///
-    /// Only for a station with one thread; `start` refuses it for others, and a limit of 0.
+    /// Only for a station with one thread; `start` refuses it for others, and a limit of 0 or of the ring's
+    /// capacity and more, which nobody exceeds.
     ///
     /// ```
     /// use slipring::{Builder, LagPolicy, read};

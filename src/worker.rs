@@ -18,7 +18,7 @@ impl<E> Seat<E> {
                 self.cursor = from;
                 match claim {
                     Ok(to) => match self.handle(work, from, to) {
-                        Ok(()) => self.put_down(to, to - from),
+                        Ok(()) => self.put_down(to, to - from, to - from),
                         Err(stop) => self.stopped(stop),
                     },
                     Err(nothing) => nothing,
@@ -138,7 +138,9 @@ impl<E> Seat<E> {
     fn step_over<A: Access, W: Work<E, A>>(&mut self, work: &mut W, to: u64) -> Step {
         let from = self.cursor;
         let mut run = self.next_run(from, to);
+        let mut own = 0;
         while !run.is_empty() {
+            own += run.end - run.start;
             let next = self.next_run(run.end, to);
             self.pass_over(self.cursor, run.start);
             self.cursor = run.start;
@@ -150,15 +152,14 @@ impl<E> Seat<E> {
             run = next;
         }
         self.pass_over(self.cursor, to);
-        self.put_down(to, to - from)
+        self.put_down(to, to - from, own)
     }
 
-    /// This worker has done all that it had to do before `to`.
-    fn put_down(&mut self, to: u64, moved: u64) -> Step {
+    /// This worker has done all that it had to do before `to`, with so many events of its own.
+    fn put_down(&mut self, to: u64, moved: u64, own: u64) -> Step {
         self.cursor = to;
         let place = self.place();
         // A batch without a single event of its own is none.
-        let own = moved - place.figures().newly_passed_over.get();
         if own > 0 {
             place.figures().batches.add(own);
         }

@@ -5,7 +5,7 @@ mod common;
 use std::{
     hint, panic,
     sync::{
-        Arc, Barrier,
+        Arc, Barrier, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -13,7 +13,7 @@ use std::{
 };
 
 use common::{A_MINUTE, abandon, polled, turnstile, within_a_minute};
-use slipring::{Builder, Detach, Doing, PublishError, Start, poller, read};
+use slipring::{Builder, Detach, Doing, Membership, PublishError, Start, poller, read};
 
 #[test]
 fn the_events_are_gone_with_the_ring_whoever_has_stayed() {
@@ -109,6 +109,35 @@ fn what_is_abandoned_before_a_guest_s_first_event_is_not_missing_from_its_accoun
         other.publish(|_| ()).unwrap();
         let report = guest.detach(Detach::AtOnce, A_MINUTE).unwrap();
         assert_eq!((report.due, report.handled, report.left), (2, 1, 1));
+    });
+}
+
+#[test]
+fn a_reset_hook_may_attach_a_guest() {
+    within_a_minute(|| {
+        let members: Arc<OnceLock<Membership<u64>>> = Arc::default();
+        let attached = Arc::new(AtomicU64::new(0));
+        let (mut producer, dispatcher) = Builder::new(2, || 0_u64)
+            .reset({
+                let (members, attached) = (Arc::clone(&members), Arc::clone(&attached));
+                move |_| {
+                    let number = attached.fetch_add(1, Ordering::SeqCst);
+                    let guest = read(format!("guest {number}"), |_: &u64, _| ());
+                    let members = members.get().expect("it was set before the first event");
+                    // Refused when the ring has closed.
+                    drop(members.attach(guest, Start::Oldest));
+                }
+            })
+            .then(read("here", |_: &u64, _| ()))
+            .start()
+            .unwrap();
+        members.set(dispatcher.membership()).unwrap();
+        for event in 0..20 {
+            producer.publish(|slot| *slot = event).unwrap();
+        }
+        drop(producer);
+        dispatcher.join().unwrap();
+        assert!(attached.load(Ordering::SeqCst) >= 18, "all but the last lap has been reset");
     });
 }
 

@@ -196,6 +196,7 @@ fn limits_that_cannot_be_kept_are_refused() {
         }
     };
     assert!(limited(read("zero", |_: &u64, _| ()), 0).contains("at least 1"));
+    assert!(limited(read("all", |_: &u64, _| ()), 8).contains("capacity"));
     assert!(limited(poller("polled"), 1).contains("skip_ahead"));
     let team = share("team", 2, |_| |_: &u64, _: slipring::At<'_>| ());
     assert!(limited(team, 1).contains("more workers"));

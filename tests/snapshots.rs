@@ -155,6 +155,27 @@ fn what_is_being_written_is_not_published_although_a_guest_has_begun_behind_it()
     });
 }
 
+#[test]
+fn many_ways_through_those_that_have_left_cost_no_more_than_one() {
+    within_a_minute(|| {
+        let layer = |layer: usize| [0, 1].map(|side| poller(format!("{layer}.{side}")));
+        let mut ring = Builder::new(8, || 0_u64).then(layer(0));
+        for number in 1..100 {
+            ring = ring.then(layer(number));
+        }
+        let (mut producer, mut dispatcher) = ring.start().unwrap();
+        for number in 0..99 {
+            for side in 0..2 {
+                drop(dispatcher.poller(&format!("{number}.{side}")).unwrap());
+            }
+        }
+        producer.publish_batch(3, |_, _| ()).unwrap();
+        let snapshot = dispatcher.snapshot();
+        let lags = ["99.0", "99.1"].map(|name| snapshot.station(name).unwrap().lag);
+        assert_eq!((lags, snapshot.fill), ([3, 3], 3));
+    });
+}
+
 // ---- waiting ----
 
 #[test]

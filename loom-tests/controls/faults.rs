@@ -960,7 +960,7 @@ pub const FAULTS: &[Fault] = &[
         property: "p11",
         what: "one of a keyed team moves on and the station does not",
         file: "worker.rs",
-        text: "self.pass_over(self.cursor, to); self.put_down(to, to - from)",
+        text: "self.pass_over(self.cursor, to); self.put_down(to, to - from, own)",
         broken: "self.pass_over(self.cursor, to); self.cursor = to; Step::Moved(to - from)",
         caught_by: &["p11::by_key_a_producer/asymmetric"],
     },

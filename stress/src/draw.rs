@@ -260,10 +260,10 @@ fn policy(rng: &mut Rng, is_calm: bool) -> Policy {
 
 fn limit(rng: &mut Rng, capacity: usize) -> Option<Limit> {
     // A station that skips nothing, and stays, is to have seen everything: most are.
-    if !one_in(rng, 5) {
+    if capacity == 1 || !one_in(rng, 5) {
         return None;
     }
-    let events = if rng.bool() { 1 } else { rng.u64(1..=capacity as u64) };
+    let events = if rng.bool() { 1 } else { rng.u64(1..capacity as u64) };
     let policies =
         [LagPolicy::Alert, LagPolicy::Detach, LagPolicy::SkipAhead, LagPolicy::SkipAhead];
     Some(Limit { events, policy: *pick(rng, &policies) })

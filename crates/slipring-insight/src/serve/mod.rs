@@ -18,6 +18,8 @@ use desk::Desk;
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Nobody reads faster, and each look reads cache lines that stations write.
 const INTERVAL_MIN: Duration = Duration::from_millis(10);
+/// And at most: a clock can be asked for so much.
+const INTERVAL_MAX: Duration = Duration::from_hours(24);
 const CLIENTS_MAX: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -96,10 +98,11 @@ impl Service {
         self
     }
 
-    /// The time from one snapshot to the next: 100 ms unless it is said, and never less than 10.
+    /// The time from one snapshot to the next: 100 ms unless it is said, and never less than 10 or more than a
+    /// day.
     #[must_use]
     pub fn interval(mut self, interval: Duration) -> Self {
-        self.interval = interval.max(INTERVAL_MIN);
+        self.interval = interval.clamp(INTERVAL_MIN, INTERVAL_MAX);
         self
     }
 

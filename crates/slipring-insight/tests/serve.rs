@@ -4,8 +4,8 @@
 
 use std::{
     fs,
-    io::{ErrorKind, Read, Write},
-    net::TcpStream,
+    io::{self, ErrorKind, Read, Write},
+    net::Shutdown,
     os::unix::{
         fs::PermissionsExt,
         net::{UnixListener, UnixStream},
@@ -198,16 +198,45 @@ fn no_more_clients_are_let_in_than_may() {
     }
 }
 
+/// Longer than any test may take.
+const FOR_EVER: Duration = Duration::from_hours(1);
+
+/// Serves there, and writes nothing behind the first look.
+fn quiet(dispatcher: &Dispatcher<u64>, path: &Path) -> Server {
+    let service = Service::new("orders").ring("orders", dispatcher.monitor()).interval(FOR_EVER);
+    service.clients_max(1).start(&Address::socket(path)).expect("it is free")
+}
+
 #[test]
-fn what_a_client_says_changes_nothing() {
+fn who_has_gone_makes_room_for_the_next_at_once() {
     let (_producer, dispatcher) = ring();
-    let server = serve("orders", dispatcher.monitor(), &port()).expect("it is free");
-    let mut client = TcpStream::connect(server.address().to_string()).expect("it listens");
-    client.write_all(b"GET / HTTP/1.1\r\n\r\n{\"halt\":true}\n").expect("it is taken");
-    let mut greeting = [0; 22];
-    client.read_exact(&mut greeting).expect("it serves");
-    assert_eq!(&greeting, b"{\"hello\":{\"version\":1,");
-    five(&server);
+    let folder = tempdir().expect("a folder");
+    let server = quiet(&dispatcher, &folder.path().join("s"));
+    for _ in 0..10 {
+        drop(Feed::connect(server.address()).expect("the one before has gone"));
+    }
+}
+
+#[test]
+fn who_hangs_up_or_says_anything_is_let_go() {
+    let (_producer, dispatcher) = ring();
+    let folder = tempdir().expect("a folder");
+    let path = folder.path().join("s");
+    let _server = quiet(&dispatcher, &path);
+    let says =
+        |mut client: &UnixStream| client.write_all(b"GET / HTTP/1.1\r\n\r\n{\"halt\":true}\n");
+    let hangs_up = |client: &UnixStream| client.shutdown(Shutdown::Write);
+    let ways: [&dyn Fn(&UnixStream) -> io::Result<()>; 2] = [&says, &hangs_up];
+    for way in ways {
+        let mut client = UnixStream::connect(&path).expect("it listens");
+        way(&client).expect("it is taken");
+        // Only so that a failure is one.
+        client.set_read_timeout(Some(Duration::from_mins(1))).expect("it is not zero");
+        let mut lines = String::new();
+        client.read_to_string(&mut lines).expect("the server hangs up");
+        let kinds: Vec<&str> = lines.lines().map(|line| &line[..line.len().min(9)]).collect();
+        assert_eq!(kinds, ["{\"hello\":", "{\"snapsho"], "what comes at once has come");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The thread that serves: one round after the other, none of which waits for a client.
 
 use std::{
-    io::{ErrorKind, Write},
+    io::{ErrorKind, Read, Write},
     sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
@@ -16,6 +16,9 @@ use crate::{
 const LOOK_OUT: Duration = Duration::from_millis(100);
 /// How often to try again with a client that has not taken everything.
 const TRY_AGAIN: Duration = Duration::from_millis(10);
+/// So much of what a client says is read before it is dropped: what is left unread makes the end look like a
+/// failure over there, and a request of ordinary length is not owed that.
+const SAID_MAX: usize = 512;
 
 pub(super) struct Desk {
     service: Service,
@@ -53,6 +56,7 @@ impl Desk {
 
     /// Does what is due, and says for how long nothing will be.
     fn round(&mut self, now: Instant) -> Duration {
+        self.clients.retain_mut(Client::is_there);
         self.take_in(now);
         if self.due <= now && !self.clients.is_empty() {
             self.due = now + self.service.interval;
@@ -81,7 +85,7 @@ impl Desk {
         for _ in 0..=self.service.clients_max {
             let Ok(stream) = self.listener.accept() else { return };
             let mut client = Client { stream, left: Vec::new(), since: now };
-            if self.clients.len() < self.service.clients_max {
+            if self.has_room() {
                 wire::append(&mut client.left, &Message::Hello(self.service.hello()));
                 client.left.extend_from_slice(&self.snapshots());
                 self.clients.push(client);
@@ -92,6 +96,15 @@ impl Desk {
                 client.send();
             }
         }
+    }
+
+    /// Whether one more may look. Nobody is sent away for somebody who has gone since the round began.
+    fn has_room(&mut self) -> bool {
+        let clients_max = self.service.clients_max;
+        if self.clients.len() >= clients_max {
+            self.clients.retain_mut(Client::is_there);
+        }
+        self.clients.len() < clients_max
     }
 
     fn snapshots(&self) -> Vec<u8> {
@@ -105,6 +118,14 @@ impl Desk {
 }
 
 impl Client {
+    /// Whether it still looks. Who hangs up does not, and who says something takes this for something else.
+    fn is_there(&mut self) -> bool {
+        let said = self.stream.read(&mut [0; SAID_MAX]);
+        said.is_err_and(|error| {
+            matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted)
+        })
+    }
+
     /// Sends as much as is taken at once; false if the client is gone.
     fn send(&mut self) -> bool {
         while !self.left.is_empty() {

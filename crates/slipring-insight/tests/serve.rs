@@ -198,6 +198,19 @@ fn no_more_clients_are_let_in_than_may() {
     }
 }
 
+#[test]
+fn who_comes_between_two_looks_gets_the_one_before() {
+    let (mut producer, dispatcher) = ring();
+    let service = Service::new("orders").ring("orders", dispatcher.monitor()).interval(FOR_EVER);
+    let server = service.start(&port()).expect("it is free");
+    let looks = [(); 3].map(|()| {
+        let mut feed = Feed::connect(server.address()).expect("there is room");
+        producer.try_publish(|_| ()).expect("there is room");
+        feed.next_update().expect("it serves").snapshot
+    });
+    assert!(looks.iter().all(|look| *look == looks[0]), "{looks:?}");
+}
+
 /// Longer than any test may take.
 const FOR_EVER: Duration = Duration::from_hours(1);
 

@@ -26,6 +26,8 @@ pub(super) struct Desk {
     clients: Vec<Client>,
     /// When the next snapshots are to be sent.
     due: Instant,
+    /// The last ones, as they are sent.
+    latest: Vec<u8>,
 }
 
 /// Somebody who looks.
@@ -39,7 +41,7 @@ struct Client {
 
 impl Desk {
     pub fn new(service: Service, listener: Listener) -> Self {
-        Self { service, listener, clients: Vec::new(), due: Instant::now() }
+        Self { service, listener, clients: Vec::new(), due: Instant::now(), latest: Vec::new() }
     }
 
     pub fn run(mut self, stopped: &Receiver<()>) {
@@ -58,13 +60,8 @@ impl Desk {
     fn round(&mut self, now: Instant) -> Duration {
         self.clients.retain_mut(Client::is_there);
         self.take_in(now);
-        if self.due <= now && !self.clients.is_empty() {
-            self.due = now + self.service.interval;
-            let lines = self.snapshots();
-            for client in self.clients.iter_mut().filter(|client| client.left.is_empty()) {
-                client.left.extend_from_slice(&lines);
-                client.since = now;
-            }
+        if !self.clients.is_empty() {
+            self.look_if_due(now);
         }
         let patience = self.service.patience;
         self.clients.retain_mut(|client| {
@@ -87,7 +84,9 @@ impl Desk {
             let mut client = Client { stream, left: Vec::new(), since: now };
             if self.has_room() {
                 wire::append(&mut client.left, &Message::Hello(self.service.hello()));
-                client.left.extend_from_slice(&self.snapshots());
+                // For those who are there already as well: nobody costs a look of their own.
+                self.look_if_due(now);
+                client.left.extend_from_slice(&self.latest);
                 self.clients.push(client);
             } else {
                 let others = self.clients.len();
@@ -95,6 +94,19 @@ impl Desk {
                 wire::append(&mut client.left, &Message::Refused(reason));
                 client.send();
             }
+        }
+    }
+
+    /// Looks, unless the last look is younger than the interval, and has it sent to all who can take it.
+    fn look_if_due(&mut self, now: Instant) {
+        if self.due > now {
+            return;
+        }
+        self.due = now + self.service.interval;
+        self.latest = self.snapshots();
+        for client in self.clients.iter_mut().filter(|client| client.left.is_empty()) {
+            client.left.extend_from_slice(&self.latest);
+            client.since = now;
         }
     }
 

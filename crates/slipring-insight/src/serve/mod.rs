@@ -49,9 +49,9 @@ pub fn serve(name: &str, monitor: Monitor, address: &Address) -> io::Result<Serv
 
 /// What to show: a program's rings, and within what limits.
 ///
-/// A single thread serves. It sends the same snapshots to all, at most one of each ring an interval, and waits for
-/// nobody: who does not take them gets fewer, and who takes none for too long, hangs up or says anything is dropped.
-/// While nobody is connected it does nothing but look ten times a second whether somebody came.
+/// A single thread serves. It sends the same snapshots to all, at most one of each ring an interval, the last one to
+/// whoever comes in between; and it waits for nobody: who does not take them gets fewer, and who takes none for too
+/// long, hangs up or says anything is dropped. While nobody is connected it does nothing but look ten times a second whether somebody came.
 ///
 /// # Examples
 /// ```

@@ -45,7 +45,7 @@ pub use picture::{Align, Picture, StationTable, doing, phase};
 pub use rounds::{Rounds, Tally};
 pub use rule::{Rule, Stations};
 pub use rules::Rules;
-pub use serve::{Server, Service, serve};
+pub use serve::{ServeError, Server, Service, serve};
 pub use stopwatch::{Stopwatch, Times};
 pub use value::Value;
 pub use watch::Watch;

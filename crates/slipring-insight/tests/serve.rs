@@ -4,20 +4,25 @@
 
 use std::{
     fs,
-    io::{self, ErrorKind, Read, Write},
+    io::{self, Read, Write},
     net::Shutdown,
     os::unix::{
         fs::PermissionsExt,
         net::{UnixListener, UnixStream},
     },
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Barrier,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
 
 use slipring::{Builder, Dispatcher, Producer, Snapshot, poller, read, share};
-use slipring_insight::{Address, AddressError, Feed, FeedError, Server, Service, serve};
+use slipring_insight::{
+    Address, AddressError, Feed, FeedError, ServeError, Server, Service, serve,
+};
 use tempfile::tempdir;
 
 fn port() -> Address {
@@ -236,13 +241,13 @@ fn who_hangs_up_or_says_anything_is_let_go() {
     let folder = tempdir().expect("a folder");
     let path = folder.path().join("s");
     let _server = quiet(&dispatcher, &path);
-    let says =
-        |mut client: &UnixStream| client.write_all(b"GET / HTTP/1.1\r\n\r\n{\"halt\":true}\n");
-    let hangs_up = |client: &UnixStream| client.shutdown(Shutdown::Write);
-    let ways: [&dyn Fn(&UnixStream) -> io::Result<()>; 2] = [&says, &hangs_up];
-    for way in ways {
+    for says in [true, false] {
         let mut client = UnixStream::connect(&path).expect("it listens");
-        way(&client).expect("it is taken");
+        if says {
+            client.write_all(b"GET / HTTP/1.1\r\n\r\n{\"halt\":true}\n").expect("it is taken");
+        } else {
+            client.shutdown(Shutdown::Write).expect("it is connected");
+        }
         // Only so that a failure is one.
         client.set_read_timeout(Some(Duration::from_mins(1))).expect("it is not zero");
         let mut lines = String::new();
@@ -290,14 +295,118 @@ fn a_socket_is_replaced_only_if_nobody_listens() {
     drop(UnixListener::bind(&path).expect("it is free")); // As after a crash.
     let server = start().expect("nobody listens");
     let error = start().expect_err("the other one listens");
-    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    assert!(matches!(error, ServeError::Taken { .. }), "{error}");
     five(&server);
     drop(server);
 
     fs::write(&path, "precious").expect("it is free");
     let error = start().expect_err("it is a file");
-    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    assert!(matches!(error, ServeError::NotASocket { .. }), "{error}");
     assert_eq!(fs::read_to_string(&path).expect("it is there"), "precious");
+}
+
+#[test]
+fn of_servers_that_find_the_same_socket_left_one_gets_its_place() {
+    let (_producer, dispatcher) = ring();
+    let folder = tempdir().expect("a folder");
+    let path = folder.path().join("s");
+    for _ in 0..40 {
+        drop(UnixListener::bind(&path).expect("it is free"));
+        let line = Barrier::new(4);
+        let start = || {
+            line.wait();
+            serve("orders", dispatcher.monitor(), &Address::socket(&path))
+        };
+        let results = thread::scope(|scope| {
+            let racers = [(); 4].map(|()| scope.spawn(start));
+            racers.map(|racer| racer.join().expect("it is well"))
+        });
+        let (first, others): (Vec<_>, Vec<_>) = results.into_iter().partition(Result::is_ok);
+        assert_eq!(first.len(), 1);
+        assert!(others.iter().all(|it| matches!(it, Err(ServeError::Taken { .. }))), "{others:?}");
+        Feed::connect(&Address::socket(&path)).expect("it serves");
+    }
+}
+
+/// Else the next server takes the file for one that was left, and this one removes the next one's.
+#[test]
+fn as_long_as_its_file_is_there_a_server_listens() {
+    let (_producer, dispatcher) = ring();
+    let folder = tempdir().expect("a folder");
+    let path = folder.path().join("s");
+    for _ in 0..100 {
+        let server = serve("orders", dispatcher.monitor(), &Address::socket(&path));
+        let server = server.expect("it is free");
+        thread::scope(|scope| {
+            scope.spawn(move || drop(server));
+            while UnixStream::connect(&path).is_ok() {}
+            assert!(!path.exists(), "nobody listens");
+        });
+    }
+}
+
+/// What comes of serving there.
+fn refusal(path: &Path) -> ServeError {
+    let (_producer, dispatcher) = ring();
+    serve("orders", dispatcher.monitor(), &Address::socket(path)).expect_err("it cannot")
+}
+
+#[test]
+fn who_cannot_listen_is_told_what_to_do() {
+    let folder = tempdir().expect("a folder");
+    let long = folder.path().join("x".repeat(90));
+    fs::create_dir(&long).expect("it is free");
+    // The second has room for itself, and for nothing beside it.
+    let short = folder.path().join("y".repeat(100 - folder.path().as_os_str().len()));
+    fs::create_dir(&short).expect("it is free");
+    for path in [long.join("s"), short.join("s")] {
+        let error = refusal(&path);
+        assert!(matches!(error, ServeError::TooLong { .. }), "{error}");
+        assert!(error.to_string().contains("use a shorter folder"), "{error}");
+        assert_eq!(fs::read_dir(path.parent().expect("one")).expect("it is there").count(), 0);
+    }
+    let error = refusal(&folder.path().join("nowhere/s"));
+    assert!(matches!(error, ServeError::Folder { .. }), "{error}");
+    assert!(error.to_string().contains("is it there, and may this user write in it?"), "{error}");
+}
+
+#[test]
+fn what_was_left_of_a_crash_is_in_nobodys_way() {
+    let (_producer, dispatcher) = ring();
+    let folder = tempdir().expect("a folder");
+    let path = folder.path().join("s");
+    for number in 0..100 {
+        drop(serve("orders", dispatcher.monitor(), &Address::socket(&path)).expect("it is free"));
+        fs::create_dir(folder.path().join(format!(".slipring-{number}"))).expect("it is free");
+    }
+    let error = refusal(&path);
+    assert!(matches!(error, ServeError::Leftovers { .. }), "{error}");
+    assert!(error.to_string().ends_with("/.slipring-*"), "{error}");
+}
+
+#[test]
+fn who_keeps_the_folder_locked_is_not_waited_for_without_end() {
+    let folder = tempdir().expect("a folder");
+    let lock = fs::File::open(folder.path()).expect("it is there");
+    lock.lock().expect("nobody else has it");
+    let error = refusal(&folder.path().join("s"));
+    assert!(matches!(error, ServeError::Locked { .. }), "{error}");
+}
+
+/// Elsewhere, a queue that is full refuses whoever comes.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_listener_that_is_stuck_is_not_waited_for_without_end() {
+    let folder = tempdir().expect("a folder");
+    let path = folder.path().join("s");
+    let listener = UnixListener::bind(&path).expect("it is free");
+    rustix::net::listen(&listener, 0).expect("it listens");
+    let _queued = UnixStream::connect(&path).expect("there is room for one");
+    let error = Feed::connect(&Address::socket(&path)).expect_err("there is room for one only");
+    let FeedError::Connect { error, .. } = error else { panic!("{error}") };
+    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    let error = refusal(&path);
+    assert!(matches!(error, ServeError::Taken { .. }), "{error}");
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Showing rings to other programs on the same machine.
 
 mod desk;
+mod error;
 
 use std::{
-    io,
     sync::mpsc::{self, Sender},
     thread::{self, JoinHandle},
     time::Duration,
@@ -13,6 +13,7 @@ use slipring::Monitor;
 
 use crate::{Address, Hello, socket::Listener, wire};
 use desk::Desk;
+pub use error::ServeError;
 
 /// How often snapshots are made unless it is said.
 const INTERVAL: Duration = Duration::from_millis(100);
@@ -27,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 ///
-/// Returns what the system says if it cannot listen there; [`Service::start`] names the cases.
+/// Returns a [`ServeError`] that says what to do if it cannot listen there.
 ///
 /// # Examples
 /// ```
@@ -43,7 +44,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// assert_eq!(feed.next_update()?.snapshot.published, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn serve(name: &str, monitor: Monitor, address: &Address) -> io::Result<Server> {
+pub fn serve(name: &str, monitor: Monitor, address: &Address) -> Result<Server, ServeError> {
     Service::new(name).ring(name, monitor).start(address)
 }
 
@@ -123,20 +124,21 @@ impl Service {
     /// Listens, and serves on a thread of its own until the server is dropped.
     ///
     /// The file of a unix socket is its owner's alone (mode 0600). One that is left of a program that has
-    /// crashed is replaced.
+    /// crashed is replaced; of several servers that find it at the same time, one gets its place.
     ///
     /// # Errors
     ///
-    /// Returns what the system says if it cannot listen there or start a thread: among others
-    /// [`io::ErrorKind::AddrInUse`] if another program listens there, [`io::ErrorKind::AlreadyExists`] if the path is
-    /// that of another kind of file.
-    pub fn start(self, address: &Address) -> io::Result<Server> {
+    /// Returns a [`ServeError`] that says what to do: among others [`ServeError::Taken`] if another program listens
+    /// there, [`ServeError::NotASocket`] if the path is that of another kind of file, [`ServeError::TooLong`] if the
+    /// system allows no such path.
+    pub fn start(self, address: &Address) -> Result<Server, ServeError> {
         let (listener, address) = Listener::bind(address)?;
         let (stop, stopped) = mpsc::channel();
         let desk = Desk::new(self, listener);
         let thread = thread::Builder::new()
             .name("slipring-serve".to_owned())
-            .spawn(move || desk.run(&stopped))?;
+            .spawn(move || desk.run(&stopped))
+            .map_err(ServeError::Thread)?;
         Ok(Server { address, stop: Some(stop), thread: Some(thread) })
     }
 

@@ -7,13 +7,13 @@ mod file;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::{
     io::{self, Read, Write},
-    net::{TcpListener, TcpStream},
+    net::{SocketAddr, TcpListener, TcpStream},
     time::Duration,
 };
 
-use crate::{Address, address::Place};
+use crate::{Address, ServeError, address::Place};
 
-/// How long to wait for a port to take a connection; on one machine that is at once, or something is wrong.
+/// How long to wait for a connection to be taken; on one machine that is at once, or something is wrong.
 const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 
 /// Takes connections without waiting for them.
@@ -21,31 +21,39 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) enum Listener {
     Port(TcpListener),
     #[cfg(unix)]
-    Socket(
-        UnixListener,
-        #[allow(dead_code, reason = "removed when it is dropped")] file::SocketFile,
-    ),
+    Socket {
+        /// Dropped before the listener: as long as that listens, nobody else takes the file for one that was left.
+        #[allow(dead_code, reason = "removed when it is dropped")]
+        file: file::SocketFile,
+        listener: UnixListener,
+    },
 }
 
 impl Listener {
     /// Listens, and says where.
-    pub fn bind(address: &Address) -> io::Result<(Self, Address)> {
+    pub fn bind(address: &Address) -> Result<(Self, Address), ServeError> {
+        let failed = |error: io::Error| match error.kind() {
+            io::ErrorKind::AddrInUse => ServeError::Taken { address: address.clone() },
+            _ => ServeError::Listen { address: address.clone(), error },
+        };
         match address.place() {
-            Place::Port(address) => {
-                let listener = TcpListener::bind(address)?;
-                listener.set_nonblocking(true)?;
-                let bound = Address::port(listener.local_addr()?).map_err(io::Error::other)?;
-                Ok((Self::Port(listener), bound))
-            }
+            Place::Port(port) => Self::bind_port(port).map_err(failed),
             #[cfg(unix)]
             Place::Socket(path) => {
                 let (listener, file) = file::bind(path)?;
-                listener.set_nonblocking(true)?;
-                Ok((Self::Socket(listener, file), address.clone()))
+                listener.set_nonblocking(true).map_err(failed)?;
+                Ok((Self::Socket { file, listener }, address.clone()))
             }
             #[cfg(not(unix))]
-            Place::Socket(_) => Err(io::ErrorKind::Unsupported.into()),
+            Place::Socket(_) => Err(failed(io::ErrorKind::Unsupported.into())),
         }
+    }
+
+    fn bind_port(port: &SocketAddr) -> io::Result<(Self, Address)> {
+        let listener = TcpListener::bind(port)?;
+        listener.set_nonblocking(true)?;
+        let bound = Address::port(listener.local_addr()?).map_err(io::Error::other)?;
+        Ok((Self::Port(listener), bound))
     }
 
     /// Somebody who has come, with whom nothing waits either.
@@ -58,7 +66,7 @@ impl Listener {
                 Stream::Port(stream)
             }
             #[cfg(unix)]
-            Self::Socket(listener, _) => {
+            Self::Socket { listener, .. } => {
                 let (stream, _) = listener.accept()?;
                 stream.set_nonblocking(true)?;
                 Stream::Socket(stream)
@@ -83,7 +91,7 @@ impl Stream {
                 TcpStream::connect_timeout(address, CONNECT_WITHIN).map(Self::Port)
             }
             #[cfg(unix)]
-            Place::Socket(path) => UnixStream::connect(path).map(Self::Socket),
+            Place::Socket(path) => file::connect(path).map(Self::Socket),
             #[cfg(not(unix))]
             Place::Socket(_) => Err(io::ErrorKind::Unsupported.into()),
         }

@@ -28,8 +28,11 @@ pub struct Alert {
     pub ring: String,
     /// The station; `None` if it is about the ring as a whole.
     pub station: Option<String>,
-    /// The value that was found at this look; `None` if the station has left the ring, which clears its alerts.
+    /// The value that was found at this look; `None` if the station has left the ring, or the ring has ended, which
+    /// clears the alerts.
     pub value: Option<Value>,
+    /// Whether the ring has ended.
+    pub is_at_the_end: bool,
     /// When the condition was first found to hold.
     pub since: Duration,
     /// When the look was taken that raised or cleared it.
@@ -56,6 +59,7 @@ impl fmt::Display for Alert {
         let station = self.station.as_deref().unwrap_or_default();
         let what = match self.value {
             Some(value) => self.rule.figure.told(station, value),
+            None if self.is_at_the_end => "the ring has ended".to_owned(),
             None => format!("`{station}` has left the ring"),
         };
         let (ring, threshold) = (&self.ring, self.threshold());

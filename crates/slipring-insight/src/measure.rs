@@ -27,6 +27,11 @@ pub(crate) struct Look<'a> {
 }
 
 impl Measures {
+    /// When the last look was taken.
+    pub(crate) fn last_at(&self) -> Option<Duration> {
+        self.before.as_ref().map(|(snapshot, _)| snapshot.at)
+    }
+
     pub(crate) fn look<'a>(&mut self, now: &'a Snapshot) -> Look<'a> {
         let before = self.before.take();
         let since: Vec<Standing> =

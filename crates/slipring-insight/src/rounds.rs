@@ -14,8 +14,9 @@ use crate::{alert::Alert, rules::Rules, trace};
 /// thread and the clock.
 ///
 /// A ring that has ended is looked at one more time, because a halted one's handlers may still have
-/// returned from their last batch after the look that found it so. Then its monitor is let go of, and with it the
-/// ring's memory. Alerts that are raised then stay so.
+/// returned from their last batch after the look that found it so. Then every alert that is still raised is
+/// cleared, since nothing is left that could end it, and its monitor is let go of, with it the ring's memory. Of a ring
+/// that goes on, alerts stay as they are when nobody looks any more.
 ///
 /// A callback that panics is counted, and called again the next time.
 ///
@@ -118,14 +119,18 @@ impl Rounds {
             if let Some(tell) = on_look {
                 tally.call(|| tell(ring.rules.ring(), &snapshot));
             }
-            for alert in ring.rules.look(&snapshot) {
+            let is_last = mem::replace(&mut ring.has_ended, has_ended(&snapshot));
+            let mut alerts = ring.rules.look(&snapshot);
+            if is_last {
+                alerts.extend(ring.rules.end());
+            }
+            for alert in alerts {
                 tally.alerts += 1;
                 tally.call(|| trace::alert(&alert));
                 if let Some(tell) = on_alert {
                     tally.call(|| tell(&alert));
                 }
             }
-            let is_last = mem::replace(&mut ring.has_ended, has_ended(&snapshot));
             !is_last
         });
     }

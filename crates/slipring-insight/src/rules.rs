@@ -14,7 +14,7 @@ use crate::{
 /// The rules of one ring, and what they have found so far.
 ///
 /// It has no clock: time is that of the snapshots, which are to be looked at in the order in which they were
-/// taken. [`Rounds`](crate::Rounds) and [`Watch`](crate::Watch) do that.
+/// taken, and to be told of the ring's [end](Self::end). [`Rounds`](crate::Rounds) and [`Watch`](crate::Watch) do that.
 ///
 /// # Examples
 /// ```
@@ -107,6 +107,31 @@ impl Rules {
         let ring = &self.ring;
         self.kept.iter_mut().flat_map(|kept| kept.look(ring, &look)).collect()
     }
+
+    /// The ring has ended, and nothing will change any more: clears every alert that is raised, whatever the
+    /// figures are at which it ended. What is looked at next counts as another ring.
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring::{Builder, poller};
+    /// use slipring_insight::{Rule, Rules};
+    ///
+    /// let (mut producer, dispatcher) = Builder::new(8, || 0_u64).then(poller("risk")).start()?;
+    /// let mut rules = Rules::new("orders").with(Rule::fill(0.5));
+    /// producer.publish_batch(6, |_, _| ())?;
+    /// assert_eq!(rules.look(&dispatcher.snapshot()).len(), 1);
+    ///
+    /// dispatcher.halt();
+    /// let over = rules.end();
+    /// assert!(over[0].to_string().ends_with(": the ring has ended"));
+    /// assert!(rules.end().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn end(&mut self) -> Vec<Alert> {
+        let at = mem::take(&mut self.measures).last_at().unwrap_or_default();
+        let ring = &self.ring;
+        self.kept.iter_mut().flat_map(|kept| kept.end(ring, at)).collect()
+    }
 }
 
 impl Kept {
@@ -120,6 +145,7 @@ impl Kept {
             ring: ring.to_owned(),
             station: station.map(|station| station.account.name.clone()),
             value,
+            is_at_the_end: false,
             since,
             at: look.now.at,
         };
@@ -137,6 +163,24 @@ impl Kept {
             }
         }
         alerts
+    }
+
+    fn end(&mut self, ring: &str, at: Duration) -> Vec<Alert> {
+        let Self { rule, cases } = self;
+        let cleared = |Case { station, state }| {
+            let State::Raised { since } = state else { return None };
+            Some(Alert {
+                turn: Turn::Cleared,
+                rule: rule.clone(),
+                ring: ring.to_owned(),
+                station: station.map(|station| station.account.name),
+                value: None,
+                is_at_the_end: true,
+                since,
+                at,
+            })
+        };
+        mem::take(cases).into_iter().filter_map(cleared).collect()
     }
 }
 

@@ -228,6 +228,21 @@ fn who_leaves_the_ring_leaves_no_alert() {
 }
 
 #[test]
+fn behind_the_end_comes_another_ring() {
+    let mut rules = Rules::new("orders").with(Rule::lag(Stations::Any, 5).for_at_least(seconds(2)));
+    let start = after(seconds(9), &untouched(&["one", "two"]), |it| it.stations[0].lag = 7);
+    assert!(rules.look(&start).is_empty());
+    assert!(rules.end().is_empty(), "it had not held for long enough");
+    let again = after(seconds(2), &start, |_| ());
+    assert!(rules.look(&again).is_empty(), "of this one, nothing is known yet");
+    assert_eq!(gist(&rules.look(&after(seconds(2), &again, |_| ()))).len(), 1);
+    let over = rules.end();
+    assert_eq!(gist(&over), [(false, "one", None)]);
+    assert_eq!((over[0].since, over[0].lasted()), (seconds(11), seconds(2)));
+    assert!(rules.end().is_empty());
+}
+
+#[test]
 fn a_name_that_nobody_has_raises_nothing() {
     let mut rules = Rules::new("orders").with(Rule::lag("nobody", 0));
     assert!(rules.look(&untouched(&["one"])).is_empty());

@@ -10,7 +10,7 @@ use std::{
 };
 
 use slipring::{Builder, Dispatcher, Phase, Poll, Poller, Producer, poller};
-use slipring_insight::{Alert, Rounds, Rule, Rules, Turn, Watch};
+use slipring_insight::{Alert, Rounds, Rule, Rules, Stations, Turn, Watch};
 
 /// Longer than any test may take.
 const FOR_EVER: Duration = Duration::from_secs(1_000_000);
@@ -94,6 +94,34 @@ fn a_ring_that_has_ended_is_looked_at_once_more_and_let_go_of() {
         looks.try_iter().filter(|(ring, _)| ring == "ends").map(|(_, phase)| phase).collect();
     assert_eq!(of_one, [Phase::Closed; 3]);
     assert_eq!(rounds.tally().looks, 7);
+}
+
+#[test]
+fn no_alert_outlives_its_ring() {
+    let (mut producer, dispatcher, _poller) = ring();
+    let (sender, alerts) = channel();
+    let rules = full("orders").with(Rule::lag(Stations::Any, 2)).with(Rule::lag(Stations::Any, 5));
+    let mut rounds = Rounds::new()
+        .ring(dispatcher.monitor(), rules)
+        .on_alert(move |alert| sender.send(alert.clone()).expect("the test listens"));
+    fill(&mut producer);
+    rounds.look();
+    assert_eq!(alerts.try_iter().filter(|alert| alert.turn == Turn::Raised).count(), 2);
+    // What is on the ring stays there, and so does all that the rules look at.
+    dispatcher.halt();
+    rounds.look();
+    assert_eq!(alerts.try_iter().filter(|alert| alert.value.is_some()).count(), 0);
+    while !rounds.are_over() {
+        rounds.look();
+    }
+    let cleared: Vec<Alert> = alerts.try_iter().collect();
+    let rules = cleared.iter().map(|alert| (alert.rule.name(), alert.station.as_deref()));
+    assert_eq!(rules.collect::<Vec<_>>(), [("fill", None), ("lag", Some("p"))]);
+    for alert in cleared {
+        assert_eq!((alert.turn, alert.value, alert.is_at_the_end), (Turn::Cleared, None, true));
+        assert!(alert.to_string().ends_with(": the ring has ended"), "{alert}");
+    }
+    assert_eq!(rounds.tally().alerts, 4);
 }
 
 #[test]

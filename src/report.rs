@@ -135,7 +135,7 @@ impl BatchSizes {
 
     /// Batches of every size.
     pub fn batches(&self) -> u64 {
-        self.0.iter().sum()
+        self.0.iter().fold(0, |sum, batches| sum.saturating_add(*batches))
     }
 
     /// The sizes that occurred, ascending, and how many batches of each there were.
@@ -162,7 +162,9 @@ impl BatchSizes {
 impl StationReport {
     /// Whether no event is unaccounted for: `due = handled + skipped + conflated + left`.
     pub fn adds_up(&self) -> bool {
-        self.due == self.handled + self.skipped + self.conflated + self.left
+        // One that was sent from elsewhere may hold any numbers.
+        let parts = [self.handled, self.skipped, self.conflated, self.left];
+        u128::from(self.due) == parts.into_iter().map(u128::from).sum::<u128>()
     }
 
     /// Events a batch, on average; 0 if there was none.
@@ -171,7 +173,7 @@ impl StationReport {
         if self.batches == 0 {
             0.0
         } else {
-            (self.handled + self.skipped) as f64 / self.batches as f64
+            self.handled.saturating_add(self.skipped) as f64 / self.batches as f64
         }
     }
 }

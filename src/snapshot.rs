@@ -191,7 +191,8 @@ impl Snapshot {
     /// How full the ring is, from 0 to 1.
     #[allow(clippy::cast_precision_loss)] // A figure for people.
     pub fn fullness(&self) -> f64 {
-        self.fill as f64 / self.capacity as f64
+        // One that was sent from elsewhere may say that there are no slots.
+        if self.capacity == 0 { 0.0 } else { (self.fill as f64 / self.capacity as f64).min(1.0) }
     }
 
     pub(crate) fn of(circuit: &Circuit) -> Self {

@@ -129,7 +129,7 @@ impl StationChange {
     pub fn average_batch(&self) -> f64 {
         match self.batch_sizes.batches() {
             0 => 0.0,
-            batches => (self.handled + self.skipped) as f64 / batches as f64,
+            batches => self.handled.saturating_add(self.skipped) as f64 / batches as f64,
         }
     }
 }

@@ -58,7 +58,8 @@ impl Look<'_> {
             Figure::BackPressure => self.back_pressure.map(Value::Share),
             Figure::ErrorRate(_) => {
                 let station = self.change.as_ref()?.stations.get(station?)?;
-                share(station.failed, station.handled + station.failed).map(Value::Share)
+                share(station.failed, station.handled.saturating_add(station.failed))
+                    .map(Value::Share)
             }
         }
     }

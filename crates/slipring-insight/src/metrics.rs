@@ -165,7 +165,8 @@ const BUCKETS: u32 = 16;
 fn buckets(sizes: &BatchSizes) -> impl Iterator<Item = (String, u64)> {
     let ends = (1..=BUCKETS).map(|power| (1 << power) - 1);
     let up_to = |end: u64| {
-        sizes.iter().filter(|(size, _)| *size.end() <= end).map(|(_, batches)| batches).sum()
+        let smaller = sizes.iter().filter(|(size, _)| *size.end() <= end);
+        smaller.fold(0, |sum: u64, (_, batches)| sum.saturating_add(batches))
     };
     let bounded = ends.map(move |end| (end.to_string(), up_to(end)));
     bounded.chain([("+Inf".to_owned(), sizes.batches())])

@@ -2,28 +2,15 @@
 
 mod common;
 
-use std::{
-    io::Write,
-    net::{Shutdown, TcpListener},
-    thread::{self, JoinHandle},
+use std::time::Duration;
+
+use common::{
+    hostile::{any_look, hello, server, through_a_feed},
+    ring, station, with,
 };
-
-use common::{ring, station, with};
+use proptest::{collection::vec, prelude::*};
 use serde_json::json;
-use slipring_insight::{Address, Feed, FeedError};
-
-/// Sends this to the first who comes, and ends.
-fn server(text: impl Into<Vec<u8>>) -> (Address, JoinHandle<()>) {
-    let text = text.into();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("there is a port");
-    let address = Address::port(listener.local_addr().expect("it is bound")).expect("it is local");
-    let thread = thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("somebody comes");
-        // A client that has read enough does not read the rest.
-        let _ = stream.write_all(&text).and_then(|()| stream.shutdown(Shutdown::Write));
-    });
-    (address, thread)
-}
+use slipring_insight::{Change, Feed, FeedError, Picture, Rule, Rules, Stations, columns, figure};
 
 /// What comes of a server that sends this: of connecting, or of the first update.
 fn outcome(text: impl Into<Vec<u8>>) -> FeedError {
@@ -31,11 +18,6 @@ fn outcome(text: impl Into<Vec<u8>>) -> FeedError {
     let outcome = Feed::connect(&address).and_then(|mut feed| feed.next_update().map(drop));
     thread.join().expect("the server is well");
     outcome.expect_err("that was no feed")
-}
-
-fn hello() -> String {
-    let hello = json!({"version": 1, "program": "orders", "rings": ["orders"], "interval_ms": 100});
-    format!("{}\n", json!({ "hello": hello }))
 }
 
 #[test]
@@ -94,4 +76,39 @@ fn nobody_is_reached_where_nobody_is() {
     let error = Feed::connect(&address).expect_err("it is gone");
     assert!(matches!(error, FeedError::Connect { .. }), "{error}");
     assert!(error.to_string().contains(&address.to_string()), "{error}");
+}
+
+proptest! {
+    /// Whatever a server says is shown as well as it can be.
+    #[test]
+    fn no_number_is_too_large(looks in vec(any_look(), 3)) {
+        let any = Stations::Any;
+        let mut rules = Rules::new("orders")
+            .with(Rule::lag(any.clone(), u64::MAX).until(1))
+            .with(Rule::fill(0.5))
+            .with(Rule::stall(any.clone(), Duration::from_secs(1)))
+            .with(Rule::back_pressure(0.5))
+            .with(Rule::error_rate(any, 0.5));
+        let looks = through_a_feed(&looks);
+        prop_assert_eq!(looks.len(), 3);
+        for pair in looks.windows(2) {
+            let (before, now) = (&pair[0].snapshot, &pair[1].snapshot);
+            let alerts = rules.look(now).iter().map(ToString::to_string).collect::<String>();
+            let change = Change::between(before, now);
+            for picture in [Picture::new("orders", now), Picture::with_change("orders", now, &change)] {
+                let forms = [picture.text().to_string(), picture.mermaid().to_string(), picture.dot().to_string()];
+                for text in forms.iter().chain([&alerts]) {
+                    prop_assert!(!text.contains("NaN") && !text.contains("inf"), "{}", text);
+                }
+                prop_assert!(picture.drawing(80).iter().all(|line| columns(line) <= 80));
+            }
+            for station in &now.stations {
+                prop_assert!(station.account.average_batch() >= 0.0);
+            }
+            #[cfg(feature = "metrics")]
+            slipring_insight::metrics::export("orders", now);
+            let _ = (now.adds_up(), figure::clock(now.at), figure::span(now.at));
+        }
+        rules.end();
+    }
 }

@@ -5,7 +5,12 @@ mod common;
 
 use std::time::Duration;
 
-use common::{at, before, ring, snapshot, with};
+use common::{
+    at, before,
+    hostile::{any_look, through_a_feed},
+    ring, snapshot, with,
+};
+use proptest::{collection::vec, prelude::*};
 use ratatui::{Terminal, backend::TestBackend};
 use serde_json::{Value, json};
 use slipring::Snapshot;
@@ -141,6 +146,27 @@ fn several_rings_and_help() {
     assert!(shown.contains("\n rings  orders  trades\\n\n") && shown.contains("book"), "{shown}");
     top.grant(Wish::Help);
     assert!(screen(&top, 80, 24).contains("how often a producer had to wait"));
+}
+
+proptest! {
+    // Screens are many times dearer to draw than numbers to think of.
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever a server says is shown as well as it can be.
+    #[test]
+    fn no_number_is_too_large(looks in vec(any_look(), 2..4), width in 0..200_u16) {
+        let mut top = top(&["orders"]);
+        for update in through_a_feed(&looks) {
+            top.hear(seen(update.ring, &update.snapshot));
+            for height in [7, 60] {
+                let screen = screen(&top, width, height);
+                prop_assert!(!screen.contains("NaN") && !screen.contains("inf"), "{}", screen);
+            }
+            top.grant(Wish::Station(Step::On));
+        }
+        top.hear(News::Left("gone".to_owned()));
+        screen(&top, width, 24);
+    }
 }
 
 fn published(top: &Top) -> u64 {

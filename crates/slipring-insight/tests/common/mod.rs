@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub mod hostile;
+
 use serde_json::{Value, json};
 use slipring::Snapshot;
 

@@ -42,7 +42,8 @@ fn bars(ever: &BatchSizes, now: &BatchSizes, room: usize) -> Vec<Bar<'static>> {
     let all = now.batches().max(1);
     let sizes: Vec<(u64, u64)> = ever.iter().map(|(sizes, n)| (*sizes.start(), n)).collect();
     let windows = sizes.windows(room.clamp(1, sizes.len().max(1))).rev();
-    let most = windows.max_by_key(|window| window.iter().map(|(_, n)| n).sum::<u64>());
+    let most =
+        windows.max_by_key(|window| window.iter().map(|(_, n)| u128::from(*n)).sum::<u128>());
     let bar = |(size, _): &(u64, u64)| {
         let batches = now.iter().find(|(sizes, _)| sizes.start() == size).map_or(0, |(_, n)| n);
         let percent = batches.saturating_mul(100) / all;

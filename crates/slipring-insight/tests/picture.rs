@@ -34,6 +34,22 @@ risk     working  970/s   30   50%   10.0       0        0      970       2  pro
 }
 
 #[test]
+fn columns_that_say_nothing_are_left_out() {
+    let late = with(station("risk", &[]), "late", 3);
+    let mut conflated = station("risk", &[]);
+    conflated["account"]["conflated"] = 100.into();
+    for (station, columns) in [
+        (late, ["skipped  late  handled", "      0     3      970"]),
+        (conflated, ["skipped  conflated  handled", "      0        100      970"]),
+    ] {
+        let table = picture(&[station]).table().to_string();
+        for (line, expected) in table.lines().zip(columns) {
+            assert!(line.contains(expected), "{table}");
+        }
+    }
+}
+
+#[test]
 fn a_pipeline() {
     let stations =
         [at("decode", &[], 990, 10), at("price", &[0], 980, 10), at("store", &[1], 980, 0)];

@@ -107,6 +107,21 @@ fn a_busy_ring() {
 }
 
 #[test]
+fn who_is_late_and_what_was_conflated_has_columns_where_there_is_some() {
+    let mut limited = at("screen", &[], 700, 200);
+    limited["account"]["conflated"] = 100.into();
+    let mut top = after(ring(&[with(limited, "late", 3), at("ledger", &[], 980, 10)]));
+    let shown = screen(&top, 130, 26);
+    let row = |name: &str| shown.lines().find(|line| line.starts_with(name)).expect("a row");
+    let heading = "│ station     doing        rate      lag   busy   batch  failed  skipped  conflated   late ";
+    assert!(row("│ station").starts_with(heading), "{shown}");
+    assert!(row("│ screen").contains("       0        0        100      3 "), "{shown}");
+    assert!(row("│ ledger").contains("       0        0          0      0 "), "{shown}");
+    top.grant(Wish::Help);
+    assert!(screen(&top, 80, 24).contains("how often it exceeded its lag limit"));
+}
+
+#[test]
 fn a_small_terminal() {
     let expected = "
  orders   127.0.0.1:7070   open      ● live

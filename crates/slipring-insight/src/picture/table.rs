@@ -7,6 +7,9 @@ use slipring::{Snapshot, StationSnapshot};
 use super::graph::{doing, kinds};
 use crate::{Change, StationChange, at_right, columns, figure, fitted, printable};
 
+const CONFLATED: &str = "conflated";
+const LATE: &str = "late";
+
 /// At which end of its column a text stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Align {
@@ -20,7 +23,8 @@ pub enum Align {
 ///
 /// What counts events counts from the station's start. Rate, batch and busy share are those of the
 /// change that the picture was made with; without one, batches are averaged over the station's life
-/// and the others are left out.
+/// and the others are left out. A station is late when it was found to lag by more than its limit, and conflated are
+/// the events that it passed unhandled to keep up: these columns are [shown](Self::is_shown) where they say something.
 ///
 /// # Examples
 /// ```
@@ -40,7 +44,7 @@ pub struct StationTable {
 
 impl StationTable {
     /// The headings, and how the texts below them stand.
-    pub const COLUMNS: [(&str, Align); 12] = [
+    pub const COLUMNS: [(&str, Align); 14] = [
         ("station", Align::Left),
         ("doing", Align::Left),
         ("rate", Align::Right),
@@ -49,6 +53,8 @@ impl StationTable {
         ("batch", Align::Right),
         ("failed", Align::Right),
         ("skipped", Align::Right),
+        (CONFLATED, Align::Right),
+        (LATE, Align::Right),
         ("handled", Align::Right),
         ("sleeps", Align::Right),
         ("follows", Align::Left),
@@ -58,6 +64,14 @@ impl StationTable {
     /// The rows.
     pub fn rows(&self) -> &[[String; Self::COLUMNS.len()]] {
         &self.rows
+    }
+
+    /// Whether the column at this place is worth its room. Only what few rings have is not: late stations, conflated
+    /// events, and remarks.
+    pub fn is_shown(&self, column: usize) -> bool {
+        let Some((heading, _)) = Self::COLUMNS.get(column) else { return false };
+        let is_rare = [CONFLATED, LATE, ""].contains(heading);
+        !is_rare || self.rows.iter().any(|row| !row[column].is_empty() && row[column] != "0")
     }
 
     pub(super) fn of(snapshot: &Snapshot, change: Option<&Change>) -> Self {
@@ -82,6 +96,8 @@ impl StationTable {
                 format!("{batch:.1}"),
                 figure::grouped(account.failed),
                 figure::grouped(account.skipped),
+                figure::grouped(account.conflated),
+                figure::grouped(station.late),
                 figure::grouped(account.handled),
                 figure::grouped(station.sleeps),
                 follows(snapshot, station),
@@ -108,10 +124,10 @@ impl fmt::Display for StationTable {
             rows.map(|row| columns(&row[column])).max().unwrap_or(0)
         });
         for row in std::iter::once(&headings).chain(&self.rows) {
-            let cells = row.iter().zip(Self::COLUMNS).zip(widths).filter(|(_, width)| *width > 0);
-            let cells = cells.map(|((text, (_, align)), width)| match align {
-                Align::Left => fitted(text, width),
-                Align::Right => at_right(text, width),
+            let shown = (0..Self::COLUMNS.len()).filter(|column| self.is_shown(*column));
+            let cells = shown.map(|column| match Self::COLUMNS[column].1 {
+                Align::Left => fitted(&row[column], widths[column]),
+                Align::Right => at_right(&row[column], widths[column]),
             });
             writeln!(f, "{}", cells.collect::<Vec<_>>().join("  ").trim_end())?;
         }

@@ -14,20 +14,21 @@ use crate::top::state::{Look, RingView};
 
 const COLUMNS: usize = StationTable::COLUMNS.len();
 /// Columns are at least so wide that ordinary figures do not move their neighbours.
-const WIDTHS_MIN: [u16; COLUMNS] = [10, 8, 7, 7, 5, 6, 6, 7, 13, 7, 0, 0];
+const WIDTHS_MIN: [u16; COLUMNS] = [10, 8, 7, 7, 5, 6, 6, 7, 9, 5, 13, 7, 0, 0];
 const SPACING: u16 = 2;
 /// A border and a space at each end.
 const FRAME_COLUMNS: u16 = 4;
 
 pub fn draw(ring: &RingView, look: &Look, frame: &mut Frame<'_>, area: Rect) {
-    let rows = look.picture.table().rows();
-    let widths = widths(rows, area.width.saturating_sub(FRAME_COLUMNS));
+    let table = look.picture.table();
+    let rows = table.rows();
+    let (places, widths) = columns_shown(table, area.width.saturating_sub(FRAME_COLUMNS));
     let selected = ring.station().map(|(place, _)| place);
     let shown = rows.iter().enumerate().map(|(place, row)| {
         let style = Style::new().fg(colour(look, place));
-        Row::new(cells(row.iter().map(String::as_str), widths.len())).style(style)
+        Row::new(cells(&places, |column| &row[column])).style(style)
     });
-    let headings = cells(StationTable::COLUMNS.iter().map(|(heading, _)| *heading), widths.len());
+    let headings = cells(&places, |column| StationTable::COLUMNS[column].0);
     let table = Table::new(shown, &widths)
         .header(Row::new(headings).dim())
         .column_spacing(SPACING)
@@ -37,30 +38,32 @@ pub fn draw(ring: &RingView, look: &Look, frame: &mut Frame<'_>, area: Rect) {
     frame.render_stateful_widget(table, area, &mut state);
 }
 
-/// The widths of as many columns as there is room for, from the left.
-fn widths(rows: &[[String; COLUMNS]], room: u16) -> Vec<Constraint> {
-    let mut widths = Vec::new();
+/// The places and the widths of as many columns as there is room for, from the left.
+fn columns_shown(table: &StationTable, room: u16) -> (Vec<usize>, Vec<Constraint>) {
+    let (mut places, mut widths) = (Vec::new(), Vec::new());
     let mut used = 0;
-    for (column, (heading, _)) in StationTable::COLUMNS.iter().enumerate() {
-        let texts = rows.iter().map(|row| columns(&row[column])).chain([columns(heading)]);
+    for place in (0..COLUMNS).filter(|place| table.is_shown(*place)) {
+        let (heading, _) = StationTable::COLUMNS[place];
+        let texts = table.rows().iter().map(|row| columns(&row[place])).chain([columns(heading)]);
         let widest = u16::try_from(texts.max().unwrap_or(0)).unwrap_or(u16::MAX);
-        let width = widest.max(WIDTHS_MIN[column]).min(if column == 0 { 24 } else { 60 });
-        let needed = if column == 0 { width } else { width.saturating_add(SPACING) };
-        if column > 0 && used + needed > room {
+        let width = widest.max(WIDTHS_MIN[place]).min(if place == 0 { 24 } else { 60 });
+        let needed = if place == 0 { width } else { width.saturating_add(SPACING) };
+        if place > 0 && used + needed > room {
             break;
         }
         used += needed.min(room);
+        places.push(place);
         widths.push(Constraint::Length(width));
     }
-    widths
+    (places, widths)
 }
 
-fn cells<'a>(texts: impl Iterator<Item = &'a str>, count: usize) -> Vec<Cell<'a>> {
-    let cell = |(text, (_, align)): (&'a str, (&str, Align))| match align {
-        Align::Left => Cell::from(Text::from(text)),
-        Align::Right => Cell::from(Text::from(text).right_aligned()),
+fn cells<'a>(places: &[usize], text: impl Fn(usize) -> &'a str) -> Vec<Cell<'a>> {
+    let cell = |place: &usize| match StationTable::COLUMNS[*place].1 {
+        Align::Left => Cell::from(Text::from(text(*place))),
+        Align::Right => Cell::from(Text::from(text(*place)).right_aligned()),
     };
-    texts.zip(StationTable::COLUMNS).take(count).map(cell).collect()
+    places.iter().map(cell).collect()
 }
 
 /// Whoever fails is red; whoever holds up a ring that is half full is yellow.

@@ -14,6 +14,7 @@ use slipring_insight::{Address, Feed};
 
 use super::{
     keys::{self, Wish},
+    signals::{Signal, Signals},
     source::{self, News},
     state::Top,
     view,
@@ -22,28 +23,45 @@ use super::{
 /// How long a key may wait for news, or news for a key.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Shows the program until the user has seen enough. The terminal is restored however that ends.
+/// Shows the program until the user has seen enough, or a signal asks for the end. The terminal is restored however
+/// that comes.
 pub fn show(feed: Feed, address: &Address, interval: Duration) -> Result<(), String> {
     let wrong = |error: io::Error| format!("the terminal cannot be used: {error}");
     let news = source::listen(feed, address.clone()).map_err(|error| error.to_string())?;
+    let signals = Signals::listen().map_err(wrong)?;
     let mut terminal = ratatui::try_init().map_err(wrong)?;
-    let result = watch(&mut terminal, &news, Top::new(address.to_string(), interval));
+    let top = Top::new(address.to_string(), interval);
+    let result = watch(&mut terminal, &news, &signals, top);
+    // It has the cursor shown again.
+    drop(terminal);
     ratatui::restore();
-    result.map_err(wrong)
+    match result.map_err(wrong)? {
+        Some(signal) => Signals::obey(signal).map_err(wrong),
+        None => Ok(()),
+    }
 }
 
-fn watch(terminal: &mut DefaultTerminal, news: &Receiver<News>, mut top: Top) -> io::Result<()> {
+/// What ended it, if that was a signal.
+fn watch(
+    terminal: &mut DefaultTerminal,
+    news: &Receiver<News>,
+    signals: &Signals,
+    mut top: Top,
+) -> io::Result<Option<Signal>> {
     loop {
         terminal.draw(|frame| view::draw(&top, frame))?;
         // Nothing is drawn anew until something has changed.
         let mut has_changed = false;
         while !has_changed {
+            if let Some(signal) = signals.asked() {
+                return Ok(Some(signal));
+            }
             let until = Instant::now() + LOOK;
             while event::poll(until.saturating_duration_since(Instant::now()))? {
                 has_changed = true;
                 if let Event::Key(key) = event::read()? {
                     match keys::wish(key) {
-                        Some(Wish::Quit) => return Ok(()),
+                        Some(Wish::Quit) => return Ok(None),
                         Some(wish) => top.grant(wish),
                         None => {}
                     }

@@ -5,6 +5,7 @@ mod interval;
 mod keys;
 mod live;
 mod once;
+mod signals;
 mod source;
 mod state;
 #[cfg(test)]

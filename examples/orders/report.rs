@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crossbeam::channel::{self, RecvTimeoutError, Sender};
 use indicatif::{ProgressBar, ProgressStyle};
+use slipring_insight::figure::grouped;
 
 use crate::options::Options;
 use crate::pipeline::{Run, STATIONS};
@@ -101,26 +102,24 @@ impl Table<'_> {
     }
 
     fn write_totals(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (books, seconds) = (&self.run.books, self.run.elapsed.as_secs_f64());
+        let Run { books, elapsed, ring, .. } = self.run;
         let ledger = &books.ledger;
-        // A rate is only good for a few digits anyway.
-        #[expect(clippy::cast_precision_loss, reason = "32 bits fit into the 53 of a float")]
-        let per_second = if seconds > 0.0 { self.run.ring.published as f64 / seconds } else { 0.0 };
+        let per_second = u128::from(ring.published) * 1_000_000_000 / elapsed.as_nanos().max(1);
         let mut row = |name: &str, value: String| writeln!(f, "{name:<20}{value:>20}");
         row("orders", grouped(ledger.orders))?;
         row("units", grouped(ledger.units))?;
         row("value", dollars(ledger.value_cents))?;
-        row("back-orders", grouped(books.record.back_orders.len()))?;
-        row("customers", grouped(books.risk.totals.len()))?;
+        row("back-orders", grouped(books.record.back_orders.len() as u64))?;
+        row("customers", grouped(books.risk.totals.len() as u64))?;
         row("over credit limit", grouped(books.risk.over_limit))?;
         if ledger.rejected > 0 {
             row("rejected", grouped(ledger.rejected))?;
         }
         if self.bad_lines > 0 {
-            row("bad lines skipped", grouped(self.bad_lines))?;
+            row("bad lines skipped", grouped(self.bad_lines as u64))?;
         }
-        row("seconds", format!("{seconds:.3}"))?;
-        row("events per second", grouped(format_args!("{per_second:.0}")))
+        row("seconds", format!("{:.3}", elapsed.as_secs_f64()))?;
+        row("events per second", grouped(per_second))
     }
 
     fn write_stations(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,19 +150,6 @@ impl Table<'_> {
     }
 }
 
-/// A whole number with a comma between groups of three digits.
-fn grouped(number: impl Display) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() * 4 / 3);
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// An amount of cents as dollars.
 fn dollars(cents: u128) -> String {
     let mut text = grouped(cents / 100);
@@ -183,12 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_grouped() {
-        for (number, text) in
-            [(0, "0"), (999, "999"), (6_919, "6,919"), (24_409, "24,409"), (1_000_000, "1,000,000")]
-        {
-            assert_eq!(grouped(number), text);
-        }
+    fn amounts_have_their_decimals() {
         assert_eq!(dollars(24_409_194), "244,091.94");
         assert_eq!(dollars(5), "0.05");
         assert_eq!(microseconds(1_234_567), "1,234.6");

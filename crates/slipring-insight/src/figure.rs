@@ -47,10 +47,13 @@ pub fn count(count: u64) -> String {
 ///
 /// # Examples
 /// ```
-/// assert_eq!(slipring_insight::figure::grouped(1_234_567), "1,234,567");
+/// use slipring_insight::figure::grouped;
+///
+/// assert_eq!(grouped(1_234_567_u64), "1,234,567");
+/// assert_eq!(grouped(u128::MAX / 10_u128.pow(33)), "340,282");
 /// ```
-pub fn grouped(count: u64) -> String {
-    let digits = count.to_string();
+pub fn grouped(count: impl Into<u128>) -> String {
+    let digits = count.into().to_string();
     let mut text = String::with_capacity(digits.len() * 4 / 3);
     for (position, digit) in digits.chars().enumerate() {
         if position > 0 && (digits.len() - position).is_multiple_of(3) {
@@ -168,6 +171,20 @@ mod tests {
         let borders = [999.4, 999.6, 9_994.0, 9_996.0, 99_949.0, 99_951.0, 999_499.0, 999_500.0];
         let shown = ["999", "1.00k", "9.99k", "10.0k", "99.9k", "100k", "999k", "1.00M"];
         assert_eq!(borders.map(compact), shown);
+    }
+
+    #[test]
+    fn groups_have_three_digits() {
+        for (count, text) in [
+            (0_u32, "0"),
+            (999, "999"),
+            (6_919, "6,919"),
+            (24_409, "24,409"),
+            (1_000_000, "1,000,000"),
+        ] {
+            assert_eq!(grouped(count), text);
+        }
+        assert_eq!(grouped(u64::MAX), "18,446,744,073,709,551,615");
     }
 
     #[test]

@@ -15,7 +15,8 @@ use crate::{
 pub use error::FeedError;
 use lines::Lines;
 
-/// How long a server may take for a line.
+/// How long a server may take for the greeting, and beyond two intervals for each other line. So long may a read
+/// wait, too: it may take twice that until a server is found to be silent.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What another program on this machine shows of its rings.

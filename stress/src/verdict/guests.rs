@@ -85,8 +85,13 @@ fn check_first(
         }
     }
     let Some((_, after)) = arrival.ticks.filter(|_| plan.start == Start::Oldest) else { return };
-    // Those that were there, and stayed, have passed all that it has missed.
-    for other in (0..case.plan.stations.len()).filter(|other| case.departure(*other).is_none()) {
+    // Those that were there, and stayed, have passed all that it has missed. Whose poller is told of a
+    // halt drops it, and who comes then looks through it.
+    let stays = |other: &usize| {
+        let has_gone = case.is_halted() && case.plan.stations[*other].is_polled();
+        !has_gone && case.departure(*other).is_none()
+    };
+    for other in (0..case.plan.stations.len()).filter(stays) {
         let log = &case.evidence.testimonies[other].log;
         let late =
             |entry: &Entry| entry.sequence < first && entry.tick.is_some_and(|tick| tick > after);

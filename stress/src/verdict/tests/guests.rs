@@ -152,6 +152,30 @@ fn first_sequences_told_wrong() {
 }
 
 #[test]
+fn a_poller_that_was_told_of_a_halt_has_gone_when_somebody_comes() {
+    let begins_behind_s1 = |plan: &mut Plan, evidence: &mut Evidence| {
+        idle(104)(plan, evidence);
+        plan.visitors[0][0].start = Start::Oldest;
+        arrival(evidence).ticks = Some((0, tick(104, 9)));
+        evidence.ledgers[0].calls[3].arrivals = 0;
+        plan.reset = None;
+        evidence.cleared.clear();
+        evidence.testimonies[1].log.truncate(2);
+        let told = account(evidence);
+        (told.stations[1].handled, told.stations[1].left) = (2, 2);
+        told.guests[0].first = 104;
+        told.guests[0].account = StationAccount { left: 1, due: 1, ..StationAccount::default() };
+    };
+    assert_noticed("g: it begins behind what s1 had to see", begins_behind_s1);
+    let polled = |plan: &mut Plan, evidence: &mut Evidence| {
+        begins_behind_s1(plan, evidence);
+        plan.stations[1].driver = Driver::Untaken;
+        evidence.testimonies[1].end = End::Closed;
+    };
+    assert_eq!(doctored(polled), "");
+}
+
+#[test]
 fn guests_not_waited_for() {
     assert_noticed("g: it was waiting for 101 when this was written", idle(101));
     assert_noticed("reset hook: 4 events, of which g has passed 1", idle(101));

@@ -6,9 +6,9 @@ use fastrand::Rng;
 use slipring::{Detach, GiveUp, LagPolicy, Policy, Start, Wait};
 
 use crate::plan::{
-    AMPLE, Awaits, Behind, Cargo, Deed, Driver, Failing, Finale, Form, Hook, HookPanic, KeyPlan,
-    Limit, Placing, Plan, PollerPlan, ProducerPlan, ResetPlan, StagePlan, StationPlan, Stay,
-    TeamPlan, Trouble, VisitPlan, Way, ancestors,
+    AMPLE, Awaits, Behind, Cargo, Deed, Driver, ExecutorPlan, Failing, Finale, Form, Hook,
+    HookPanic, KeyPlan, Limit, Placing, Plan, PollerPlan, ProducerPlan, ResetPlan, ScopeEnd,
+    StagePlan, StationPlan, Stay, TaskPlan, TeamPlan, Trouble, VisitPlan, Way, ancestors,
 };
 
 const MOST_STATIONS: usize = 8;
@@ -43,6 +43,7 @@ pub fn plan(seed: u64) -> Plan {
         }),
         has_clock: one_in(rng, 4),
         watch: one_in(rng, 3).then(|| Duration::from_micros(*pick(rng, &[0, 0, 20, 300]))),
+        executors: if one_in(rng, 3) { executors(rng) } else { Vec::new() },
         troubles: if is_calm { Vec::new() } else { troubles(rng) },
         finale: finale(rng, is_calm),
     };
@@ -55,6 +56,9 @@ pub fn plan(seed: u64) -> Plan {
                 producer.calls *= 10;
             }
         }
+    }
+    if !plan.executors.is_empty() {
+        make_tasks(rng, &mut plan);
     }
     if is_cut_short(&plan) && !one_in(rng, 4) {
         for producer in &mut plan.producers {
@@ -180,6 +184,7 @@ fn producers(rng: &mut Rng, is_multi: bool) -> Vec<ProducerPlan> {
         clones: one_in(rng, 3),
         pause: *pick(rng, &[0, 0, 1, 10]),
         dawdles: *pick(rng, &[0, 0, 2, 10]),
+        task: None,
     };
     (0..count).map(producer).collect()
 }
@@ -201,6 +206,7 @@ fn polled(rng: &mut Rng) -> Driver {
         leaves_after: one_in(rng, 3).then(|| rng.u64(0..80)),
         panics: one_in(rng, 2),
         skips: one_in(rng, 3),
+        task: None,
     })
 }
 
@@ -354,12 +360,55 @@ fn finale(rng: &mut Rng, is_calm: bool) -> Finale {
     let awaits = *pick(rng, &[Awaits::Nobody, Awaits::Producers, Awaits::ProducersAndPollers]);
     let hasty = if rng.bool() { Duration::ZERO } else { moment(rng) };
     let way = match rng.u32(0..8) {
+        _ if one_in(rng, 5) => Way::Scope(scope_end(rng, is_calm)),
         0..=2 => Way::Join,
         3 if !is_calm => Way::Shutdown(hasty),
         3..=5 => Way::Shutdown(AMPLE),
         _ => Way::Drop,
     };
     Finale { after: moment(rng), awaits, way, elsewhere: one_in(rng, 3) }
+}
+
+fn scope_end(rng: &mut Rng, is_calm: bool) -> ScopeEnd {
+    match rng.u32(0..5) {
+        0 if !is_calm => ScopeEnd::Halts,
+        0..=2 => ScopeEnd::Returns,
+        3 => ScopeEnd::Panics,
+        _ => ScopeEnd::Closes,
+    }
+}
+
+fn executors(rng: &mut Rng) -> Vec<ExecutorPlan> {
+    let count = *pick(rng, &[1, 1, 2]);
+    let executor =
+        |_| ExecutorPlan { seed: rng.u64(..), renews: rng.bool(), panics: one_in(rng, 6) };
+    (0..count).map(executor).collect()
+}
+
+/// Makes tasks of some threads: of most pollers, and of some that were none.
+fn make_tasks(rng: &mut Rng, plan: &mut Plan) {
+    let count = plan.executors.len();
+    for station in &mut plan.stations {
+        if matches!(station.driver, Driver::Thread(_)) && one_in(rng, 3) {
+            station.driver = polled(rng);
+            station.limit = None;
+        }
+    }
+    let guests = plan.visitors.iter_mut().flatten().map(|visit| &mut visit.guest);
+    for own in plan.stations.iter_mut().chain(guests) {
+        if let Driver::Poller(poller) = &mut own.driver
+            && !one_in(rng, 4)
+        {
+            poller.task = Some(TaskPlan {
+                executor: rng.usize(0..count),
+                streams: rng.bool(),
+                gives_up: *pick(rng, &[0, 2, 3, 8]),
+            });
+        }
+    }
+    for producer in &mut plan.producers {
+        producer.task = rng.bool().then(|| rng.usize(0..count));
+    }
 }
 
 /// Lets a station change events only where the topology allows it.
@@ -454,5 +503,47 @@ mod tests {
         any("a watcher", |plan| plan.watch.is_some());
         any("a look at the end only", |plan| plan.watch.is_none() && plan.has_last_look());
         any("no time at all", |plan| plan.finale.way == Way::Shutdown(Duration::ZERO));
+    }
+
+    #[test]
+    fn every_task_and_every_scope_is_drawn() {
+        let plans: Vec<Plan> = (0..6_000).map(plan).collect();
+        let any = |what: &str, is: fn(&Plan) -> bool| assert!(plans.iter().any(is), "{what}");
+        any("a station that is a task", |plan| {
+            plan.stations.iter().any(|station| station.task().is_some())
+        });
+        any("a changing station that is a task", |plan| {
+            plan.stations.iter().any(|station| station.mutates && station.task().is_some())
+        });
+        any("a guest that is a stream", |plan| {
+            plan.visits().any(|visit| visit.guest.task().is_some_and(|task| task.streams))
+        });
+        any("stations and a producer on one executor", |plan| {
+            let runs = |station: &StationPlan| station.task().is_some_and(|it| it.executor == 0);
+            plan.stations.iter().filter(|station| runs(station)).count() > 1
+                && plan.producers.iter().any(|producer| producer.task == Some(0))
+        });
+        any("a task and a thread that publish", |plan| {
+            let is_task = |producer: &ProducerPlan| producer.task.is_some();
+            plan.producers.iter().any(is_task) && !plan.producers.iter().all(is_task)
+        });
+        any("the only producer is a task", |plan| {
+            !plan.is_multi && plan.producers[0].task.is_some()
+        });
+        any("wakers that change and panic", |plan| {
+            plan.executors.iter().any(|executor| executor.renews && executor.panics)
+        });
+        for end in [ScopeEnd::Returns, ScopeEnd::Panics, ScopeEnd::Closes, ScopeEnd::Halts] {
+            let ends_so = |plan: &Plan| plan.finale.way == Way::Scope(end);
+            assert!(plans.iter().any(ends_so), "{end:?}");
+            let with_guests = |plan: &Plan| ends_so(plan) && !plan.visitors.is_empty();
+            assert!(plans.iter().any(with_guests), "{end:?}");
+        }
+        any("a scope that does not start", |plan| {
+            matches!(plan.finale.way, Way::Scope(_)) && plan.start_failure().is_some()
+        });
+        any("tasks in a scope", |plan| {
+            matches!(plan.finale.way, Way::Scope(_)) && !plan.executors.is_empty()
+        });
     }
 }

@@ -6,29 +6,39 @@
 //! | `plan.rs`, `draw.rs` | what a round is, and how it follows from its seed |
 //! | `event.rs` | what travels round the ring |
 //! | `ring.rs`, `script.rs` | the ring of a plan, and the code of its stations, workers and guests |
-//! | `producers.rs`, `pollers.rs`, `visitors.rs`, `round.rs` | those who act, and the course of a round |
+//! | `producers.rs`, `pollers.rs`, `visitors.rs` | those who act |
+//! | `tasks.rs`, `executor.rs` | what pollers do that are tasks, and who runs them |
+//! | `round.rs`, `scoped.rs`, `cast.rs` | the course of a round, in a scope as well; its threads and tasks |
 //! | `watcher.rs` | who looks at the ring meanwhile |
-//! | `evidence.rs` | what they write down |
+//! | `evidence.rs`, `shared.rs` | what they write down, and where |
 //! | `verdict/` | whether it is right |
 //! | `watchdog.rs`, `totals.rs` | rounds that do not end, and what all of them came to |
 //!
 //! A ring has stations of one thread, teams and pollers, or none at all; visitors attach guests to it
-//! and detach them. Of each is checked what it has seen: of a team, that its workers' histories make
-//! that of one station; of a guest, that it has every event from its first on for as long as it stays; of
-//! those that may not lag, that they lack as much as their accounts say, and nobody else does.
+//! and detach them. Producers and pollers are threads, or tasks that lose interest half-way; and some
+//! rings run in a scope, with handlers that borrow. Of each is checked what it has seen: of a team, that
+//! its workers' histories make that of one station; of a guest, that it has every event from its first on
+//! for as long as it stays; of those that may not lag, that they lack as much as their accounts say, and
+//! nobody else does; of a call that was given up, that nobody sees its events; of a scope, that no handler
+//! is left when it is over.
 //!
 //! What a round draws depends on its seed alone. Who wins when two threads race does not: a round
 //! that has failed once may have to be repeated many times before it does so again.
 
+mod cast;
 mod draw;
 mod event;
 mod evidence;
+mod executor;
 mod plan;
 mod pollers;
 mod producers;
 mod ring;
 mod round;
+mod scoped;
 mod script;
+mod shared;
+mod tasks;
 mod totals;
 mod verdict;
 mod visitors;
@@ -44,9 +54,9 @@ use std::{
 use clap::Parser;
 
 use event::scattered;
-use evidence::Shared;
 use plan::Plan;
 use round::Outcome;
+use shared::Shared;
 use totals::Totals;
 use watchdog::Watchdog;
 

@@ -29,6 +29,8 @@ pub struct Plan {
     pub has_clock: bool,
     /// How long a thread that looks at the ring rests between two looks, if there is one.
     pub watch: Option<Duration>,
+    /// Threads that run tasks.
+    pub executors: Vec<ExecutorPlan>,
     pub troubles: Vec<Trouble>,
     pub finale: Finale,
 }
@@ -56,6 +58,18 @@ pub struct ProducerPlan {
     /// One in so many events takes its time to be written, so that what others do at the same
     /// moment comes in between; 0 for none.
     pub dawdles: u32,
+    /// The executor that runs it, if it is a task: then it awaits room.
+    pub task: Option<usize>,
+}
+
+/// A thread that runs tasks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ExecutorPlan {
+    pub seed: u64,
+    /// Whether a task may have another waker at each poll; then those before wake nobody.
+    pub renews: bool,
+    /// Whether its wakers panic when another thread wakes by them.
+    pub panics: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -127,6 +141,19 @@ pub struct PollerPlan {
     pub panics: bool,
     /// Whether it skips ahead now and then.
     pub skips: bool,
+    /// None if a thread of its own polls it.
+    pub task: Option<TaskPlan>,
+}
+
+/// How a poller is driven by a task.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskPlan {
+    /// Who runs it. A guest is run by its visitor, alone, as this one runs its tasks.
+    pub executor: usize,
+    /// Whether it becomes a stream now and then, if it only reads.
+    pub streams: bool,
+    /// One in so many waits is given up while it is pending; 0 for none.
+    pub gives_up: u32,
 }
 
 /// When a handler fails: at every `period`-th event, `times` times in a row.
@@ -252,6 +279,19 @@ pub enum Way {
     Join,
     Shutdown(Duration),
     Drop,
+    /// The ring runs in a scope, with handlers that borrow, and ends with the scope's closure.
+    Scope(ScopeEnd),
+}
+
+/// How the closure of a scope ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScopeEnd {
+    Returns,
+    Panics,
+    /// It closes the ring first.
+    Closes,
+    /// It halts the ring first.
+    Halts,
 }
 
 impl Plan {
@@ -327,6 +367,11 @@ impl Plan {
 impl StationPlan {
     pub fn is_polled(&self) -> bool {
         matches!(self.driver, Driver::Poller(_) | Driver::Untaken)
+    }
+
+    /// How it is driven, if a task does it.
+    pub fn task(&self) -> Option<TaskPlan> {
+        if let Driver::Poller(poller) = &self.driver { poller.task } else { None }
     }
 
     /// How many share its work.
@@ -409,6 +454,9 @@ impl fmt::Display for Plan {
             for visit in visits {
                 writeln!(f, "  visitor {visitor}: {visit:?}")?;
             }
+        }
+        for executor in &self.executors {
+            writeln!(f, "  {executor:?}")?;
         }
         for trouble in &self.troubles {
             writeln!(f, "  {trouble:?}")?;

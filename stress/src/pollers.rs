@@ -1,8 +1,8 @@
 //! Pollers at work: every form of polling, batches dropped half-read, and early departures.
 
 use std::{
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    thread,
     time::Duration,
 };
 
@@ -14,6 +14,7 @@ use crate::{
     evidence::{End, ON_PURPOSE, Skip},
     plan::PollerPlan,
     script::Script,
+    tasks::{Awaited, Streamed, pause},
 };
 
 /// What one turn of a poller is.
@@ -29,9 +30,16 @@ pub enum Turn {
     SkipAhead(u64),
 }
 
+impl Turn {
+    /// Whether it says how things stand, with any poller.
+    fn is_poll(self) -> bool {
+        matches!(self, Self::Poll | Self::AtMost(_) | Self::Batch | Self::Handler)
+    }
+}
+
 /// The two kinds of pollers.
 pub trait Polled {
-    fn turn(&mut self, turn: Turn, script: &mut Script) -> Result<Poll, Fault>;
+    fn turn(&mut self, turn: Turn, script: &mut Script<'_>) -> Result<Poll, Fault>;
     fn wait(&mut self, timeout: Duration);
     fn sequence(&self) -> u64;
     fn is_over(&self) -> bool;
@@ -40,8 +48,8 @@ pub trait Polled {
 }
 
 impl<E: Event> Polled for Poller<E> {
-    fn turn(&mut self, turn: Turn, script: &mut Script) -> Result<Poll, Fault> {
-        let read = |script: &mut Script, event: &E, at: At<'_>| script.read(event, at);
+    fn turn(&mut self, turn: Turn, script: &mut Script<'_>) -> Result<Poll, Fault> {
+        let read = |script: &mut Script<'_>, event: &E, at: At<'_>| script.read(event, at);
         match turn {
             Turn::Poll => self.poll(|event, at| read(script, event, at)),
             Turn::AtMost(limit) => self.poll_at_most(limit, |event, at| read(script, event, at)),
@@ -81,7 +89,7 @@ impl<E: Event> Polled for Poller<E> {
 }
 
 impl<E: Event> Polled for PollerMut<E> {
-    fn turn(&mut self, turn: Turn, script: &mut Script) -> Result<Poll, Fault> {
+    fn turn(&mut self, turn: Turn, script: &mut Script<'_>) -> Result<Poll, Fault> {
         match turn {
             Turn::Poll | Turn::Read(..) => self.poll(|event, at| script.change(event, at)),
             Turn::AtMost(limit) => self.poll_at_most(limit, |event, at| script.change(event, at)),
@@ -116,7 +124,12 @@ impl<E: Event> Polled for PollerMut<E> {
 }
 
 /// Reads a part of a batch; returns whether there was one.
-fn take<E: Event>(poller: &mut Poller<E>, limit: u64, panics: bool, script: &mut Script) -> bool {
+fn take<E: Event>(
+    poller: &mut Poller<E>,
+    limit: u64,
+    panics: bool,
+    script: &mut Script<'_>,
+) -> bool {
     let mut reading = || {
         let Some(mut batch) = poller.read() else { return false };
         for taken in 1..=limit {
@@ -136,7 +149,7 @@ fn take<E: Event>(poller: &mut Poller<E>, limit: u64, panics: bool, script: &mut
 }
 
 /// Passes what there is but for `keep` sequences, and writes down what that was.
-fn skip_ahead<P: Polled>(poller: &mut P, keep: u64, script: &mut Script) {
+fn skip_ahead<P: Polled>(poller: &mut P, keep: u64, script: &mut Script<'_>) {
     let (from, lag) = (poller.sequence(), poller.lag());
     let events = poller.skip_ahead(keep);
     let (range, kept) = (from..poller.sequence(), poller.lag());
@@ -152,46 +165,75 @@ fn skip_ahead<P: Polled>(poller: &mut P, keep: u64, script: &mut Script) {
     }
 }
 
-/// Polls until the ring has ended or the plan says to leave.
-pub fn attend<P: Polled>(mut poller: P, mut script: Script, plan: &PollerPlan) {
+/// Polls until the ring has ended or the plan says to leave. Only a task ever awaits anything in this.
+pub async fn attend<P: Awaited>(mut poller: P, mut script: Script<'_>, plan: &PollerPlan) {
     let mut rng = Rng::with_seed(plan.seed);
+    let mut is_ready = false;
     let end = loop {
         if plan.leaves_after.is_some_and(|events| script.testimony.log.len() as u64 >= events) {
             break End::Left;
         }
-        let turn = match rng.u8(0..6) {
-            0 if plan.skips => Turn::SkipAhead(rng.u64(0..4)),
-            0 | 1 => Turn::Poll,
-            2 => Turn::AtMost(rng.usize(0..4)),
-            3 => Turn::Batch,
-            4 => Turn::Handler,
-            _ => Turn::Read(rng.u64(0..4), plan.panics && rng.u8(0..3) == 0),
-        };
-        let from = poller.sequence();
-        match poller.turn(turn, &mut script) {
-            Ok(Poll::Events(events)) => {
-                let passed = poller.sequence() - from;
-                let most =
-                    if let Turn::AtMost(limit) = turn { limit.max(1) as u64 } else { passed };
-                if events != passed || events > most {
-                    let complaint = format!("{turn:?} passed {passed} events and told {events}");
-                    script.testimony.complaints.push(complaint);
-                }
+        if let Some(task) = plan.task.filter(|task| task.streams && rng.u8(0..6) == 0) {
+            is_ready = false;
+            match poller.streamed(&mut script, &mut rng, plan, task).await {
+                Streamed::Back(back) => poller = back,
+                Streamed::Gone => return,
             }
+            continue;
+        }
+        let turn = turn(&mut rng, plan);
+        let from = poller.sequence();
+        let answer = poller.turn(turn, &mut script);
+        let was_ready = mem::take(&mut is_ready);
+        match answer {
+            Ok(Poll::Events(events)) => check_events(&poller, turn, from, events, &mut script),
             Ok(Poll::Closed) => {
                 if !poller.is_over() {
                     script.testimony.complaints.push("closed, and yet not over".to_owned());
                 }
                 break End::Closed;
             }
-            Ok(Poll::Idle | Poll::Gated) if rng.bool() => thread::yield_now(),
-            Ok(Poll::Idle | Poll::Gated) => poller.wait(Duration::from_micros(rng.u64(0..2_000))),
+            Ok(Poll::Idle | Poll::Gated) => {
+                if was_ready && turn.is_poll() {
+                    let complaint = format!("it was ready, and {turn:?} found nothing at {from}");
+                    script.testimony.complaints.push(complaint);
+                }
+                is_ready = pause(&mut poller, &mut script, &mut rng, plan.task).await;
+            }
             Err(fault) => {
                 script.testimony.fault = Some((&fault).into());
                 break End::Faulted;
             }
         }
     };
-    script.part(end, poller.sequence());
+    let tick = script.shared().tick();
+    script.part(end, poller.sequence(), tick);
     drop(poller);
+}
+
+fn turn(rng: &mut Rng, plan: &PollerPlan) -> Turn {
+    match rng.u8(0..6) {
+        0 if plan.skips => Turn::SkipAhead(rng.u64(0..4)),
+        0 | 1 => Turn::Poll,
+        2 => Turn::AtMost(rng.usize(0..4)),
+        3 => Turn::Batch,
+        4 => Turn::Handler,
+        _ => Turn::Read(rng.u64(0..4), plan.panics && rng.u8(0..3) == 0),
+    }
+}
+
+/// It has passed as much as it was told, and no more than it asked for.
+fn check_events<P: Polled>(
+    poller: &P,
+    turn: Turn,
+    from: u64,
+    events: u64,
+    script: &mut Script<'_>,
+) {
+    let passed = poller.sequence() - from;
+    let most = if let Turn::AtMost(limit) = turn { limit.max(1) as u64 } else { passed };
+    if events != passed || events > most {
+        let complaint = format!("{turn:?} passed {passed} events and told {events}");
+        script.testimony.complaints.push(complaint);
+    }
 }

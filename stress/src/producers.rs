@@ -1,9 +1,12 @@
 //! Producers at work: every form of publishing, and write closures that panic half-way.
 
 use std::{
+    future::poll_fn,
     ops::Range,
     panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
     sync::{Arc, atomic::Ordering},
+    task::Poll,
     thread,
     time::{Duration, Instant},
 };
@@ -13,8 +16,10 @@ use slipring::{Claim, Multi, Producer, PublishError, Single};
 
 use crate::{
     event::{Event, Patience, Stamp},
-    evidence::{Answer, Call, Ledger, Manner, ON_PURPOSE, Refusal, Shared, panic_on_purpose},
+    evidence::{Answer, Call, Ledger, Manner, ON_PURPOSE, Refusal, panic_on_purpose},
+    executor::{attempt, rest},
     plan::ProducerPlan,
+    shared::Shared,
 };
 
 /// A producer that may be replaced by its clone, where it has clones.
@@ -52,8 +57,8 @@ enum Form {
     Slice,
 }
 
-/// Runs a producer to the end of its plan, or of the ring.
-pub fn feed<E: Event, C: Renew>(
+/// Runs a producer to the end of its plan, or of the ring. Only a task ever awaits anything in this.
+pub async fn feed<E: Event, C: Renew>(
     mut producer: Producer<E, C>,
     index: usize,
     plan: &ProducerPlan,
@@ -72,13 +77,22 @@ pub fn feed<E: Event, C: Renew>(
     };
     for turn in 0..plan.calls {
         if plan.pause > 0 && turn % plan.pause == 0 {
-            thread::yield_now();
+            if plan.task.is_some() {
+                rest().await;
+            } else {
+                thread::yield_now();
+            }
         }
         if plan.clones && rng.u8(0..4) == 0 {
             producer = C::renew(producer);
         }
         let order = order(&mut rng, plan, producer.capacity());
-        if desk.publish(&mut producer, &order) == Answer::Refused(Refusal::Ended) {
+        let answer = if plan.task.is_some() && order.patience == Patience::Forever {
+            desk.await_room(&mut producer, &order, &mut rng).await
+        } else {
+            desk.publish(&mut producer, &order)
+        };
+        if answer == Answer::Refused(Refusal::Ended) {
             // Once more: what has ended does not begin again.
             let order =
                 Order { form: Form::One, count: 1, patience: Patience::None, panics_at: None };
@@ -143,55 +157,162 @@ impl Dawdling {
     }
 }
 
-impl Desk<'_> {
+/// What a call's write closure needs, and what it has done.
+struct Pen<'a> {
+    producer: u32,
+    number: u32,
+    panics_at: Option<usize>,
+    dawdling: Dawdling,
+    shared: &'a Arc<Shared>,
+    written: usize,
+    /// Events whose slots had not been reset.
+    dirty: usize,
+    ticks: Option<(u64, u64)>,
+}
+
+impl Pen<'_> {
+    fn write<E: Event>(&mut self, index: usize, event: &mut E) {
+        self.dawdling.event();
+        self.written += 1;
+        self.dirty += usize::from(event.stamp() != Stamp::CLEAR);
+        if let Some(tick) = self.shared.tick() {
+            self.ticks = Some((self.ticks.map_or(tick, |(first, _)| first), tick));
+        }
+        event.write(Stamp::new(self.producer, self.number + index as u32), &self.shared.census);
+        if self.panics_at == Some(index) {
+            panic_on_purpose();
+        }
+    }
+}
+
+/// What is known of a call beforehand.
+#[derive(Clone, Copy)]
+struct Before {
+    manner: Manner,
+    was_closed: bool,
+    arrivals: u64,
+}
+
+impl<'a> Desk<'a> {
     fn publish<E: Event, C: Claim>(
         &mut self,
         producer: &mut Producer<E, C>,
         order: &Order,
     ) -> Answer {
-        let (shared, id, number) = (self.shared, self.producer, self.next);
-        let was_closed = shared.is_closed.load(Ordering::Acquire);
-        let arrivals = shared.arrivals.load(Ordering::Acquire);
-        let (mut written, mut ticks, mut dirty) = (0, None, 0);
-        let dawdling = &mut self.dawdling;
-        let mut write = |index: usize, event: &mut E| {
-            dawdling.event();
-            written += 1;
-            dirty += usize::from(event.stamp() != Stamp::CLEAR);
-            if let Some(tick) = shared.tick() {
-                ticks = Some((ticks.map_or(tick, |(first, _)| first), tick));
-            }
-            event.write(Stamp::new(id, number + index as u32), &shared.census);
-            if order.panics_at == Some(index) {
-                panic_on_purpose();
-            }
-        };
-        let made = catch_unwind(AssertUnwindSafe(|| match order.form {
-            Form::One => publish_one(producer, order.patience, |event| write(0, event)),
-            Form::Batch => publish_batch(producer, order, &mut write),
-            Form::Slice => {
-                let stamps: Vec<Stamp> =
-                    (0..order.count as u32).map(|index| Stamp::new(id, number + index)).collect();
-                E::publish_slice(producer, order.patience, &stamps, &shared.census)
-            }
-        }));
-        if self.slots_are_cleared && dirty > 0 {
-            self.complain(&format!("{dirty} slots of a call had not been reset"));
-        }
-        let answer = self.answer(made);
-        if let Answer::Accepted(range) = &answer {
-            shared.publish(id as usize, range.end);
-        }
-        if order.form == Form::Slice && matches!(answer, Answer::Accepted(_)) {
-            written = order.count;
-        }
         let manner = match order.patience {
             Patience::Forever => Manner::Waiting,
             Patience::None => Manner::Trying,
             Patience::Until(_) => Manner::Timed,
         };
-        self.next += order.count as u32;
-        let count = order.count;
+        let (before, mut pen) = (self.before(manner), self.pen(order));
+        let made = catch_unwind(AssertUnwindSafe(|| match order.form {
+            Form::One => publish_one(producer, order.patience, |event| pen.write(0, event)),
+            Form::Batch => publish_batch(producer, order, |index, event| pen.write(index, event)),
+            Form::Slice => {
+                let stamps = 0..order.count as u32;
+                let stamp = |index| Stamp::new(pen.producer, pen.number + index);
+                let stamps: Vec<Stamp> = stamps.map(stamp).collect();
+                E::publish_slice(producer, order.patience, &stamps, &pen.shared.census)
+            }
+        }));
+        if order.form == Form::Slice && matches!(made, Ok(Ok(_))) {
+            pen.written = order.count;
+        }
+        let answer = self.answer(made);
+        self.note(before, &pen, order.count, answer)
+    }
+
+    /// Publishes when there is room, as a task. Now and then a future is dropped while it is pending, and
+    /// another one takes its place, with events of its own.
+    async fn await_room<E: Event, C: Claim>(
+        &mut self,
+        producer: &mut Producer<E, C>,
+        order: &Order,
+        rng: &mut Rng,
+    ) -> Answer {
+        loop {
+            let polls = (rng.u8(0..3) == 0).then(|| rng.u32(1..4));
+            let (before, mut pen) = (self.before(Manner::Awaiting), self.pen(order));
+            let made = match order.form {
+                Form::One => {
+                    let call = producer.publish_async(|event| pen.write(0, event));
+                    let made = self.awaited(call, polls).await;
+                    made.map(|made| made.map(|made| made.map(|sequence| sequence..sequence + 1)))
+                }
+                Form::Batch | Form::Slice => {
+                    let write = |index: usize, event: &mut E| pen.write(index, event);
+                    let call = producer.publish_batch_async(order.count, write);
+                    self.awaited(call, polls).await
+                }
+            };
+            let is_given_up = made.is_none();
+            let answer = made.map_or(Answer::GivenUp, |made| self.answer(made));
+            let answer = self.note(before, &pen, order.count, answer);
+            if !is_given_up {
+                return answer;
+            }
+        }
+    }
+
+    /// Polls a call to its end, which its panic is as well, or until it is given up.
+    async fn awaited<T>(
+        &mut self,
+        call: impl Future<Output = T>,
+        polls: Option<u32>,
+    ) -> Option<thread::Result<T>> {
+        let (shared, mut call) = (self.shared, pin!(call));
+        let mut is_late = false;
+        let caught = poll_fn(|context| {
+            let was_closed = shared.is_closed.load(Ordering::Acquire);
+            match catch_unwind(AssertUnwindSafe(|| call.as_mut().poll(context))) {
+                Ok(Poll::Pending) => {
+                    is_late |= was_closed;
+                    Poll::Pending
+                }
+                Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+                Err(payload) => Poll::Ready(Err(payload)),
+            }
+        });
+        let made = attempt(caught, polls).await;
+        if is_late {
+            self.complain("a call awaits room on a ring that has ended");
+        }
+        made
+    }
+
+    fn before(&self, manner: Manner) -> Before {
+        Before {
+            manner,
+            was_closed: self.shared.is_closed.load(Ordering::Acquire),
+            arrivals: self.shared.arrivals.load(Ordering::Acquire),
+        }
+    }
+
+    fn pen(&self, order: &Order) -> Pen<'a> {
+        Pen {
+            producer: self.producer,
+            number: self.next,
+            panics_at: order.panics_at,
+            dawdling: self.dawdling,
+            shared: self.shared,
+            written: 0,
+            dirty: 0,
+            ticks: None,
+        }
+    }
+
+    /// Writes down what came of a call.
+    fn note(&mut self, before: Before, pen: &Pen<'_>, count: usize, answer: Answer) -> Answer {
+        let Pen { number, dawdling, written, dirty, ticks, .. } = *pen;
+        self.dawdling = dawdling;
+        if self.slots_are_cleared && dirty > 0 {
+            self.complain(&format!("{dirty} slots of a call had not been reset"));
+        }
+        if let Answer::Accepted(range) = &answer {
+            self.shared.publish(self.producer as usize, range.end);
+        }
+        self.next += count as u32;
+        let Before { manner, was_closed, arrivals } = before;
         let call = Call { number, count, manner, was_closed, arrivals, written, ticks, answer };
         self.ledger.calls.push(call.clone());
         call.answer

@@ -3,22 +3,30 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use slipring::{
-    Access, At, Builder, Exclusive, Shared as Reading, Stage, Station, keyed, keyed_mut, poller,
-    poller_mut, read, read_batch, read_handler, read_with, share, share_mut, update, update_batch,
-    update_handler, update_with,
+    Access, At, Builder, Exclusive, Shared as Reading, Stage, Station, Within, keyed, keyed_mut,
+    poller, poller_mut, read, read_batch, read_handler, read_with, share, share_mut, update,
+    update_batch, update_handler, update_with,
 };
 
 use crate::{
     event::Event,
-    evidence::{Asked, Cleared, End, Shared, panic_on_purpose},
+    evidence::{Asked, Cleared, End, panic_on_purpose},
     plan::{Driver, Form, Hook, KeyPlan, Placing, Plan, StationPlan},
+    scoped::Record,
     script::Script,
+    shared::Shared,
 };
 
 /// The ring, not started, and the code of the stations that are polled.
-pub fn describe<E: Event>(plan: &Plan, shared: &Arc<Shared>) -> (Builder<E>, Vec<Script>) {
-    let census = Arc::clone(&shared.census);
-    let mut ring = Builder::new(plan.capacity, move || E::blank(&census))
+///
+/// Handlers write to `record`, which they may borrow; those that are polled go elsewhere, and borrow nothing.
+pub fn describe<'a, E: Event>(
+    plan: &Plan,
+    record: &Record<'a>,
+    shared: &Arc<Shared>,
+) -> (Builder<E, Within<'a>>, Vec<Script<'static>>) {
+    let factory = record.clone();
+    let mut ring = Builder::new(plan.capacity, move || E::blank(&factory.census))
         .first_sequence(plan.first)
         .wait(plan.wait);
     if let Some(wait) = plan.producer_wait {
@@ -30,36 +38,31 @@ pub fn describe<E: Event>(plan: &Plan, shared: &Arc<Shared>) -> (Builder<E>, Vec
     if plan.stations.is_empty() {
         ring = ring.without_stations();
     }
-    let mut polled = Vec::new();
+    let mut scripts = Vec::new();
     for stage in &plan.stages {
-        let mut read = |index: &usize| match &plan.stations[*index].driver {
-            Driver::Team(_) => reading_team(plan, *index, shared),
-            _ => reading(Script::new(plan, *index, shared), &mut polled),
-        };
+        let mut read = |index: &usize| reader(plan, *index, record, shared, &mut scripts);
         ring = match &*stage.stations {
             [index] if plan.stations[*index].mutates => {
-                let station = match &plan.stations[*index].driver {
-                    Driver::Team(_) => changing_team(plan, *index, shared),
-                    _ => changing(Script::new(plan, *index, shared), &mut polled),
-                };
+                let station = changer(plan, *index, record, shared, &mut scripts);
                 place(ring, plan, &stage.placing, station)
             }
             [index] => place(ring, plan, &stage.placing, read(index)),
             several => {
-                let stations: Vec<Station<E, Reading>> = several.iter().map(read).collect();
+                let stations: Vec<Station<E, Reading, Within<'a>>> =
+                    several.iter().map(read).collect();
                 place(ring, plan, &stage.placing, stations)
             }
         };
     }
-    (ring, polled)
+    (ring, scripts)
 }
 
-fn place<E: Event>(
-    ring: Builder<E>,
+fn place<'a, E: Event>(
+    ring: Builder<E, Within<'a>>,
     plan: &Plan,
     placing: &Placing,
-    stage: impl Stage<E>,
-) -> Builder<E> {
+    stage: impl Stage<E, Within<'a>>,
+) -> Builder<E, Within<'a>> {
     match placing {
         Placing::Then => ring.then(stage),
         Placing::Branch => ring.branch(stage),
@@ -85,65 +88,98 @@ fn reset_hook<E: Event>(
     }
 }
 
-/// A station of one thread, or polled: then its code comes back.
-pub fn reading<E: Event>(script: Script, polled: &mut Vec<Script>) -> Station<E, Reading> {
-    let plan = script.plan().clone();
-    let mut script = script;
-    let station = match plan.driver {
-        Driver::Thread(form) => threaded_reading(form, plan.name.clone(), script),
-        Driver::Team(_) => unreachable!("it has more than one script"),
+fn reader<'a, E: Event>(
+    plan: &Plan,
+    index: usize,
+    record: &Record<'a>,
+    shared: &Arc<Shared>,
+    scripts: &mut Vec<Script<'static>>,
+) -> Station<E, Reading, Within<'a>> {
+    match plan.stations[index].driver {
+        Driver::Team(_) => reading_team(plan, index, record),
+        Driver::Thread(_) => reading(Script::new(plan, index, record.clone())),
         Driver::Poller(_) | Driver::Untaken => {
-            script.testimony.end = End::Left;
-            polled.push(script);
-            poller(plan.name.clone())
+            let (station, script) =
+                polled(Script::new(plan, index, Record::Own(Arc::clone(shared))));
+            scripts.push(script);
+            station
         }
-    };
-    with_options(station, &plan)
+    }
 }
 
-fn changing<E: Event>(script: Script, polled: &mut Vec<Script>) -> Station<E, Exclusive> {
-    let plan = script.plan().clone();
-    let mut script = script;
-    let station = match plan.driver {
-        Driver::Thread(form) => threaded_changing(form, plan.name.clone(), script),
-        Driver::Team(_) => unreachable!("it has more than one script"),
-        Driver::Poller(_) | Driver::Untaken => {
-            script.testimony.end = End::Left;
-            polled.push(script);
-            poller_mut(plan.name.clone())
+fn changer<'a, E: Event>(
+    plan: &Plan,
+    index: usize,
+    record: &Record<'a>,
+    shared: &Arc<Shared>,
+    scripts: &mut Vec<Script<'static>>,
+) -> Station<E, Exclusive, Within<'a>> {
+    let own = &plan.stations[index];
+    match own.driver {
+        Driver::Team(_) => changing_team(plan, index, record),
+        Driver::Thread(form) => {
+            let script = Script::new(plan, index, record.clone());
+            with_options(threaded_changing(form, own.name.clone(), script), own)
         }
-    };
-    with_options(station, &plan)
+        Driver::Poller(_) | Driver::Untaken => {
+            let mut script = Script::new(plan, index, Record::Own(Arc::clone(shared)));
+            script.testimony.end = End::Left;
+            scripts.push(script);
+            with_options(poller_mut(own.name.clone()), own)
+        }
+    }
 }
 
-fn reading_team<E: Event>(plan: &Plan, index: usize, shared: &Arc<Shared>) -> Station<E, Reading> {
+/// A station of one thread.
+pub fn reading<E: Event>(script: Script<'_>) -> Station<E, Reading, Within<'_>> {
+    let plan = script.plan().clone();
+    let Driver::Thread(form) = plan.driver else {
+        unreachable!("its code is not one thread's");
+    };
+    with_options(threaded_reading(form, plan.name.clone(), script), &plan)
+}
+
+/// A station that is polled, and the code for whoever polls it.
+pub fn polled<'a, E: Event>(
+    mut script: Script<'static>,
+) -> (Station<E, Reading, Within<'a>>, Script<'static>) {
+    script.testimony.end = End::Left;
+    let station = poller(script.plan().name.clone());
+    (with_options(station, script.plan()), script)
+}
+
+fn reading_team<'a, E: Event>(
+    plan: &Plan,
+    index: usize,
+    record: &Record<'a>,
+) -> Station<E, Reading, Within<'a>> {
     let own = &plan.stations[index];
     let (name, workers) = (own.name.clone(), own.workers());
     let work = |worker: usize| {
-        let mut script = Script::of_worker(plan, index, worker, shared);
+        let mut script = Script::of_worker(plan, index, worker, record.clone());
         move |event: &E, at: At<'_>| script.read(event, at)
     };
     let station = match own.by_key() {
         None => share(name, workers, work),
-        Some(by_key) => keyed(name, workers, key(by_key, index, shared), work),
+        Some(by_key) => keyed(name, workers, key(by_key, index, record.clone()), work),
     };
     with_options(station, own)
 }
 
-fn changing_team<E: Event>(
+fn changing_team<'a, E: Event>(
     plan: &Plan,
     index: usize,
-    shared: &Arc<Shared>,
-) -> Station<E, Exclusive> {
+    record: &Record<'a>,
+) -> Station<E, Exclusive, Within<'a>> {
     let own = &plan.stations[index];
     let (name, workers) = (own.name.clone(), own.workers());
     let work = |worker: usize| {
-        let mut script = Script::of_worker(plan, index, worker, shared);
+        let mut script = Script::of_worker(plan, index, worker, record.clone());
         move |event: &mut E, at: At<'_>| script.change(event, at)
     };
     let station = match own.by_key() {
         None => share_mut(name, workers, work),
-        Some(by_key) => keyed_mut(name, workers, key(by_key, index, shared), work),
+        Some(by_key) => keyed_mut(name, workers, key(by_key, index, record.clone()), work),
     };
     with_options(station, own)
 }
@@ -152,12 +188,11 @@ fn changing_team<E: Event>(
 fn key<E: Event>(
     plan: KeyPlan,
     index: usize,
-    shared: &Arc<Shared>,
-) -> impl Fn(&E) -> u32 + Send + Sync + 'static {
-    let shared = Arc::clone(shared);
+    record: Record<'_>,
+) -> impl Fn(&E) -> u32 + Send + Sync + '_ {
     move |event: &E| {
         let (stamp, is_whole) = (event.stamp(), event.is_whole());
-        let asked = shared.ask(index, Asked { stamp, is_whole, tick: shared.tick() });
+        let asked = record.ask(index, Asked { stamp, is_whole, tick: record.tick() });
         if plan.panics_at == Some(asked) {
             panic_on_purpose();
         }
@@ -165,31 +200,35 @@ fn key<E: Event>(
     }
 }
 
-fn threaded_reading<E: Event>(form: Form, name: String, mut script: Script) -> Station<E, Reading> {
+fn threaded_reading<'a, E: Event>(
+    form: Form,
+    name: String,
+    mut script: Script<'a>,
+) -> Station<E, Reading, Within<'a>> {
     match form {
         Form::Each => read(name, move |event: &E, at: At<'_>| script.read(event, at)),
         Form::Batch => {
             read_batch(name, move |events: &[E], at: At<'_>| script.read_slice(events, at))
         }
-        Form::With => read_with(name, started(script), |script: &mut Script, event: &E, at| {
+        Form::With => read_with(name, started(script), |script: &mut Script<'a>, event: &E, at| {
             script.read(event, at)
         }),
         Form::Handler => read_handler(name, move || script),
     }
 }
 
-fn threaded_changing<E: Event>(
+fn threaded_changing<'a, E: Event>(
     form: Form,
     name: String,
-    mut script: Script,
-) -> Station<E, Exclusive> {
+    mut script: Script<'a>,
+) -> Station<E, Exclusive, Within<'a>> {
     match form {
         Form::Each => update(name, move |event: &mut E, at: At<'_>| script.change(event, at)),
         Form::Batch => {
             update_batch(name, move |events: &mut [E], at: At<'_>| script.change_slice(events, at))
         }
         Form::With => {
-            update_with(name, started(script), |script: &mut Script, event: &mut E, at| {
+            update_with(name, started(script), |script: &mut Script<'a>, event: &mut E, at| {
                 script.change(event, at)
             })
         }
@@ -198,14 +237,17 @@ fn threaded_changing<E: Event>(
 }
 
 /// Makes a station's state on its thread, which may fail.
-fn started(mut script: Script) -> impl FnOnce() -> Script + Send + 'static {
+fn started<'a>(mut script: Script<'a>) -> impl FnOnce() -> Script<'a> + Send + 'a {
     move || {
         script.hook(Hook::Start);
         script
     }
 }
 
-fn with_options<E, A: Access>(mut station: Station<E, A>, plan: &StationPlan) -> Station<E, A> {
+fn with_options<'a, E, A: Access>(
+    mut station: Station<E, A, Within<'a>>,
+    plan: &StationPlan,
+) -> Station<E, A, Within<'a>> {
     station = station.policy(plan.policy);
     if let Some(wait) = plan.wait {
         station = station.wait(wait);

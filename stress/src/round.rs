@@ -2,20 +2,25 @@
 
 use std::{
     sync::{Arc, atomic::Ordering},
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
 use slipring::{BuildError, Dispatcher, Monitor, Producer, ShutdownCause};
 
 use crate::{
+    cast::{Actor, Executors, Gathering, spawn},
     event::{Event, Parcel, Stamp},
-    evidence::{Account, Act, Cause, Ending, Evidence, Ledger, Look, Shared, Testimony, Visit},
-    plan::{Awaits, Cargo, Deed, Driver, Plan, VisitPlan, Way},
+    evidence::{Account, Act, Cause, Ending, Evidence, Ledger, Look, Testimony, Visit},
+    executor,
+    plan::{Awaits, Cargo, Deed, Driver, ExecutorPlan, Plan, PollerPlan, VisitPlan, Way},
     pollers,
     producers::{self, Renew},
     ring,
+    scoped::{self, Record},
     script::Script,
+    shared::Shared,
+    tasks::Awaited,
     visitors,
     watcher::{Watched, Watcher},
 };
@@ -40,31 +45,35 @@ pub fn run(plan: &Plan, shared: &Arc<Shared>) -> Outcome {
 }
 
 fn run_with<E: Event>(plan: &Plan, shared: &Arc<Shared>) -> Outcome {
-    let (ring, scripts) = ring::describe::<E>(plan, shared);
+    if let Way::Scope(end) = plan.finale.way {
+        return scoped::run::<E>(plan, shared, end);
+    }
+    let own = Record::Own(Arc::clone(shared));
+    let (ring, scripts) = ring::describe::<E>(plan, &own, shared);
+    drop(own);
     if plan.is_multi {
         match ring.start_multi() {
             Ok((producer, dispatcher)) => {
                 let mut producers = vec![producer.clone(); plan.producers.len() - 1];
                 producers.push(producer);
-                Outcome::Ran(Box::new(play(plan, shared, producers, dispatcher, scripts)))
+                play(plan, shared, producers, dispatcher, scripts)
             }
             Err(error) => not_started(plan, shared, &error, scripts),
         }
     } else {
         match ring.start() {
-            Ok((producer, dispatcher)) => {
-                Outcome::Ran(Box::new(play(plan, shared, vec![producer], dispatcher, scripts)))
-            }
+            Ok((producer, dispatcher)) => play(plan, shared, vec![producer], dispatcher, scripts),
             Err(error) => not_started(plan, shared, &error, scripts),
         }
     }
 }
 
-fn not_started(
+/// What is wrong with a ring that did not start.
+pub fn not_started(
     plan: &Plan,
     shared: &Arc<Shared>,
     error: &BuildError,
-    scripts: Vec<Script>,
+    scripts: Vec<Script<'static>>,
 ) -> Outcome {
     drop(scripts);
     let mut complaints = Vec::new();
@@ -85,29 +94,113 @@ fn not_started(
     Outcome::NotStarted(complaints)
 }
 
-/// What a thread of a round came to, or that it panicked by itself.
-type Thread<T> = (String, JoinHandle<T>);
-
-fn spawn<T: Send + 'static>(
-    shared: &Arc<Shared>,
-    name: String,
-    body: impl FnOnce() -> T + Send + 'static,
-) -> Thread<T> {
-    let enlisted = shared.enlist(name.clone());
-    let body = move || {
-        let _enlisted = enlisted;
-        body()
-    };
-    let handle = thread::Builder::new().name(name.clone()).spawn(body).expect("a thread");
-    (name, handle)
+/// A round while it runs.
+pub struct Play<'a> {
+    plan: &'a Plan,
+    shared: &'a Arc<Shared>,
+    executors: Gathering<()>,
+    ledgers: Gathering<Ledger>,
+    polled: Gathering<()>,
+    visitors: Vec<Actor<Vec<Visit>>>,
+    lookout: Lookout,
+    closes: u32,
+    halts: u32,
+    pub complaints: Vec<String>,
 }
 
-fn joined<T>((name, handle): Thread<T>, complaints: &mut Vec<String>) -> Option<T> {
-    let outcome = handle.join();
-    if outcome.is_err() {
-        complaints.push(format!("{name} panicked by itself"));
+impl<'a> Play<'a> {
+    /// Lets everybody loose on the ring.
+    pub fn begin<E: Event, C: Renew + 'static>(
+        plan: &'a Plan,
+        shared: &'a Arc<Shared>,
+        producers: Vec<Producer<E, C>>,
+        dispatcher: &mut Dispatcher<E>,
+        scripts: Vec<Script<'static>>,
+    ) -> Self
+    where
+        Producer<E, C>: Send,
+    {
+        let mut complaints = Vec::new();
+        if let Some(failing) = plan.start_failure() {
+            complaints.push(format!("the ring started although {} did not", failing.name));
+        }
+        let mut executors = Executors::new(plan);
+        let pollers = start_pollers(shared, dispatcher, scripts, &mut executors);
+        let visitors = start_visitors(plan, shared, dispatcher);
+        let lookout = Lookout::start(plan, shared, dispatcher);
+        let producers: Vec<Actor<Ledger>> = producers
+            .into_iter()
+            .enumerate()
+            .map(|(index, producer)| start_producer(plan, shared, index, producer, &mut executors))
+            .collect();
+        let executors = executors.start(shared);
+        let (closes, halts) = make_trouble(plan, shared, dispatcher);
+        Self {
+            plan,
+            shared,
+            executors,
+            ledgers: Gathering::new(producers),
+            polled: Gathering::new(pollers),
+            visitors,
+            lookout,
+            closes,
+            halts,
+            complaints,
+        }
     }
-    outcome.ok()
+
+    /// Waits for the moment at which the ring is to end.
+    pub fn go_on(&mut self) {
+        thread::sleep(self.plan.finale.after);
+        if self.plan.finale.awaits != Awaits::Nobody {
+            self.ledgers.finish(&mut self.complaints);
+        }
+        if self.plan.finale.awaits == Awaits::ProducersAndPollers {
+            self.polled.finish(&mut self.complaints);
+        }
+    }
+
+    /// Gathers the evidence, when the ring has ended.
+    pub fn end(mut self, cause: Cause, account: Option<Account>) -> Evidence {
+        let Self { plan, shared, .. } = self;
+        let awaits = plan.finale.awaits;
+        let without_pollers =
+            plan.stations.iter().map(|_| awaits == Awaits::ProducersAndPollers).collect();
+        let without_producers = awaits != Awaits::Nobody;
+        let ending = Ending { cause, account, without_producers, without_pollers };
+        self.ledgers.finish(&mut self.complaints);
+        self.polled.finish(&mut self.complaints);
+        self.executors.finish(&mut self.complaints);
+        let visits = |(visitor, plans): (Actor<Vec<Visit>>, &Vec<VisitPlan>)| {
+            let visits = visitor.joined(&mut self.complaints);
+            visits.unwrap_or_else(|| vec![Visit::default(); plans.len()])
+        };
+        let visits = self.visitors.into_iter().zip(&plan.visitors).flat_map(visits).collect();
+
+        let testimonies = await_testimonies(shared);
+        let (looks, last_look) = self.lookout.end(shared, &mut self.complaints);
+        if let Cause::TimedOut(running) = &ending.cause
+            && !running.is_empty()
+        {
+            await_the_end_of(shared);
+        }
+        Evidence {
+            ledgers: self.ledgers.results,
+            testimonies,
+            asked: shared.asked(),
+            visits,
+            cleared: shared.cleared(),
+            reset_panicked: shared.reset_panicked.load(Ordering::Relaxed),
+            closes: self.closes,
+            halts: self.halts,
+            ending,
+            scope: None,
+            last_look,
+            looks,
+            count: shared.census.count(),
+            complaints: self.complaints,
+        }
+    }
 }
 
 fn play<E: Event, C: Renew + 'static>(
@@ -115,99 +208,28 @@ fn play<E: Event, C: Renew + 'static>(
     shared: &Arc<Shared>,
     producers: Vec<Producer<E, C>>,
     mut dispatcher: Dispatcher<E>,
-    scripts: Vec<Script>,
-) -> Evidence
+    scripts: Vec<Script<'static>>,
+) -> Outcome
 where
     Producer<E, C>: Send,
 {
-    let mut complaints = Vec::new();
-    if let Some(failing) = plan.start_failure() {
-        complaints.push(format!("the ring started although {} did not", failing.name));
-    }
-    let pollers = start_pollers(shared, &mut dispatcher, scripts);
-    let visitors = start_visitors(plan, shared, &dispatcher);
-    let lookout = Lookout::start(plan, shared, &dispatcher);
-    let producers: Vec<Thread<Ledger>> = producers
-        .into_iter()
-        .enumerate()
-        .map(|(index, producer)| start_producer(plan, shared, index, producer))
-        .collect();
-    let (closes, halts) = make_trouble(plan, shared, &dispatcher);
-
-    let mut ledgers = Gathering::new(producers);
-    let mut polled = Gathering::new(pollers);
-    thread::sleep(plan.finale.after);
-    if plan.finale.awaits != Awaits::Nobody {
-        ledgers.finish(&mut complaints);
-    }
-    if plan.finale.awaits == Awaits::ProducersAndPollers {
-        polled.finish(&mut complaints);
-    }
-    let without_pollers =
-        plan.stations.iter().map(|_| plan.finale.awaits == Awaits::ProducersAndPollers).collect();
-    let without_producers = plan.finale.awaits != Awaits::Nobody;
+    let mut round = Play::begin(plan, shared, producers, &mut dispatcher, scripts);
+    round.go_on();
     let (cause, account) = if plan.finale.elsewhere {
         let (way, plan) = (plan.finale.way, plan.clone());
         let shared_by_it = Arc::clone(shared);
         let ending = move || end(dispatcher, way, &plan, &shared_by_it);
-        let ended = joined(spawn(shared, "finale".to_owned(), ending), &mut complaints);
+        let ended = spawn(shared, "finale".to_owned(), ending).joined(&mut round.complaints);
         ended.unwrap_or((Cause::Dropped { may_be_halted: true }, None))
     } else {
         end(dispatcher, plan.finale.way, plan, shared)
     };
-    let ending = Ending { cause, account, without_producers, without_pollers };
-    ledgers.finish(&mut complaints);
-    polled.finish(&mut complaints);
-    let visits = |(visitor, plans): (Thread<Vec<Visit>>, &Vec<VisitPlan>)| {
-        joined(visitor, &mut complaints).unwrap_or_else(|| vec![Visit::default(); plans.len()])
-    };
-    let visits = visitors.into_iter().zip(&plan.visitors).flat_map(visits).collect();
-
-    let testimonies = await_testimonies(shared);
-    let (looks, last_look) = lookout.end(shared, &mut complaints);
-    if let Cause::TimedOut(running) = &ending.cause
-        && !running.is_empty()
-    {
-        await_the_end_of(shared);
-    }
-    Evidence {
-        ledgers: ledgers.results,
-        testimonies,
-        asked: shared.asked(),
-        visits,
-        cleared: shared.cleared(),
-        reset_panicked: shared.reset_panicked.load(Ordering::Relaxed),
-        closes,
-        halts,
-        ending,
-        last_look,
-        looks,
-        count: shared.census.count(),
-        complaints,
-    }
-}
-
-/// Threads, and what those that have been waited for came to.
-struct Gathering<T> {
-    threads: Vec<Thread<T>>,
-    results: Vec<T>,
-}
-
-impl<T> Gathering<T> {
-    fn new(threads: Vec<Thread<T>>) -> Self {
-        Self { threads, results: Vec::new() }
-    }
-
-    fn finish(&mut self, complaints: &mut Vec<String>) {
-        for thread in self.threads.drain(..) {
-            self.results.extend(joined(thread, complaints));
-        }
-    }
+    Outcome::Ran(Box::new(round.end(cause, account)))
 }
 
 /// Those who look at the ring.
 struct Lookout {
-    watcher: Option<Thread<Watched>>,
+    watcher: Option<Actor<Watched>>,
     /// For the last look.
     monitor: Option<Monitor>,
 }
@@ -225,33 +247,50 @@ impl Lookout {
     /// ring, if all others have let go of it.
     fn end(self, shared: &Shared, complaints: &mut Vec<String>) -> (u64, Option<Look>) {
         shared.is_over.store(true, Ordering::Release);
-        let came_of_it = self.watcher.and_then(|watcher| joined(watcher, complaints));
+        let came_of_it = self.watcher.and_then(|watcher| watcher.joined(complaints));
         let Watched { looks, complaints: seen } = came_of_it.unwrap_or_default();
         complaints.extend(seen);
         (looks, self.monitor.map(|monitor| Look::of(&monitor.snapshot())))
     }
 }
 
-/// Starts a thread for each poller that is taken; the others' scripts end here.
+/// Starts a thread, or a task, for each poller that is taken; the others' scripts end here.
 fn start_pollers<E: Event>(
     shared: &Arc<Shared>,
     dispatcher: &mut Dispatcher<E>,
-    scripts: Vec<Script>,
-) -> Vec<Thread<()>> {
-    let mut threads = Vec::new();
+    scripts: Vec<Script<'static>>,
+    executors: &mut Executors,
+) -> Vec<Actor<()>> {
+    let mut actors = Vec::new();
     for script in scripts {
         let name = script.plan().name.clone();
         let Driver::Poller(how) = script.plan().driver.clone() else { continue };
-        let thread = if script.plan().mutates {
+        let actor = if script.plan().mutates {
             let poller = dispatcher.poller_mut(&name).expect("declared, and taken once");
-            spawn(shared, format!("poller {name}"), move || pollers::attend(poller, script, &how))
+            start_poller(shared, poller, script, how, executors)
         } else {
             let poller = dispatcher.poller(&name).expect("declared, and taken once");
-            spawn(shared, format!("poller {name}"), move || pollers::attend(poller, script, &how))
+            start_poller(shared, poller, script, how, executors)
         };
-        threads.push(thread);
+        actors.push(actor);
     }
-    threads
+    actors
+}
+
+fn start_poller<P: Awaited + Send + 'static>(
+    shared: &Arc<Shared>,
+    poller: P,
+    script: Script<'static>,
+    how: PollerPlan,
+    executors: &mut Executors,
+) -> Actor<()> {
+    let name = format!("poller {}", script.plan().name);
+    let task = how.task;
+    let attend = move || async move { pollers::attend(poller, script, &how).await };
+    match task {
+        Some(task) => executors.spawn(task.executor, shared, name, attend),
+        None => spawn(shared, name, || executor::alone(attend(), ExecutorPlan::default())),
+    }
 }
 
 /// Starts a thread for each visitor.
@@ -259,11 +298,12 @@ fn start_visitors<E: Event>(
     plan: &Plan,
     shared: &Arc<Shared>,
     dispatcher: &Dispatcher<E>,
-) -> Vec<Thread<Vec<Visit>>> {
+) -> Vec<Actor<Vec<Visit>>> {
     let mut indices = plan.stations.len()..;
     let start = |(number, visits): (usize, &Vec<VisitPlan>)| {
         let scripts = indices.by_ref().take(visits.len());
-        let scripts: Vec<Script> = scripts.map(|index| Script::new(plan, index, shared)).collect();
+        let script = |index| Script::new(plan, index, Record::Own(Arc::clone(shared)));
+        let scripts: Vec<Script<'static>> = scripts.map(script).collect();
         let visitor = visitors::Visitor::new(plan, dispatcher.membership(), shared);
         let visits = visits.clone();
         spawn(shared, format!("visitor {number}"), move || visitor.pay(visits, scripts))
@@ -276,7 +316,8 @@ fn start_producer<E: Event, C: Renew + 'static>(
     shared: &Arc<Shared>,
     index: usize,
     producer: Producer<E, C>,
-) -> Thread<Ledger>
+    executors: &mut Executors,
+) -> Actor<Ledger>
 where
     Producer<E, C>: Send,
 {
@@ -284,9 +325,14 @@ where
     // The only producer writes again to slots that a panic of its own has left half-written.
     let slots_are_cleared = plan.reset.is_some() && (plan.is_multi || how.panics == 0);
     let shared_by_it = Arc::clone(shared);
-    spawn(shared, format!("producer {index}"), move || {
-        producers::feed(producer, index, &how, slots_are_cleared, &shared_by_it)
-    })
+    let (name, task) = (format!("producer {index}"), how.task);
+    let feed = move || async move {
+        producers::feed(producer, index, &how, slots_are_cleared, &shared_by_it).await
+    };
+    match task {
+        Some(executor) => executors.spawn(executor, shared, name, feed),
+        None => spawn(shared, name, || executor::alone(feed(), ExecutorPlan::default())),
+    }
 }
 
 /// Closes and halts from other threads, as planned; returns how often.
@@ -335,6 +381,7 @@ fn end_by<E: Event>(dispatcher: Dispatcher<E>, way: Way, plan: &Plan) -> (Cause,
             let may_be_halted = started.elapsed() > LESS_THAN_DROP_PATIENCE;
             return (Cause::Dropped { may_be_halted }, None);
         }
+        Way::Scope(_) => unreachable!("its dispatcher is lent"),
     };
     let (cause, report) = match outcome {
         Ok(report) => (Cause::Drained, report),

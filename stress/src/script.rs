@@ -6,49 +6,52 @@ use slipring::{At, Handler, HandlerError, HandlerMut};
 
 use crate::{
     event::{Event, Stamp, passed},
-    evidence::{End, Enlisted, Entry, ON_PURPOSE, Outcome, Shared, Testimony, panic_on_purpose},
+    evidence::{End, Entry, ON_PURPOSE, Outcome, Testimony, panic_on_purpose},
     plan::{Hook, Plan, StationPlan},
+    scoped::Record,
+    shared::{Enlisted, Shared},
 };
 
 /// What a handler returns.
 pub type Handled = Result<(), &'static str>;
 
 #[derive(Debug)]
-pub struct Script {
+pub struct Script<'a> {
     index: usize,
     worker: usize,
     plan: StationPlan,
     first: u64,
     /// The most events between two moves of the cursor.
     max_batch: usize,
-    shared: Arc<Shared>,
     /// The unit that the handler failed on last, and how often.
     failures: (u64, u32),
     /// Calls of each hook.
     calls: [u32; 4],
     pub testimony: Testimony,
     _enlisted: Enlisted,
+    /// Let go of at the very end.
+    record: Record<'a>,
 }
 
-impl Script {
+impl<'a> Script<'a> {
     /// That of a station, or of a guest, by its number in [`Plan::everybody`].
-    pub fn new(plan: &Plan, index: usize, shared: &Arc<Shared>) -> Self {
-        Self::of_worker(plan, index, 0, shared)
+    pub fn new(plan: &Plan, index: usize, record: Record<'a>) -> Self {
+        Self::of_worker(plan, index, 0, record)
     }
 
-    pub fn of_worker(plan: &Plan, index: usize, worker: usize, shared: &Arc<Shared>) -> Self {
+    pub fn of_worker(plan: &Plan, index: usize, worker: usize, record: Record<'a>) -> Self {
         let own = plan.everybody().nth(index).expect("one of the plan's").clone();
         Self {
             index,
             worker,
             first: plan.first,
             max_batch: own.most_at_once(plan.capacity),
-            shared: Arc::clone(shared),
             failures: (u64::MAX, 0),
             calls: [0; 4],
             testimony: Testimony::default(),
-            _enlisted: shared.enlist(&own.name),
+            _enlisted: record.enlist(&own.name),
             plan: own,
+            record,
         }
     }
 
@@ -59,6 +62,11 @@ impl Script {
 
     pub fn plan(&self) -> &StationPlan {
         &self.plan
+    }
+
+    /// What it writes to.
+    pub fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.record)
     }
 
     // ---- what the forms of stations call ----
@@ -100,7 +108,7 @@ impl Script {
     /// An event out of a poller's batch; the policy has no part in what becomes of it.
     pub fn take(&mut self, stamp: Stamp, is_whole: bool, sequence: u64, panics: bool) {
         let outcome = if panics { Outcome::GivenBack } else { Outcome::Done };
-        let (worker, unit, left, tick) = (0, sequence, stamp.trace, self.shared.tick());
+        let (worker, unit, left, tick) = (0, sequence, stamp.trace, self.record.tick());
         let entry = Entry { worker, sequence, unit, stamp, is_whole, left, outcome, tick };
         self.testimony.log.push(entry);
         if panics {
@@ -108,11 +116,21 @@ impl Script {
         }
     }
 
-    /// A poller is about to be dropped, and stands at `position`.
-    pub fn part(&mut self, end: End, position: u64) {
+    /// An item of a stream is made of an event: an error would be part of it, and is no failure.
+    pub fn item<E: Event>(&mut self, event: &E, at: At<'_>) -> u64 {
+        let fails = self.begin(at, 1) && self.plan.failing.is_some_and(|failing| failing.panics);
+        self.note(event, at.sequence(), at.sequence(), event.stamp().trace, outcome(fails));
+        if fails {
+            panic_on_purpose();
+        }
+        at.sequence()
+    }
+
+    /// A poller is dropped, after `tick`, and stands at `position`.
+    pub fn part(&mut self, end: End, position: u64, tick: Option<u64>) {
         self.testimony.end = end;
         self.testimony.position = Some(position);
-        self.testimony.dropped = self.shared.tick();
+        self.testimony.dropped = tick;
     }
 
     /// One of the hooks is called.
@@ -189,7 +207,7 @@ impl Script {
     }
 
     fn note<E: Event>(&mut self, event: &E, sequence: u64, unit: u64, left: u64, outcome: Outcome) {
-        let (stamp, is_whole, tick) = (event.stamp(), event.is_whole(), self.shared.tick());
+        let (stamp, is_whole, tick) = (event.stamp(), event.is_whole(), self.record.tick());
         let worker = self.worker;
         let entry = Entry { worker, sequence, unit, stamp, is_whole, left, outcome, tick };
         self.testimony.log.push(entry);
@@ -208,16 +226,16 @@ fn outcome(fails: bool) -> Outcome {
     if fails { Outcome::Failed } else { Outcome::Done }
 }
 
-impl Drop for Script {
+impl Drop for Script<'_> {
     fn drop(&mut self) {
-        self.shared.testify(self.index, self.worker, std::mem::take(&mut self.testimony));
+        self.record.testify(self.index, self.worker, std::mem::take(&mut self.testimony));
     }
 }
 
 /// The two traits differ in a `mut`.
 macro_rules! handlers {
     ($handler:ident, $call:ident $(, $mutability:tt)?) => {
-        impl<E: Event> $handler<E> for Script {
+        impl<E: Event> $handler<E> for Script<'_> {
             fn on_start(&mut self) {
                 self.hook(Hook::Start);
             }

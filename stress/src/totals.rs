@@ -3,8 +3,8 @@
 use std::fmt;
 
 use crate::{
-    evidence::{Answer, Cause, End, Evidence, Outcome, Reception},
-    plan::{Driver, Plan, Way},
+    evidence::{Answer, Awaited, Cause, End, Evidence, Manner, Outcome, Reception, Testimony},
+    plan::{Driver, Plan, StationPlan, Way},
 };
 
 #[derive(Clone, Debug, Default)]
@@ -43,6 +43,15 @@ pub struct Totals {
     shutdowns: u64,
     timeouts: u64,
     drops: u64,
+    /// By what their closures did in the end.
+    scopes: [u64; 4],
+    tasks: u64,
+    waits: u64,
+    given_up: u64,
+    streams: u64,
+    items: u64,
+    awaiting: u64,
+    calls_given_up: u64,
     tokens: u64,
 }
 
@@ -56,7 +65,9 @@ impl Totals {
     pub fn add(&mut self, plan: &Plan, evidence: &Evidence) {
         self.rounds += 1;
         for call in evidence.ledgers.iter().flat_map(|ledger| &ledger.calls) {
+            self.awaiting += u64::from(call.manner == Manner::Awaiting);
             match &call.answer {
+                Answer::GivenUp => self.calls_given_up += 1,
                 Answer::Accepted(range) => self.published += range.end - range.start,
                 Answer::Refused(_) => self.refused += call.count as u64,
                 Answer::Panicked => {
@@ -84,6 +95,7 @@ impl Totals {
             *(if panics { &mut self.handler_panics } else { &mut self.failures }) += calls;
             self.hook_panics += u64::from(testimony.hook_panicked.is_some());
             let taken = matches!(plan.driver, Driver::Poller(_));
+            self.add_awaited(plan, testimony);
             self.detaches += u64::from(taken && testimony.end == End::Left);
         }
         self.keys_asked += evidence.asked.iter().map(|asked| asked.len() as u64).sum::<u64>();
@@ -111,12 +123,22 @@ impl Totals {
             Way::Join => &mut self.joins,
             Way::Shutdown(_) => &mut self.shutdowns,
             Way::Drop => &mut self.drops,
+            Way::Scope(end) => &mut self.scopes[end as usize],
         }) += 1;
         self.tokens += evidence.count.made;
     }
 }
 
 impl Totals {
+    fn add_awaited(&mut self, plan: &StationPlan, testimony: &Testimony) {
+        self.tasks += u64::from(plan.task().is_some());
+        let Awaited { waits, given_up, streams, items } = testimony.awaited;
+        self.waits += waits;
+        self.given_up += given_up;
+        self.streams += streams;
+        self.items += items;
+    }
+
     fn add_looks(&mut self, plan: &Plan, evidence: &Evidence) {
         self.watched += u64::from(plan.watch.is_some());
         self.looks += evidence.looks;
@@ -163,6 +185,23 @@ impl fmt::Display for Totals {
             f,
             "guests     {}, of which {} were detached; {} more were refused; they handled {}",
             self.guests, self.guests_detached, self.guests_refused, self.seen_by_guests,
+        )?;
+        writeln!(
+            f,
+            "tasks      {} that poll: {} waits and {} given up, {} items of {} streams; {} calls awaited \
+             room, of which {} were given up",
+            self.tasks,
+            self.waits,
+            self.given_up,
+            self.items,
+            self.streams,
+            self.awaiting,
+            self.calls_given_up,
+        )?;
+        let [returns, panics, closes, halts] = self.scopes;
+        writeln!(
+            f,
+            "scopes     {returns} that return, {panics} that panic, {closes} that close, {halts} that halt",
         )?;
         writeln!(f, "closes     {}, halts {}, faults {}", self.closes, self.halts, self.faults)?;
         write!(

@@ -10,10 +10,12 @@ use slipring::{AttachError, BuildError, Detach, Member, Membership, Poller, Stat
 
 use crate::{
     event::Event,
-    evidence::{Act, Arrival, Departure, GuestAccount, Reception, Shared, Visit},
-    plan::{AMPLE, Behind, Driver, Plan, PollerPlan, Stay, VisitPlan},
+    evidence::{Act, Arrival, Departure, GuestAccount, Reception, Visit},
+    executor,
+    plan::{AMPLE, Behind, Driver, ExecutorPlan, Plan, PollerPlan, Stay, VisitPlan},
     pollers, ring,
     script::Script,
+    shared::Shared,
 };
 
 const LOOK_EVERY: Duration = Duration::from_micros(200);
@@ -22,24 +24,26 @@ pub struct Visitor<E> {
     members: Membership<E>,
     /// The stations' names.
     names: Vec<String>,
+    executors: Vec<ExecutorPlan>,
     shared: Arc<Shared>,
 }
 
 /// A guest that is there.
 enum Guest<E> {
     Member(Member<E>),
-    Polled(Poller<E>, Box<Script>, PollerPlan),
+    Polled(Poller<E>, Box<Script<'static>>, PollerPlan),
 }
 
 impl<E: Event> Visitor<E> {
     pub fn new(plan: &Plan, members: Membership<E>, shared: &Arc<Shared>) -> Self {
         let names = plan.stations.iter().map(|plan| plan.name.clone()).collect();
-        Self { members, names, shared: Arc::clone(shared) }
+        let executors = plan.executors.clone();
+        Self { members, names, executors, shared: Arc::clone(shared) }
     }
 
     /// Pays all its visits, one after the other.
-    pub fn pay(&self, plans: Vec<VisitPlan>, scripts: Vec<Script>) -> Vec<Visit> {
-        let pay = |(plan, script): (VisitPlan, Script)| {
+    pub fn pay(&self, plans: Vec<VisitPlan>, scripts: Vec<Script<'static>>) -> Vec<Visit> {
+        let pay = |(plan, script): (VisitPlan, Script<'static>)| {
             // What has ended does not begin again: there is nothing to wait for.
             if !self.shared.is_closed.load(Ordering::Acquire) {
                 thread::sleep(plan.after);
@@ -49,7 +53,7 @@ impl<E: Event> Visitor<E> {
         plans.into_iter().zip(scripts).map(pay).collect()
     }
 
-    fn visit(&self, plan: &VisitPlan, script: Script) -> Visit {
+    fn visit(&self, plan: &VisitPlan, script: Script<'static>) -> Visit {
         let index = script.index();
         let (arrival, guest) = self.arrive(plan, script);
         let mut visit = Visit { arrival: Some(arrival), ..Visit::default() };
@@ -60,7 +64,7 @@ impl<E: Event> Visitor<E> {
         match guest {
             Guest::Polled(poller, script, how) => {
                 let before = self.departure(None);
-                pollers::attend(poller, *script, &how);
+                executor::alone(pollers::attend(poller, *script, &how), self.executor(&how));
                 let acts = (before.acts.0, self.shared.act());
                 visit.departure = Some(Departure { acts, ..before });
             }
@@ -81,7 +85,7 @@ impl<E: Event> Visitor<E> {
         visit
     }
 
-    fn arrive(&self, plan: &VisitPlan, script: Script) -> (Arrival, Option<Guest<E>>) {
+    fn arrive(&self, plan: &VisitPlan, script: Script<'static>) -> (Arrival, Option<Guest<E>>) {
         let shared = &*self.shared;
         let was_closed = shared.is_closed.load(Ordering::Acquire);
         let (published, tick) = (shared.published(), shared.tick());
@@ -114,12 +118,11 @@ impl<E: Event> Visitor<E> {
         (arrival, guest)
     }
 
-    fn attach(&self, plan: &VisitPlan, script: Script) -> Result<Guest<E>, AttachError> {
-        let mut scripts = Vec::new();
-        let station = ring::reading::<E>(script, &mut scripts);
+    fn attach(&self, plan: &VisitPlan, script: Script<'static>) -> Result<Guest<E>, AttachError> {
         let start = plan.start;
         let names = |behind: &[usize]| behind.iter().map(|index| &self.names[*index]).collect();
-        if let (Some(script), Driver::Poller(how)) = (scripts.pop(), &plan.guest.driver) {
+        if let Driver::Poller(how) = &plan.guest.driver {
+            let (station, script) = ring::polled(script);
             let poller = match &plan.behind {
                 Behind::Last => self.members.attach_poller(station, start),
                 Behind::These(behind) => {
@@ -129,6 +132,7 @@ impl<E: Event> Visitor<E> {
             }?;
             return Ok(Guest::Polled(poller, Box::new(script), how.clone()));
         }
+        let station = ring::reading::<E>(script);
         let member = match &plan.behind {
             Behind::Last => self.members.attach(station, start),
             Behind::These(behind) => {
@@ -189,6 +193,11 @@ impl<E: Event> Visitor<E> {
             without_producers: self.is_without_producers(),
             report: None,
         }
+    }
+
+    /// How a guest is run that is a task.
+    fn executor(&self, how: &PollerPlan) -> ExecutorPlan {
+        how.task.map(|task| self.executors[task.executor]).unwrap_or_default()
     }
 
     fn is_without_producers(&self) -> bool {

@@ -9,9 +9,9 @@ use std::{
 };
 
 use crate::{
-    evidence::{Shared, locked},
     failure,
     plan::Plan,
+    shared::{Shared, locked},
 };
 
 const ROUND_TIME_MAX: Duration = Duration::from_mins(1);

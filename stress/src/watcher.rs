@@ -10,7 +10,7 @@ use std::{
 
 use slipring::{Doing, Monitor, Snapshot, StationSnapshot};
 
-use crate::{evidence::Shared, plan::Plan};
+use crate::{plan::Plan, shared::Shared};
 
 /// What came of watching.
 #[derive(Debug, Default)]

@@ -7,6 +7,7 @@ mod guests;
 mod histories;
 mod looks;
 mod reset;
+mod scopes;
 mod stream;
 mod teams;
 #[cfg(test)]
@@ -38,6 +39,7 @@ pub fn complaints(plan: &Plan, evidence: &Evidence) -> Vec<String> {
     reset::check(case, &mut wrong);
     accounts::check(case, &mut wrong);
     looks::check(case, &mut wrong);
+    scopes::check(case, &mut wrong);
     if !evidence.count.is_even() {
         wrong.push(format!("events are not dropped exactly once: {:?}", evidence.count));
     }

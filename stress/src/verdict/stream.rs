@@ -48,7 +48,8 @@ impl Stream {
                         }));
                     }
                     Answer::Panicked if plan.is_multi => abandoned += call.count as u64,
-                    Answer::Panicked => {}
+                    // Nothing was claimed: none of its events may be seen.
+                    Answer::Panicked | Answer::GivenUp => {}
                     Answer::Refused(refusal) => has_ended |= *refusal == Refusal::Ended,
                 }
             }
@@ -103,10 +104,13 @@ fn complaint(plan: &Plan, call: &Call, has_ended: bool) -> Option<&'static str> 
         Answer::Panicked if *written == 0 => Some("a panic out of nothing"),
         // The only producer notices the end when it has written, and publishes nothing then.
         Answer::Refused(Refusal::Ended) if !plan.is_multi && !was_closed && !has_ended => None,
+        Answer::GivenUp if *was_closed || has_ended => Some("it awaits room after the end"),
+        Answer::GivenUp if *written > 0 => Some("given up after it was written"),
+        Answer::GivenUp if *manner != Manner::Awaiting => Some("nobody awaits it"),
         Answer::Refused(_) if *written > 0 => Some("refused after it was written"),
         Answer::Refused(Refusal::TooLarge) if !is_large => Some("a batch that would fit"),
         Answer::Refused(Refusal::Full) if *manner != Manner::Trying => Some("it should wait"),
         Answer::Refused(Refusal::TimedOut) if *manner != Manner::Timed => Some("it has no time"),
-        Answer::Accepted(_) | Answer::Panicked | Answer::Refused(_) => None,
+        Answer::Accepted(_) | Answer::Panicked | Answer::Refused(_) | Answer::GivenUp => None,
     }
 }

@@ -2,6 +2,7 @@
 
 mod guests;
 mod limits;
+mod tasks;
 mod teams;
 
 use std::time::Duration;
@@ -56,6 +57,7 @@ fn plan() -> Plan {
         has_clock: true,
         watch: None,
         visitors: Vec::new(),
+        executors: Vec::new(),
         troubles: Vec::new(),
         finale: Finale {
             after: Duration::ZERO,
@@ -128,6 +130,7 @@ fn evidence() -> Evidence {
             without_producers: true,
             without_pollers: vec![false; 2],
         },
+        scope: None,
         last_look: None,
         looks: 0,
         count: Count::default(),
@@ -283,7 +286,8 @@ fn followers_ahead() {
 #[test]
 fn a_poller_that_left_is_looked_through() {
     let leave = |plan: &mut Plan, evidence: &mut Evidence| {
-        let polled = PollerPlan { seed: 0, leaves_after: Some(4), panics: false, skips: false };
+        let polled =
+            PollerPlan { seed: 0, leaves_after: Some(4), panics: false, skips: false, task: None };
         plan.stations[0].driver = Driver::Poller(polled);
         let testimony = &mut evidence.testimonies[0];
         testimony.log.pop();

@@ -60,7 +60,7 @@ fn leave(plan: &mut Plan, evidence: &mut Evidence) {
 
 /// `s1` is polled, and passes 101 to 103 unhandled.
 fn poll(plan: &mut Plan, evidence: &mut Evidence) {
-    let polled = PollerPlan { seed: 0, leaves_after: None, panics: false, skips: true };
+    let polled = PollerPlan { seed: 0, leaves_after: None, panics: false, skips: true, task: None };
     plan.stations[1].driver = Driver::Poller(polled);
     let testimony = &mut evidence.testimonies[1];
     testimony.log.drain(1..3);

@@ -114,20 +114,20 @@ pub async fn rest() {
     .await;
 }
 
-/// Polls a future so often, whether or not it wakes anybody, and drops it if it is pending still; without
-/// a number, awaits it.
+/// Polls a future so often, whether or not somebody wakes it, and drops it a turn later if it is pending
+/// still: it may have been woken meanwhile. Without a number, awaits it.
 pub async fn attempt<F: Future>(future: F, polls: Option<u32>) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = polls;
     std::future::poll_fn(|context| {
+        if left == Some(0) {
+            return Poll::Ready(None);
+        }
         if let Poll::Ready(output) = future.as_mut().poll(context) {
             return Poll::Ready(Some(output));
         }
         if let Some(left) = &mut left {
-            *left = left.saturating_sub(1);
-            if *left == 0 {
-                return Poll::Ready(None);
-            }
+            *left -= 1;
             context.waker().wake_by_ref();
         }
         Poll::Pending

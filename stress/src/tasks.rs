@@ -9,7 +9,7 @@ use slipring::{At, Fault, Poller, PollerMut};
 
 use crate::{
     event::Event,
-    evidence::{End, Outcome},
+    evidence::{End, FaultSeen, Outcome},
     executor::{attempt, rest},
     plan::{PollerPlan, TaskPlan},
     pollers::Polled,
@@ -70,24 +70,24 @@ impl<E: Event> Awaited for Poller<E> {
         let mut stream = self.into_stream(|event: &E, at: At<'_>| script.item(event, at));
         let stop = reading.read(&mut stream, rng, task).await;
         let (position, tick) = (stream.sequence(), shared.tick());
-        let back = if matches!(stop, Stop::Back) {
-            Some(stream.into_poller())
+        let streamed = if let Stop::Back = stop {
+            Streamed::Back(stream.into_poller())
         } else {
             drop(stream);
-            None
+            Streamed::Gone
         };
         reading.testify(script, begins);
-        let (end, fault) = match stop {
-            Stop::Back | Stop::Leave => (End::Left, None),
-            Stop::Closed => (End::Closed, None),
-            Stop::Faulted(fault) => (End::Faulted, Some(fault)),
-        };
-        let Some(poller) = back else {
-            script.testimony.fault = fault.as_ref().map(Into::into);
+        if let Streamed::Back(poller) = &streamed
+            && poller.sequence() != position
+        {
+            let complaint = format!("it was a stream until {position}: {poller:?}");
+            script.testimony.complaints.push(complaint);
+        }
+        if let Stop::Over(end, fault) = stop {
+            script.testimony.fault = fault;
             script.part(end, position, tick);
-            return Streamed::Gone;
-        };
-        Streamed::Back(poller)
+        }
+        streamed
     }
 }
 
@@ -95,10 +95,7 @@ impl<E: Event> Awaited for Poller<E> {
 enum Stop {
     /// It is to be a poller again.
     Back,
-    /// It is to be dropped.
-    Leave,
-    Closed,
-    Faulted(Fault),
+    Over(End, Option<FaultSeen>),
 }
 
 /// What is read of a stream.
@@ -127,8 +124,8 @@ impl Reading {
                     self.items.push(sequence);
                     None
                 }
-                Some(Some(Err(fault))) => Some(Stop::Faulted(fault)),
-                Some(None) => Some(Stop::Closed),
+                Some(Some(Err(fault))) => Some(Stop::Over(End::Faulted, Some((&fault).into()))),
+                Some(None) => Some(Stop::Over(End::Closed, None)),
                 None => {
                     self.given_up += 1;
                     None
@@ -139,7 +136,7 @@ impl Reading {
                 return end;
             }
             if leaves {
-                return Stop::Leave;
+                return Stop::Over(End::Left, None);
             }
         }
         Stop::Back

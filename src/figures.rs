@@ -2,15 +2,14 @@
 
 use std::{cell::Cell, mem, time::Duration};
 
-use crate::sync::{
-    PATIENT,
-    atomic::{AtomicU64, Ordering},
-    thread,
-    time::Instant,
+use crate::{
+    settled::{Settled, Unhandled},
+    sync::{
+        PATIENT,
+        atomic::{AtomicU64, Ordering},
+        time::Instant,
+    },
 };
-
-/// Looks at figures that move before one makes do with less.
-const LOOKS: usize = 1_000;
 
 /// Counters that one thread writes and anybody may read.
 #[derive(Debug, Default)]
@@ -18,22 +17,17 @@ pub(crate) struct Figures {
     /// Events that a worker's handler finished. A station of one thread is where its cursor is.
     pub(crate) handled: Figure,
     pub(crate) batches: Sizes,
-    /// Events that the handler failed on and the policy skipped.
-    pub(crate) skipped: Figure,
-    /// Those of them that the cursor has not passed yet; every one is before the next cursor.
+    /// What the cursor has passed unhandled.
+    pub(crate) settled: Settled,
+    /// Events that the handler failed on and the policy skipped, and the cursor has not passed yet; every one is
+    /// before the next cursor.
     pub(crate) newly_skipped: Figure,
+    /// Abandoned sequences, of the same kind.
+    pub(crate) newly_passed_over: Figure,
     /// Calls that failed.
     pub(crate) failed: Figure,
     /// Those of them that the policy repeated.
     pub(crate) retried: Figure,
-    /// Abandoned sequences that the station passed over.
-    pub(crate) passed_over: Figure,
-    /// Those of them that the cursor has not passed yet.
-    pub(crate) newly_passed_over: Figure,
-    /// Events that it passed unhandled, to keep up.
-    pub(crate) conflated: Figure,
-    /// Where the cursor was to move when these were counted last.
-    settled_at: Figure,
     /// How often it was found to lag by more than it may.
     pub(crate) late: Figure,
     /// The cursor when the station left.
@@ -54,13 +48,11 @@ impl Figures {
 
     /// Forgets who was here before. For a guest that has the post to itself.
     pub(crate) fn start_at(&self, first: u64) {
-        let Self { handled, skipped, newly_skipped, failed, retried, .. } = self;
-        let Self { passed_over, newly_passed_over, conflated, late, settled_at, .. } = self;
-        let done = [handled, skipped, newly_skipped, failed, retried];
-        let unhandled = [passed_over, newly_passed_over, conflated, late, settled_at];
-        for figure in done.into_iter().chain(unhandled) {
+        let Self { handled, newly_skipped, newly_passed_over, failed, retried, late, .. } = self;
+        for figure in [handled, newly_skipped, newly_passed_over, failed, retried, late] {
             figure.set(0);
         }
+        self.settled.forget();
         self.batches.forget();
         self.waits.forget();
         self.left_at.set(first);
@@ -74,50 +66,17 @@ impl Figures {
     pub(crate) fn settle(&self, sequence: u64) {
         let (skipped, passed_over) = (self.newly_skipped.get(), self.newly_passed_over.get());
         if skipped + passed_over > 0 {
-            // First: whoever finds a cursor behind this knows that it does not fit the rest.
-            self.settled_at.set(sequence);
-            self.skipped.add(skipped);
-            self.passed_over.add(passed_over);
-            self.newly_skipped.set(0);
-            self.newly_passed_over.set(0);
+            self.conflate(0, sequence);
         }
     }
 
-    /// The same for what is passed unhandled to keep up.
-    pub(crate) fn conflate(&self, events: u64, sequence: u64) {
-        self.settled_at.set(sequence);
-        self.conflated.add(events);
+    /// The same, with so many events that it passes unhandled to keep up.
+    pub(crate) fn conflate(&self, conflated: u64, sequence: u64) {
+        let (skipped, passed_over) = (self.newly_skipped.get(), self.newly_passed_over.get());
+        self.settled.add(sequence, Unhandled { skipped, passed_over, conflated });
+        self.newly_skipped.set(0);
+        self.newly_passed_over.set(0);
     }
-
-    /// What was settled, and the position that it fits: which `position` tells.
-    pub(crate) fn settled(&self, position: impl Fn() -> u64) -> Settled {
-        let look = || {
-            let position = position();
-            let Self { skipped, passed_over, conflated, settled_at, .. } = self;
-            let [skipped, passed_over, conflated] =
-                [skipped, passed_over, conflated].map(Figure::get);
-            (Settled { position, skipped, passed_over, conflated }, settled_at.get())
-        };
-        for _ in 0..LOOKS {
-            let (settled, at) = look();
-            if at <= settled.position && position() == settled.position {
-                return settled;
-            }
-            thread::yield_now();
-        }
-        // A thread that has lost its core between the two is not waited for any longer: then too little
-        // counts as handled.
-        look().0
-    }
-}
-
-/// What a station has passed and not handled, before its position.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Settled {
-    pub(crate) position: u64,
-    pub(crate) skipped: u64,
-    pub(crate) passed_over: u64,
-    pub(crate) conflated: u64,
 }
 
 /// A counter with one writer.

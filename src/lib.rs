@@ -100,6 +100,7 @@ mod scope;
 mod seen;
 mod sequence;
 mod sequencer;
+mod settled;
 mod sharing;
 mod skips;
 mod snapshot;

@@ -9,9 +9,10 @@ use std::time::Duration;
 use crate::{
     circuit::Circuit,
     cursor::DETACHED,
-    figures::{Figure, Figures, Settled},
+    figures::{Figure, Figures},
     post::Post,
     report::{BatchSizes, StationReport},
+    settled::Unhandled,
     sync::{Arc, time},
 };
 
@@ -153,16 +154,16 @@ impl Reading {
         let post = circuit.post(index);
         // Before the cursor is acquired: what the station has noted when it left is seen then.
         let has_left = post.cursor.glance() == DETACHED;
-        let settled = post.figures.settled(|| post.position());
+        let (position, unhandled) = post.figures.settled.at(|| post.position());
         let seat = index.checked_sub(circuit.posts.len());
         let abandoned_before = seat.map_or(0, |seat| circuit.skips.before_guest(seat));
-        let position = settled.position;
         let first = post.figures.first.get();
         let sum = |figure: fn(&Figures) -> &Figure| figures(post).map(|it| figure(it).get()).sum();
-        let Settled { skipped, passed_over, conflated, .. } = settled;
+        let Unhandled { skipped, passed_over, conflated } = unhandled;
         let (handled, skipped) = if post.team.is_some() {
             // The workers are ahead of the station's cursor, each as far as it has come.
-            (sum(|figures| &figures.handled), sum(|figures| &figures.skipped))
+            let skipped = figures(post).map(|figures| figures.settled.skipped()).sum();
+            (sum(|figures| &figures.handled), skipped)
         } else {
             let passed = position.saturating_sub(first);
             (passed.saturating_sub(skipped + conflated + passed_over), skipped)

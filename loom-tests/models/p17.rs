@@ -18,7 +18,12 @@ pub const MODELS: &[Model] = &[
     Model::exhaustive("p17", "behind_one_of_many_producers", (2, 1, 2), behind_one_of_many),
     Model::exhaustive("p17", "behind_a_station", (2, 2, 3), behind_a_station),
     Model::exhaustive("p17", "over_what_was_abandoned", (2, 4, 3), over_what_was_abandoned),
-    Model::exhaustive("p17", "a_look_while_it_skips", (2, 2, 3), a_look_while_it_skips),
+    Model::exhaustive("p17", "a_look_while_it_skips", (2, 2, 3), a_look_while_it_skips)
+        .bounded(3)
+        .full_bounded(4),
+    Model::exhaustive("p17", "a_look_while_it_skips_again_and_again", (2, 4, 3), a_look_at_leaps)
+        .bounded(2)
+        .full_bounded(3),
     Model::exhaustive("p17", "a_thread_that_skips", (2, 2, 2), a_thread_that_skips).bounded(1),
     Model::exhaustive("p17", "a_thread_that_leaves", (2, 2, 2), a_thread_that_leaves).bounded(1),
 ];
@@ -128,6 +133,24 @@ fn a_look_while_it_skips() {
     assert_eq!((read_some(&mut a, 1), skipped), (vec![11], 1));
     let after = dispatcher.snapshot();
     assert!(after.adds_up() && after.stations[0].account.handled == 1, "{after:?}");
+}
+
+/// What is skipped is counted exactly at every position, although the place where it is counted is written over.
+fn a_look_at_leaps() {
+    let (mut producer, mut dispatcher) = ring(4).then(poller("a")).start().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
+    try_each(&mut producer, 10..13);
+    let skipping = thread::spawn(move || {
+        for keep in [2, 1, 0] {
+            assert_eq!(a.skip_ahead(keep), 1);
+        }
+        a
+    });
+    let look = dispatcher.snapshot();
+    let a = look.station("a").unwrap();
+    assert_eq!((a.account.conflated, a.account.handled), (a.position, 0), "{look:?}");
+    assert!(look.adds_up(), "{look:?}");
+    skipping.join().unwrap();
 }
 
 type Log = Arc<Mutex<Vec<u64>>>;

@@ -462,11 +462,11 @@ impl Circuit {
         first
     }
 
-    /// Gives back the seat of a guest that has left for good; of no effect on a station that the ring
+    /// Gives back the seat of a guest that has left for good, once; of no effect on a station that the ring
     /// was built with.
-    pub(crate) fn vacate(&self, index: usize) {
+    pub(crate) fn vacate(&self, index: usize, name: &Arc<str>) {
         if let Some(seat) = index.checked_sub(self.posts.len()) {
-            self.guests.vacate(seat);
+            self.guests.vacate(seat, name);
         }
     }
 

@@ -14,6 +14,7 @@ use crate::{
     guests::Start,
     lag::LagLimit,
     lent::Lent,
+    membership::Tenancy,
     muster::Card,
     policy::{Policy, Verdict},
     post::{Place, Post},
@@ -59,7 +60,7 @@ pub(crate) struct Seat<E> {
     pub(crate) name: Arc<str>,
     pub(crate) manner: Manner,
     /// Of a station that came later, and has a thread: how it comes.
-    pub(crate) visit: Option<Visit>,
+    pub(crate) visit: Option<Visit<E>>,
     /// The next sequence; the shared cursor is never ahead of it. Of a worker that has nothing in hand,
     /// the next sequence to be claimed by anybody, as far as it knows.
     pub(crate) cursor: u64,
@@ -68,9 +69,12 @@ pub(crate) struct Seat<E> {
 
 /// How a guest's thread takes its place.
 #[derive(Debug)]
-pub(crate) struct Visit {
+pub(crate) struct Visit<E> {
     pub(crate) start: Start,
     pub(crate) card: Arc<Card>,
+    /// Let go of with the seat.
+    #[allow(dead_code)]
+    pub(crate) tenancy: Arc<Tenancy<E>>,
 }
 
 /// Why a batch was broken off.
@@ -373,7 +377,7 @@ impl<E> Seat<E> {
 #[inline(never)]
 pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut W) {
     let ring = Arc::clone(&seat.ring);
-    if let Some(Visit { start, card }) = &seat.visit {
+    if let Some(Visit { start, card, .. }) = &seat.visit {
         let (start, card) = (*start, Arc::clone(card));
         seat.take_place(start);
         // Before the reset hook gets its turn: a hook that attaches somebody waits for this.

@@ -217,9 +217,13 @@ impl Guests {
         Ok(seat)
     }
 
-    /// Gives a seat back that nobody uses any more.
-    pub(crate) fn vacate(&self, seat: usize) {
-        self.seats.lock()[seat] = None;
+    /// Gives a seat back that nobody uses any more; of no effect if it was given back before, and may be somebody
+    /// else's by now: `name` is the one that [`name`](Self::name) told.
+    pub(crate) fn vacate(&self, seat: usize, name: &Arc<str>) {
+        let mut seats = self.seats.lock();
+        if seats[seat].as_ref().is_some_and(|sitting| Arc::ptr_eq(&sitting.name, name)) {
+            seats[seat] = None;
+        }
     }
 
     /// What the guest at a seat is called.

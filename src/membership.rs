@@ -7,6 +7,7 @@ use crate::{
     circuit::Circuit,
     consumer::{Seat, Visit},
     current::Who,
+    cursor::DETACHED,
     error::{BuildError, Failure},
     extent::Within,
     guests::{NoSeat, Start},
@@ -167,7 +168,9 @@ impl<E: Send + Sync> Membership<E> {
             return Err(AttachError::Polled(name.to_string()));
         };
         let card = Arc::new(Card::default());
-        seat.visit = Some(Visit { start, card: Arc::clone(&card) });
+        let tenancy =
+            Arc::new(Tenancy { ring: Arc::clone(&self.ring), who, name: Arc::clone(&name) });
+        seat.visit = Some(Visit { start, card: Arc::clone(&card), tenancy: Arc::clone(&tenancy) });
         let not_started = |failure: Failure| {
             let (station, cause) = (name.to_string(), failure.message);
             AttachError::Station(BuildError::NotStarted { station, cause })
@@ -177,7 +180,7 @@ impl<E: Send + Sync> Membership<E> {
         let (_, thread) = started.ok_or(AttachError::Closed)?;
         let first = card.await_arrival().map_err(not_started)?;
         reserved.keep();
-        Ok(Member { ring: Arc::clone(&self.ring), who, name, first, card, thread })
+        Ok(Member { tenancy, first, card, thread })
     }
 
     /// Checks what can be checked before anything starts, and reserves a seat.
@@ -206,6 +209,8 @@ impl<E: Send + Sync> Membership<E> {
 struct Reserved<'a> {
     circuit: &'a Circuit,
     index: usize,
+    /// `None`: it is somebody else's business.
+    name: Option<Arc<str>>,
 }
 
 impl<'a> Reserved<'a> {
@@ -223,23 +228,45 @@ impl<'a> Reserved<'a> {
             let mutating = circuit.name(mutating).to_string();
             return Err(BuildError::Unordered { mutating, other: name.to_owned() });
         }
-        let seat = circuit.guests.reserve(&Arc::from(name), follows).map_err(|why| match why {
+        let name: Arc<str> = Arc::from(name);
+        let seat = circuit.guests.reserve(&name, follows).map_err(|why| match why {
             NoSeat::NameTaken => taken(),
             NoSeat::AllTaken => {
                 BuildError::TooManyStations { asked: MOST_STATIONS + 1, most: MOST_STATIONS }
             }
         })?;
-        Ok(Self { circuit, index: circuit.posts.len() + seat })
+        Ok(Self { circuit, index: circuit.posts.len() + seat, name: Some(name) })
     }
 
-    fn keep(self) {
-        mem::forget(self);
+    fn keep(mut self) {
+        self.name = None;
     }
 }
 
 impl Drop for Reserved<'_> {
     fn drop(&mut self) {
-        self.circuit.vacate(self.index);
+        if let Some(name) = &self.name {
+            self.circuit.vacate(self.index, name);
+        }
+    }
+}
+
+/// A guest's seat, which its thread holds, and whoever may ask for its report: if both have let go of it and
+/// the guest has left the ring, it is given back. One that stands there to the end is in the ring's report.
+#[derive(Debug)]
+pub(crate) struct Tenancy<E> {
+    ring: Arc<Ring<E>>,
+    who: Who,
+    name: Arc<str>,
+}
+
+impl<E> Drop for Tenancy<E> {
+    fn drop(&mut self) {
+        let Self { ring, who, name } = self;
+        // Only a glance: the count of those who hold this has ordered it behind what the thread did.
+        if ring.circuit.post(who.station()).cursor.glance() == DETACHED {
+            ring.circuit.vacate(who.station(), name);
+        }
     }
 }
 
@@ -288,11 +315,11 @@ pub enum Detach {
 
 /// A station that was attached to a running ring, and has a thread.
 ///
-/// Dropping this leaves the station where it is, until the ring ends.
+/// Dropping this leaves the station where it is, until the ring ends. If the station leaves before that, by its
+/// [lag limit](crate::LagPolicy::Detach) or because it was told to, its name is free again when its thread has ended, and
+/// its account is lost.
 pub struct Member<E> {
-    ring: Arc<Ring<E>>,
-    who: Who,
-    name: Arc<str>,
+    tenancy: Arc<Tenancy<E>>,
     first: u64,
     card: Arc<Card>,
     thread: thread::JoinHandle<()>,
@@ -301,7 +328,7 @@ pub struct Member<E> {
 impl<E> fmt::Debug for Member<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Member")
-            .field("station", &self.name)
+            .field("station", &self.name())
             .field("first", &self.first)
             .finish_non_exhaustive()
     }
@@ -310,7 +337,7 @@ impl<E> fmt::Debug for Member<E> {
 impl<E> Member<E> {
     /// The station's name. It is free for another one when this one is detached.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.tenancy.name
     }
 
     /// The sequence of the first event that the station sees. It sees every one from there on.
@@ -326,9 +353,10 @@ impl<E> Member<E> {
     /// `StillThere` if the time was up, or if it is the station's own handler that makes the call: it has been told
     /// to leave, and can be waited for again.
     pub fn detach(self, how: Detach, timeout: Duration) -> Result<StationReport, StillThere<E>> {
-        let circuit = &self.ring.circuit;
+        let Tenancy { ring, who, name } = &*self.tenancy;
+        let (circuit, index) = (&ring.circuit, who.station());
         circuit.dismiss(
-            self.who.station(),
+            index,
             match how {
                 Detach::Drained => circuit.claimed(),
                 Detach::AtOnce => 0,
@@ -341,8 +369,8 @@ impl<E> Member<E> {
         }
         // Its panics were caught and reported; this one can only be a destructor's.
         let _ = self.thread.join();
-        let report = report::guest_report(circuit, self.who.station(), &self.name);
-        circuit.vacate(self.who.station());
+        let report = report::guest_report(circuit, index, name);
+        circuit.vacate(index, name);
         Ok(report)
     }
 }

@@ -164,7 +164,7 @@ impl<E, A: Access> Drop for Poller<E, A> {
         let circuit = &self.seat.ring.circuit;
         circuit.remove_thread();
         self.seat.leave();
-        circuit.vacate(self.seat.who.station());
+        circuit.vacate(self.seat.who.station(), &self.seat.name);
     }
 }
 

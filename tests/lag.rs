@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::{thread, time::Duration};
+
 use common::{A_MINUTE, Log, abandon, joined, turnstile, within_a_minute};
-use slipring::{BuildError, Builder, Doing, LagPolicy, Start, poller, read, share, update};
+use slipring::{BuildError, Builder, Detach, Doing, LagPolicy, Start, poller, read, share, update};
 
 #[test]
 fn a_station_that_skips_ahead_handles_the_newest_events_and_counts_the_others() {
@@ -177,11 +179,60 @@ fn a_guest_may_have_a_limit_too() {
         producer.publish_batch(3, |_, _| ()).unwrap();
         keeper.let_through();
         producer.publish_batch(4, |_, _| ()).unwrap();
-        let report = guest.detach(slipring::Detach::Drained, A_MINUTE).unwrap();
+        let report = guest.detach(Detach::Drained, A_MINUTE).unwrap();
         assert_eq!((report.handled, report.left), (1, 7));
         assert!(report.adds_up());
         drop(producer);
         joined(dispatcher);
+    });
+}
+
+/// Nobody will ever ask for its report.
+#[test]
+fn a_guest_that_leaves_unattended_gives_its_seat_and_its_name_back() {
+    within_a_minute(|| {
+        let (mut producer, dispatcher) =
+            Builder::new(4, || 0_u64).then(read("here", |_: &u64, _| ())).start().unwrap();
+        let members = dispatcher.membership();
+        let is_there = || dispatcher.snapshot().station("guest").is_some();
+        let has_left = || {
+            let snapshot = dispatcher.snapshot();
+            snapshot.station("guest").is_some_and(|guest| guest.doing == Doing::Stopped)
+        };
+        for is_dropped_first in [true, false] {
+            let (turnstile, keeper) = turnstile();
+            let guest = read("guest", move |_: &u64, at| turnstile.pass(at.sequence()))
+                .lag_limit(1, LagPolicy::Detach)
+                .max_batch(1);
+            let guest = members.attach_after::<&str>([], guest, Start::Now).unwrap();
+            producer.publish(|_| ()).unwrap();
+            keeper.arrival();
+            producer.publish_batch(3, |_, _| ()).unwrap();
+            let guest = (!is_dropped_first).then_some(guest);
+            assert!(is_there());
+            keeper.let_through();
+            while guest.is_some() && !has_left() {
+                thread::yield_now();
+            }
+            drop(guest);
+            while is_there() {
+                thread::yield_now();
+            }
+        }
+        // One that was told to leave, and is waited for by nobody.
+        let (turnstile, keeper) = turnstile();
+        let guest = read("guest", move |_: &u64, at| turnstile.pass(at.sequence()));
+        let guest = members.attach(guest, Start::Now).unwrap();
+        producer.publish(|_| ()).unwrap();
+        keeper.arrival();
+        drop(guest.detach(Detach::AtOnce, Duration::ZERO).unwrap_err());
+        keeper.let_through();
+        while is_there() {
+            thread::yield_now();
+        }
+        drop(members.attach(read("guest", |_: &u64, _| ()), Start::Now).unwrap());
+        drop(producer);
+        assert!(dispatcher.join().unwrap().adds_up());
     });
 }
 

@@ -62,6 +62,11 @@ impl Monitor {
         Self { ring }
     }
 
+    #[cfg(all(test, feature = "tracing"))]
+    pub(crate) fn circuit(&self) -> &Circuit {
+        self.ring.circuit()
+    }
+
     /// What can be seen now.
     pub fn snapshot(&self) -> Snapshot {
         Snapshot::of(self.ring.circuit())

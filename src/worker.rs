@@ -97,7 +97,12 @@ impl<E> Seat<E> {
         while at < to {
             let count = routes.on_page(at, to);
             if let Err(fault) = self.ask(work, &mut dealer, from, at, count) {
-                self.ring.circuit.halt(Some(fault));
+                let circuit = &self.ring.circuit;
+                // Before somebody else gets the lock, and asks once more.
+                circuit.lifecycle.halt(Some(fault.clone()));
+                // Whoever is told or woken is somebody else's code.
+                drop(dealer);
+                circuit.halt(Some(fault));
                 return Err(Step::Halted);
             }
             routes.assign(&mut dealer, at, count);
@@ -179,5 +184,79 @@ impl<E> Seat<E> {
     /// What is between two runs is not this worker's.
     fn pass_over(&self, from: u64, to: u64) {
         self.place().figures().newly_passed_over.add(to - from);
+    }
+}
+
+#[cfg(all(test, feature = "tracing"))]
+mod tests {
+    use std::sync::{
+        OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    };
+
+    use tracing::{Event, Metadata, Subscriber, span};
+
+    use crate::{At, Builder, keyed, snapshot::Monitor, sync::Arc, team::Dealing};
+
+    /// Of each fault that is told, notes whether the router was free.
+    #[derive(Default)]
+    struct Listener {
+        monitor: OnceLock<Monitor>,
+        free: AtomicUsize,
+        held: AtomicUsize,
+    }
+
+    struct Subscribed(Arc<Listener>);
+
+    impl Subscriber for Subscribed {
+        fn enabled(&self, _: &Metadata<'_>) -> bool {
+            true
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, event: &Event<'_>) {
+            if *event.metadata().level() != tracing::Level::ERROR {
+                return;
+            }
+            let monitor = self.0.monitor.wait();
+            let team = monitor.circuit().posts[0].team.as_ref().expect("it is a team's");
+            let Dealing::Routes(routes) = &team.dealing else { unreachable!("it has keys") };
+            // Another worker holds it at most for a moment.
+            let is_free = (0..1_000).any(|_| {
+                std::thread::yield_now();
+                routes.router.try_lock().is_some()
+            });
+            let count = if is_free { &self.0.free } else { &self.0.held };
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
+    #[test]
+    fn a_key_that_panics_is_told_when_the_router_is_free_again() {
+        let listener = Arc::new(Listener::default());
+        // Of all threads: it is a worker's that tells.
+        tracing::subscriber::set_global_default(Subscribed(Arc::clone(&listener)))
+            .expect("it is the only one");
+        let key = |_: &u64| -> u64 { panic!("the key panics") };
+        let (mut producer, dispatcher) = Builder::new(4, || 0_u64)
+            .then(keyed("team", 2, key, |_| |_: &u64, _: At<'_>| ()))
+            .start()
+            .expect("a ring");
+        assert!(listener.monitor.set(dispatcher.monitor()).is_ok());
+        producer.publish(|_| ()).expect("there is room");
+        dispatcher.join().expect_err("the ring was halted");
+        let [free, held] = [&listener.free, &listener.held].map(|it| it.load(Ordering::Relaxed));
+        assert_eq!((free, held), (1, 0));
     }
 }

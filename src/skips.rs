@@ -77,6 +77,10 @@ impl Skips {
     /// How many sequences before `sequence` were ever abandoned, all of which this thread has seen
     /// published. Whoever asks has not passed it.
     pub(crate) fn count_before(&self, sequence: u64) -> u64 {
+        // Whoever has seen a sequence published that was abandoned sees that it was counted: see `add`.
+        if self.count() == 0 {
+            return 0;
+        }
         let listed = self.listed.lock();
         // From there on everything is still listed.
         self.count() - listed.sequences.range(sequence..).count() as u64
@@ -92,8 +96,13 @@ impl Skips {
         listed.guests[seat] = Beginning { first, abandoned_before: self.count() - ahead };
     }
 
-    /// How many sequences before the first one of the guest at a seat were ever abandoned.
+    /// How many sequences before the first one of the guest at a seat were ever abandoned. Whoever has seen all
+    /// of those published finds the last word.
     pub(crate) fn before_guest(&self, seat: usize) -> u64 {
+        // For that one as in `count_before`; others find what was true a moment ago.
+        if self.count() == 0 {
+            return 0;
+        }
         self.listed.lock().guests.get(seat).map_or(0, |guest| guest.abandoned_before)
     }
 
@@ -187,6 +196,17 @@ mod tests {
         assert_eq!((skips.before_guest(1), skips.count()), (4, 9));
         skips.begin(1, 9);
         assert_eq!(skips.before_guest(1), 6, "it is somebody else now");
+    }
+
+    #[test]
+    fn where_nothing_was_abandoned_nobody_is_waited_for() {
+        let skips = std::sync::Arc::new(Skips::default());
+        let _held = skips.listed.lock();
+        let (found, finding) = std::sync::mpsc::channel();
+        let looking = std::sync::Arc::clone(&skips);
+        std::thread::spawn(move || found.send((looking.count_before(9), looking.before_guest(3))));
+        let a_minute = std::time::Duration::from_mins(1);
+        assert_eq!(finding.recv_timeout(a_minute), Ok((0, 0)));
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::{
 
 /// Looks at a running ring, from any thread, for as long as one likes. It can be cloned.
 ///
-/// A look costs the ring the cache lines that it reads, and for a moment two locks that only those take who
-/// come, leave, or abandon events: stations and producers are not stopped, and write for it what they write anyway. A monitor keeps the ring's memory alive.
+/// A look costs the ring the cache lines that it reads, and for a moment a lock that only those take who
+/// come or leave, and once an event was abandoned another one, which who abandons events takes too: stations and producers are not stopped, and write for it what they write anyway. A monitor keeps the ring's memory alive.
 ///
 /// # Examples
 /// ```

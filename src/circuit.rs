@@ -449,6 +449,8 @@ impl Circuit {
         // One at a time: who comes looks at the cursors of those that are here, and one that is about
         // to come stands behind where it will begin.
         let _arriving = self.guests.one_at_a_time(seat);
+        // Before it is seen here, so that nobody finds those beside its cursor that were counted for another one.
+        post.figures.settled.forget();
         post.cursor.hand_on(self.last_passed());
         self.guests.announce();
         let oldest = self.passed_but(Some(seat));

@@ -46,13 +46,12 @@ impl Figures {
         figures
     }
 
-    /// Forgets who was here before. For a guest that has the post to itself.
+    /// Forgets who was here before, but for what is settled. For a guest that has the post to itself.
     pub(crate) fn start_at(&self, first: u64) {
         let Self { handled, newly_skipped, newly_passed_over, failed, retried, late, .. } = self;
         for figure in [handled, newly_skipped, newly_passed_over, failed, retried, late] {
             figure.set(0);
         }
-        self.settled.forget();
         self.batches.forget();
         self.waits.forget();
         self.left_at.set(first);

@@ -175,15 +175,22 @@ impl Guests {
         seats
     }
 
-    /// What `look` finds at the seats of those that have arrived, whose names it is told. None of them is
-    /// somebody else before it returns.
-    pub(crate) fn map_present<T>(&self, look: impl Fn(usize, &Arc<str>) -> T) -> Vec<T> {
+    /// The seats of those that have arrived, and what they are called.
+    pub(crate) fn present(&self) -> Vec<(usize, Arc<str>)> {
         let seats = self.seats.lock();
         let sitting = |(seat, sitting): (usize, &Option<Sitting>)| {
             let sitting = sitting.as_ref().filter(|sitting| sitting.has_arrived)?;
-            Some(look(seat, &sitting.name))
+            Some((seat, Arc::clone(&sitting.name)))
         };
         seats.iter().enumerate().filter_map(sitting).collect()
+    }
+
+    /// Whether the guest that [`present`](Self::present) has told of has its seat still, and had it all the while: what
+    /// was read there is its own.
+    pub(crate) fn is_present(&self, seat: usize, name: &Arc<str>) -> bool {
+        let seats = self.seats.lock();
+        // By the address: another guest of that name has a name of its own.
+        seats[seat].as_ref().is_some_and(|sitting| Arc::ptr_eq(&sitting.name, name))
     }
 
     /// Reserves a seat for somebody who follows these stations. It is not to be seen on the ring yet.
@@ -230,5 +237,32 @@ impl Guests {
     pub(crate) fn name(&self, seat: usize) -> Arc<str> {
         let seats = self.seats.lock();
         seats[seat].as_ref().map_or_else(|| Arc::from(""), |sitting| Arc::clone(&sitting.name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_a_seat_over_is_somebody_else_whatever_the_name() {
+        let guests = Guests::new(2, 1, Fences::Symmetric);
+        let arrive = || {
+            let name = Arc::from("guest");
+            let seat = guests.reserve(&name, &[]).expect("there is one");
+            assert!(guests.present().is_empty(), "it has not arrived");
+            drop(guests.one_at_a_time(seat));
+            (seat, name)
+        };
+        let (seat, name) = arrive();
+        assert_eq!(guests.present(), [(seat, Arc::clone(&name))]);
+        assert!(guests.is_present(seat, &name));
+        guests.vacate(seat, &name);
+        assert!(!guests.is_present(seat, &name));
+        let (same_seat, other) = arrive();
+        assert_eq!(same_seat, seat);
+        // Whoever gives it back once more does not drive anybody away.
+        guests.vacate(seat, &name);
+        assert!(guests.is_present(seat, &other) && !guests.is_present(seat, &name));
     }
 }

@@ -23,6 +23,7 @@ pub(crate) struct Readings {
     pub(crate) stations: Vec<Reading>,
     /// The first sequence that the reset hook had not cleared, if there is a hook.
     pub(crate) cleared: Option<u64>,
+    pub(crate) reach: Reach,
 }
 
 /// Looks at what is published, while producers go round the ring, before one makes do with less.
@@ -92,18 +93,24 @@ impl Reach {
 }
 
 impl Readings {
-    pub(crate) fn of(circuit: &Circuit) -> Self {
+    /// `reach` is asked how far the producers have come when everybody else has been read.
+    pub(crate) fn of(circuit: &Circuit, reach: impl FnOnce(&Circuit) -> Reach) -> Self {
         let cleared = circuit.cleared_to_now();
         let declared = circuit.posts.len();
-        let guest = |seat, name: &Arc<str>| Reading::of(circuit, declared + seat, Arc::clone(name));
-        let guests = circuit.guests.map_present(guest);
+        // The seats are not held meanwhile: whoever comes would have to wait.
+        let present = circuit.guests.present().into_iter();
+        let mut guests: Vec<_> =
+            present.map(|(seat, name)| Reading::of(circuit, declared + seat, name)).collect();
         let mut stations: Vec<_> = last_first(circuit)
             .into_iter()
             .map(|index| Reading::of(circuit, index, Arc::clone(&circuit.names[index])))
             .collect();
         stations.sort_unstable_by_key(|reading| reading.index);
+        let reach = reach(circuit);
+        guests.iter_mut().for_each(|guest| guest.find_abandoned_before(circuit));
+        guests.retain(|guest| circuit.guests.is_present(guest.index - declared, &guest.name));
         stations.extend(guests);
-        Self { stations, cleared }
+        Self { stations, cleared, reach }
     }
 }
 
@@ -156,7 +163,6 @@ impl Reading {
         let has_left = post.cursor.glance() == DETACHED;
         let (position, unhandled) = post.figures.settled.at(|| post.position());
         let seat = index.checked_sub(circuit.posts.len());
-        let abandoned_before = seat.map_or(0, |seat| circuit.skips.before_guest(seat));
         let first = post.figures.first.get();
         let sum = |figure: fn(&Figures) -> &Figure| figures(post).map(|it| figure(it).get()).sum();
         let Unhandled { skipped, passed_over, conflated } = unhandled;
@@ -175,7 +181,7 @@ impl Reading {
             first,
             position,
             has_left,
-            abandoned_before,
+            abandoned_before: 0,
             handled,
             skipped,
             conflated,
@@ -186,6 +192,14 @@ impl Reading {
             waits: sum(|figures| &figures.waits.begun),
             wait_time: figures(post).map(|figures| figures.waits.time(|| circuit.age())).sum(),
             sleeps: sum(|figures| &figures.waits.slept),
+        }
+    }
+
+    /// Finds how many sequences before a guest's first one were abandoned, when it is known how far the producers
+    /// have come: if that is beyond its first one, no more of those will be, and if not, nothing is due to it.
+    pub(crate) fn find_abandoned_before(&mut self, circuit: &Circuit) {
+        if let Some(seat) = self.index.checked_sub(circuit.posts.len()) {
+            self.abandoned_before = circuit.skips.before_guest(seat);
         }
     }
 
@@ -200,7 +214,10 @@ impl Reading {
 
     /// The account of the station.
     pub(crate) fn account(&self, reach: Reach) -> StationReport {
-        let due = self.due(reach);
+        self.account_of(self.due(reach))
+    }
+
+    fn account_of(&self, due: u64) -> StationReport {
         let skipped = self.skipped.min(due);
         let conflated = self.conflated.min(due - skipped);
         let handled = self.handled.min(due - skipped - conflated);
@@ -225,4 +242,43 @@ fn figures(post: &Post) -> impl Iterator<Item = &Figures> {
     let hands = post.team.iter().flat_map(|team| &team.hands).map(|hand| &*hand.figures);
     let own = post.team.is_none().then_some(&*post.figures);
     own.into_iter().chain(hands)
+}
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod tests {
+    use super::*;
+    use crate::{Builder, Start, poller};
+    use std::{panic, sync::mpsc, thread};
+
+    /// It is before the guest's first event, and so no business of its account.
+    #[test]
+    fn what_is_abandoned_in_the_midst_of_a_look_is_not_missing_from_a_guest_s_account() {
+        let (mut producer, dispatcher) =
+            Builder::new(4, || 0_u64).then(poller("here")).start_multi().expect("a ring");
+        let mut other = producer.clone();
+        let ((claimed, is_claimed), (give_up, gives_up)) = (mpsc::channel(), mpsc::channel());
+        let writing = thread::spawn(move || {
+            let publish = || {
+                other.publish(|_| {
+                    claimed.send(()).expect("somebody waits for it");
+                    gives_up.recv().expect("it is told to");
+                    panic!("the write closure panics");
+                })
+            };
+            panic::catch_unwind(panic::AssertUnwindSafe(publish)).expect_err("it panics");
+        });
+        is_claimed.recv().expect("it claims");
+        let guest = poller("guest");
+        let guest = dispatcher.membership().attach_poller(guest, Start::Now).expect("a seat");
+        assert_eq!(guest.sequence(), 1);
+        producer.publish(|_| ()).expect("there is room");
+        let readings = Readings::of(&guest.seat.ring.circuit, |circuit| {
+            give_up.send(()).expect("it waits for it");
+            writing.join().expect("its panic is caught");
+            Reach::now(circuit)
+        });
+        let [here, guest] = &readings.stations[..] else { panic!("there are two") };
+        let due = [here, guest].map(|station| station.account(readings.reach).due);
+        assert_eq!(due, [1, 1]);
+    }
 }

@@ -80,8 +80,8 @@ impl Report {
     }
 
     pub(crate) fn of(circuit: &Circuit) -> Self {
-        let readings = Readings::of(circuit);
-        let reach = Reach::in_the_end(circuit);
+        let readings = Readings::of(circuit, Reach::in_the_end);
+        let reach = readings.reach;
         let account = |reading: &Reading| reading.account(reach);
         Self {
             published: reach.events(),
@@ -93,8 +93,10 @@ impl Report {
 
 /// The account of a guest, as it stands.
 pub(crate) fn guest_report(circuit: &Circuit, index: usize, name: &Arc<str>) -> StationReport {
-    let reading = Reading::of(circuit, index, Arc::clone(name));
-    reading.account(Reach::in_the_end(circuit))
+    let mut reading = Reading::of(circuit, index, Arc::clone(name));
+    let reach = Reach::in_the_end(circuit);
+    reading.find_abandoned_before(circuit);
+    reading.account(reach)
 }
 
 /// How many batches of each size a station has handled.

@@ -201,8 +201,8 @@ impl Snapshot {
     }
 
     pub(crate) fn of(circuit: &Circuit) -> Self {
-        let readings = Readings::of(circuit);
-        let reach = Reach::now(circuit);
+        let readings = Readings::of(circuit, Reach::now);
+        let reach = readings.reach;
         let phase = if circuit.lifecycle.is_halted() {
             Phase::Halted
         } else if circuit.lifecycle.is_refusing() {

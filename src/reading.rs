@@ -217,6 +217,13 @@ impl Reading {
         self.account_of(self.due(reach))
     }
 
+    /// The same of a guest, to which all that it has passed was due: it may have been ahead of what is published in
+    /// one piece.
+    pub(crate) fn account_at_least(&self, reach: Reach) -> StationReport {
+        let done = self.handled + self.skipped + self.conflated;
+        self.account_of(self.due(reach).max(done))
+    }
+
     fn account_of(&self, due: u64) -> StationReport {
         let skipped = self.skipped.min(due);
         let conflated = self.conflated.min(due - skipped);

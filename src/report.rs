@@ -91,12 +91,13 @@ impl Report {
     }
 }
 
-/// The account of a guest, as it stands.
+/// The account of a guest that has left, on a ring that may go on.
 pub(crate) fn guest_report(circuit: &Circuit, index: usize, name: &Arc<str>) -> StationReport {
     let mut reading = Reading::of(circuit, index, Arc::clone(name));
-    let reach = Reach::in_the_end(circuit);
+    // What is claimed may never be published.
+    let reach = Reach::now(circuit);
     reading.find_abandoned_before(circuit);
-    reading.account(reach)
+    reading.account_at_least(reach)
 }
 
 /// How many batches of each size a station has handled.

@@ -53,6 +53,46 @@ fn what_is_abandoned_after_a_guest_has_left_is_not_left_by_it() {
     });
 }
 
+/// What is claimed may never be published.
+#[test]
+fn a_guest_leaves_nothing_that_is_still_written() {
+    within_a_minute(|| {
+        let (mut producer, dispatcher) =
+            Builder::new(8, || 0_u64).then(read("here", |_: &u64, _| ())).start_multi().unwrap();
+        let members = dispatcher.membership();
+        let attach = |name: &str| {
+            let guest = read(name, |_: &u64, _| ());
+            members.attach_after::<&str>([], guest, Start::Now).unwrap()
+        };
+        let before = attach("before");
+        let (turnstile, keeper) = turnstile();
+        let mut other = producer.clone();
+        let writing = thread::spawn(move || {
+            let publish = || {
+                other.publish(|_| {
+                    turnstile.pass(0);
+                    panic!("the write closure panics");
+                })
+            };
+            panic::catch_unwind(panic::AssertUnwindSafe(publish)).unwrap_err();
+        });
+        keeper.arrival();
+        let report = before.detach(Detach::AtOnce, A_MINUTE).unwrap();
+        assert_eq!((report.due, report.handled, report.left), (0, 0, 0));
+        // What it has handled itself was published for certain.
+        let ahead = attach("ahead");
+        assert_eq!(ahead.first_sequence(), 1);
+        producer.publish_batch(3, |_, _| ()).unwrap();
+        let report = ahead.detach(Detach::Drained, A_MINUTE).unwrap();
+        assert_eq!((report.due, report.handled, report.left), (3, 3, 0));
+        keeper.let_through();
+        writing.join().unwrap();
+        drop(producer);
+        let report = dispatcher.join().unwrap();
+        assert_eq!((report.published, report.abandoned), (3, 1));
+    });
+}
+
 /// What it has not seen published it does not vouch for.
 #[test]
 fn a_guest_that_leaves_gives_nobody_a_slot_that_is_still_written() {

@@ -396,6 +396,19 @@ impl Circuit {
         })
     }
 
+    /// Whether the calling thread runs a station of those that `are_meant`, which has not passed everything before
+    /// `sequence` and will not before the call returns.
+    pub(crate) fn is_in_its_own_way(&self, are_meant: &[bool], sequence: u64) -> bool {
+        let is_in_the_way = |who: Who| {
+            let is_meant = who != Who::RESET_HOOK && are_meant.get(who.station()) == Some(&true);
+            is_meant && {
+                let Place { post, hand } = self.place(who);
+                hand.map_or_else(|| post.cursor.glance(), Hand::from) < sequence
+            }
+        };
+        current::find(self, is_in_the_way).is_some()
+    }
+
     /// Where a thread works, which runs a station or is one of its workers.
     #[inline]
     pub(crate) fn place(&self, who: Who) -> Place<'_> {

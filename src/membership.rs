@@ -350,8 +350,13 @@ impl<E> Member<E> {
     /// of a station that has failed, it just tells what was done.
     ///
     /// # Errors
-    /// `StillThere` if the time was up, or if it is the station's own handler that makes the call: it has been told
-    /// to leave, and can be waited for again.
+    /// `StillThere` if the time was up, or if it would be for nothing to wait: because it is the station's own
+    /// handler that makes the call, or that of one that the station follows and would have to be drained behind. It
+    /// has been told to leave, and can be waited for again.
+    ///
+    /// # Deadlocks
+    /// A write closure that makes the call, of one of many producers, waits for its own event with
+    /// [`Detach::Drained`], until `timeout` has passed.
     pub fn detach(self, how: Detach, timeout: Duration) -> Result<StationReport, StillThere<E>> {
         let Tenancy { ring, who, name } = &*self.tenancy;
         let (circuit, index) = (&ring.circuit, who.station());
@@ -363,7 +368,12 @@ impl<E> Member<E> {
             },
         );
         // A timeout beyond the clock's range is none.
-        let deadline = time::now().checked_add(timeout);
+        let mut deadline = time::now().checked_add(timeout);
+        let post = circuit.post(index);
+        let before = everybody_before(circuit, &post.follows);
+        if circuit.is_in_its_own_way(&before, post.figures.dismissed_at.get()) {
+            deadline = Some(time::now());
+        }
         if thread::is_current(&self.thread) || !self.card.await_end(deadline) {
             return Err(StillThere { member: self });
         }

@@ -367,6 +367,37 @@ fn a_handler_may_attach_others_and_have_itself_leave() {
     });
 }
 
+/// It could only drain when the handler has returned.
+#[test]
+fn a_handler_does_not_wait_for_a_guest_that_drains_behind_it() {
+    within_a_minute(|| {
+        let guest: Arc<Mutex<Option<Member<u64>>>> = Arc::default();
+        let (mut producer, dispatcher) = Builder::new(4, || 0_u64)
+            .then(read("first", |_: &u64, _| ()))
+            .then(read("last", {
+                let guest = Arc::clone(&guest);
+                move |_: &u64, _| {
+                    let mut slot = guest.lock().unwrap();
+                    if let Some(member) = slot.take() {
+                        let still = member.detach(Detach::Drained, Duration::MAX).unwrap_err();
+                        *slot = Some(still.member);
+                    }
+                }
+            }))
+            .start()
+            .unwrap();
+        let behind = read("behind", |_: &u64, _| ());
+        let behind = dispatcher.membership().attach(behind, Start::Now).unwrap();
+        *guest.lock().unwrap() = Some(behind);
+        producer.publish(|_| ()).unwrap();
+        drop(producer);
+        assert!(dispatcher.join().unwrap().is_complete());
+        let behind = guest.lock().unwrap().take().unwrap();
+        let report = behind.detach(Detach::Drained, A_MINUTE).unwrap();
+        assert_eq!((report.handled, report.left), (1, 0));
+    });
+}
+
 #[test]
 fn a_guests_failures_are_dealt_with_by_its_policy() {
     within_a_minute(|| {

@@ -107,7 +107,9 @@ impl Readings {
             .collect();
         stations.sort_unstable_by_key(|reading| reading.index);
         let reach = reach(circuit);
-        guests.iter_mut().for_each(|guest| guest.find_abandoned_before(circuit));
+        for guest in &mut guests {
+            guest.find_abandoned_before(circuit);
+        }
         guests.retain(|guest| circuit.guests.is_present(guest.index - declared, &guest.name));
         stations.extend(guests);
         Self { stations, cleared, reach }

@@ -88,6 +88,8 @@ impl Settled {
         let fitting = pages.into_iter().filter(|(begins, _)| *begins <= position);
         let (begins, page) = fitting.max_by_key(|(begins, _)| *begins)?;
         let words = [&page.skipped, &page.passed_over, &page.conflated];
+        // A closure, so that a model finds the place of the call.
+        #[allow(clippy::redundant_closure)]
         let [skipped, passed_over, conflated] = words.map(|word| word.told());
         let unhandled = Unhandled { skipped, passed_over, conflated };
         (page.begins.glance() == begins).then_some(unhandled)

@@ -256,8 +256,8 @@ fn figures(post: &Post) -> impl Iterator<Item = &Figures> {
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use super::*;
-    use crate::{Builder, Start, poller};
-    use std::{panic, sync::mpsc, thread};
+    use crate::{Builder, Start, poller, sync::thread};
+    use std::{panic, sync::mpsc};
 
     /// It is before the guest's first event, and so no business of its account.
     #[test]
@@ -265,17 +265,19 @@ mod tests {
         let (mut producer, dispatcher) =
             Builder::new(4, || 0_u64).then(poller("here")).start_multi().expect("a ring");
         let mut other = producer.clone();
-        let ((claimed, is_claimed), (give_up, gives_up)) = (mpsc::channel(), mpsc::channel());
-        let writing = thread::spawn(move || {
+        let (claimed, is_claimed) = mpsc::channel();
+        let (give_up, to_give_up) = mpsc::channel();
+        let write = move || {
             let publish = || {
                 other.publish(|_| {
                     claimed.send(()).expect("somebody waits for it");
-                    gives_up.recv().expect("it is told to");
+                    to_give_up.recv().expect("it is told to");
                     panic!("the write closure panics");
                 })
             };
             panic::catch_unwind(panic::AssertUnwindSafe(publish)).expect_err("it panics");
-        });
+        };
+        let writing = thread::spawn("writing", write).expect("a thread");
         is_claimed.recv().expect("it claims");
         let guest = poller("guest");
         let guest = dispatcher.membership().attach_poller(guest, Start::Now).expect("a seat");

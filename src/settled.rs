@@ -89,7 +89,7 @@ impl Settled {
         let (begins, page) = fitting.max_by_key(|(begins, _)| *begins)?;
         let words = [&page.skipped, &page.passed_over, &page.conflated];
         // A closure, so that a model finds the place of the call.
-        #[allow(clippy::redundant_closure)]
+        #[allow(clippy::redundant_closure_for_method_calls)]
         let [skipped, passed_over, conflated] = words.map(|word| word.told());
         let unhandled = Unhandled { skipped, passed_over, conflated };
         (page.begins.glance() == begins).then_some(unhandled)

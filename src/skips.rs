@@ -163,6 +163,7 @@ impl SkipView {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sync::thread;
 
     #[test]
     fn a_view_finds_each_abandoned_sequence_once_it_is_there() {
@@ -204,7 +205,11 @@ mod tests {
         let _held = skips.listed.lock();
         let (found, finding) = std::sync::mpsc::channel();
         let looking = std::sync::Arc::clone(&skips);
-        std::thread::spawn(move || found.send((looking.count_before(9), looking.before_guest(3))));
+        let look = move || {
+            let counts = (looking.count_before(9), looking.before_guest(3));
+            found.send(counts).expect("somebody waits for it");
+        };
+        thread::spawn("looking", look).expect("a thread");
         let a_minute = std::time::Duration::from_mins(1);
         assert_eq!(finding.recv_timeout(a_minute), Ok((0, 0)));
     }

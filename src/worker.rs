@@ -189,21 +189,22 @@ impl<E> Seat<E> {
 
 #[cfg(all(test, feature = "tracing"))]
 mod tests {
-    use std::sync::{
-        OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    };
+    use std::sync::OnceLock;
 
     use tracing::{Event, Metadata, Subscriber, span};
 
-    use crate::{At, Builder, keyed, snapshot::Monitor, sync::Arc, team::Dealing};
+    use crate::{
+        At, Builder, keyed,
+        snapshot::Monitor,
+        sync::{Arc, lock::control::Mutex, thread},
+        team::Dealing,
+    };
 
     /// Of each fault that is told, notes whether the router was free.
     #[derive(Default)]
     struct Listener {
         monitor: OnceLock<Monitor>,
-        free: AtomicUsize,
-        held: AtomicUsize,
+        free: Mutex<Vec<bool>>,
     }
 
     struct Subscribed(Arc<Listener>);
@@ -230,11 +231,10 @@ mod tests {
             let Dealing::Routes(routes) = &team.dealing else { unreachable!("it has keys") };
             // Another worker holds it at most for a moment.
             let is_free = (0..1_000).any(|_| {
-                std::thread::yield_now();
+                thread::yield_now();
                 routes.router.try_lock().is_some()
             });
-            let count = if is_free { &self.0.free } else { &self.0.held };
-            count.fetch_add(1, Ordering::Relaxed);
+            self.0.free.lock().push(is_free);
         }
 
         fn enter(&self, _: &span::Id) {}
@@ -256,7 +256,6 @@ mod tests {
         assert!(listener.monitor.set(dispatcher.monitor()).is_ok());
         producer.publish(|_| ()).expect("there is room");
         dispatcher.join().expect_err("the ring was halted");
-        let [free, held] = [&listener.free, &listener.held].map(|it| it.load(Ordering::Relaxed));
-        assert_eq!((free, held), (1, 0));
+        assert_eq!(*listener.free.lock(), [true]);
     }
 }

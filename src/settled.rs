@@ -65,7 +65,7 @@ impl Settled {
             (&older.conflated, newer.conflated.glance() + conflated),
         ];
         for (word, value) in words {
-            word.tell(value);
+            word.write_down(value);
         }
     }
 
@@ -84,13 +84,13 @@ impl Settled {
     /// it by now.
     fn look(&self, position: u64) -> Option<Unhandled> {
         let [even, odd] = &self.0;
-        let pages = [odd, even].map(|page| (page.begins.told(), page));
+        let pages = [odd, even].map(|page| (page.begins.read_off(), page));
         let fitting = pages.into_iter().filter(|(begins, _)| *begins <= position);
         let (begins, page) = fitting.max_by_key(|(begins, _)| *begins)?;
         let words = [&page.skipped, &page.passed_over, &page.conflated];
         // A closure, so that a model finds the place of the call.
         #[allow(clippy::redundant_closure_for_method_calls)]
-        let [skipped, passed_over, conflated] = words.map(|word| word.told());
+        let [skipped, passed_over, conflated] = words.map(|word| word.read_off());
         let unhandled = Unhandled { skipped, passed_over, conflated };
         (page.begins.glance() == begins).then_some(unhandled)
     }
@@ -112,15 +112,15 @@ impl Settled {
 
 impl Word {
     #[cfg_attr(loom, track_caller)]
-    fn tell(&self, value: u64) {
-        // ORDERING(SETTLED): Release, pairs with the Acquire in `told`: where the cursor was, and what was
+    fn write_down(&self, value: u64) {
+        // ORDERING(SETTLED): Release, pairs with the Acquire in `read_off`: where the cursor was, and what was
         // written of the pages before.
         self.0.store(value, Ordering::Release);
     }
 
     #[cfg_attr(loom, track_caller)]
-    fn told(&self) -> u64 {
-        // ORDERING(SETTLED): Acquire, pairs with the Release in `tell`: whoever sees a page overwritten
+    fn read_off(&self) -> u64 {
+        // ORDERING(SETTLED): Acquire, pairs with the Release in `write_down`: whoever sees a page overwritten
         // does not miss that afterwards.
         self.0.load(Ordering::Acquire)
     }

@@ -1,0 +1,391 @@
+//! The bus: a ring, and the handlers on it.
+
+use std::{
+    fmt,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use slipring::{BuildError, Builder, Dispatcher, Monitor, Wait};
+
+use crate::{
+    account::Account,
+    by_hand::Hands,
+    card::{Card, Orders},
+    clock::{Clock, SystemClock},
+    delivery::DeadLetters,
+    event::Event,
+    hub::{Hub, Identity},
+    id::Source,
+    inline::Inline,
+    publisher::Publisher,
+    registration::Registration,
+    slot::Slot,
+    topics::Topics,
+};
+
+/// How long the dropping of a bus waits for its handlers.
+const PATIENCE_OF_DROP: Duration = Duration::from_secs(5);
+/// How long handlers have to leave when the time is over.
+const LAST_MOMENTS: Duration = Duration::from_secs(1);
+
+/// An event bus on a ring.
+///
+/// Every handler has a cursor of its own: it sees all events that it asks for, in order, at its own pace, and a slow
+/// or failing one is no concern of the others — until the ring is full: then the publishers wait for the slowest,
+/// unless it has a [lag limit](Registration::lag_limit). Nothing is lost.
+///
+/// # Examples
+/// ```
+/// use slipring_events::{Bus, events};
+/// use std::time::Duration;
+///
+/// #[derive(Clone, Debug)]
+/// pub struct Order { id: u32, quantity: u32 }
+///
+/// #[derive(Clone, Debug)]
+/// pub struct Deducted { order: u32 }
+///
+/// events! {
+///     /// What happens in the shop.
+///     pub enum Shop {
+///         Created(Order) = "order.created",
+///         Deducted(Deducted) = "inventory.deducted",
+///     }
+/// }
+///
+/// let bus = Bus::<Shop>::start(1024)?;
+/// let _stock = bus.handler("stock").on::<Order>().run(|order, context| {
+///     context.publish(Deducted { order: order.id }) // What follows from it.
+/// })?;
+/// let _audit = bus.handler("audit").topic("#").run(|event, context| {
+///     println!("{} {}: {event:?}", context.sequence(), context.topic());
+/// })?;
+/// bus.publisher().publish(Order { id: 7, quantity: 2 })?;
+/// println!("{}", bus.shutdown(Duration::from_secs(5))?);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Bus<E: Event> {
+    hub: Arc<Hub<E>>,
+    inline: Arc<Inline<E>>,
+    hands: Hands,
+    letters: DeadLetters<E>,
+    wait: Wait,
+    /// To be cloned.
+    publisher: Mutex<Publisher<E>>,
+    /// None when it has ended.
+    dispatcher: Option<Dispatcher<Slot<E>>>,
+}
+
+/// Describes a bus, and starts it.
+#[must_use = "a bus does nothing until it is started"]
+pub struct BusBuilder<E: Event> {
+    capacity: usize,
+    name: String,
+    source: Option<Source>,
+    first_sequence: u64,
+    clock: Arc<dyn Clock>,
+    wait: Wait,
+    most_topics: usize,
+    letters: DeadLetters<E>,
+}
+
+/// How a bus has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BusReport {
+    /// The handlers that were there, in the order in which they were registered.
+    pub handlers: Vec<HandlerReport>,
+}
+
+/// How a handler has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HandlerReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// What has become of the events that it came to.
+    pub account: Account,
+}
+
+/// A bus has not come to its end in time: what was not done went to the dead letters, or is still in the hands of
+/// the handlers that are named.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the bus was not done in time{}: {report}", at_it(running))]
+#[non_exhaustive]
+pub struct NotDone {
+    /// How it has ended.
+    pub report: BusReport,
+    /// Handlers that are still at it. They leave when they return.
+    pub running: Vec<Arc<str>>,
+}
+
+fn at_it(running: &[Arc<str>]) -> String {
+    if running.is_empty() {
+        String::new()
+    } else {
+        format!(", and {} still at it", running.join(", "))
+    }
+}
+
+impl fmt::Display for BusReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, HandlerReport { name, account }) in self.handlers.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "; " };
+            write!(f, "{comma}{name}: {account}")?;
+        }
+        Ok(())
+    }
+}
+
+impl<E: Event> fmt::Debug for BusBuilder<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BusBuilder")
+            .field("capacity", &self.capacity)
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Event> BusBuilder<E> {
+    /// What it is called: the source of its events, in text.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// What the ids of its events are made of, with their sequence. A new one for every bus if not given: one that
+    /// counts from 0 again must not give old ids to new events. A bus whose events are replayed has one of its own.
+    pub fn source(mut self, source: Source) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// The sequence of the first event: 0 if not given, at most 2^62.
+    pub fn first_sequence(mut self, first: u64) -> Self {
+        self.first_sequence = first;
+        self
+    }
+
+    /// What tells the time: the system's clock if not given.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// How threads wait for events and for room.
+    pub fn wait(mut self, wait: Wait) -> Self {
+        self.wait = wait;
+        self
+    }
+
+    /// How many topics it remembers, 65,536 if not given.
+    pub fn most_topics(mut self, topics: usize) -> Self {
+        self.most_topics = topics;
+        self
+    }
+
+    /// Where events go that a handler has failed on, unless the handler says otherwise: room for 1,024, of which
+    /// the oldest go, if not given.
+    pub fn dead_letters(mut self, letters: DeadLetters<E>) -> Self {
+        self.letters = letters;
+        self
+    }
+
+    /// Starts the bus.
+    ///
+    /// # Errors
+    /// What is wrong with the ring.
+    pub fn start(self) -> Result<Bus<E>, BuildError> {
+        let Self { capacity, name, source, first_sequence, clock, wait, most_topics, letters } =
+            self;
+        let (producer, dispatcher) = Builder::new(capacity, Slot::new)
+            .wait(wait)
+            .first_sequence(first_sequence)
+            .without_stations()
+            .start_multi()?;
+        let identity = Identity {
+            source: source.unwrap_or_else(|| Source::fresh(&name)),
+            name: name.into(),
+            topics: Topics::new(most_topics),
+        };
+        let hub = Arc::new(Hub::new(identity, dispatcher.membership(), clock, producer.clone()));
+        let inline = Arc::new(Inline::new());
+        let publisher = Mutex::new(Publisher::new(Arc::clone(&hub), Arc::clone(&inline), producer));
+        let hands = Hands::default();
+        Ok(Bus { hub, inline, hands, letters, wait, publisher, dispatcher: Some(dispatcher) })
+    }
+}
+
+impl<E: Event> fmt::Debug for Bus<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus")
+            .field("name", &self.hub.identity.name)
+            .field("handlers", &self.accounts())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Event> Bus<E> {
+    /// A bus with room for `capacity` events, a power of two.
+    ///
+    /// # Errors
+    /// What is wrong with the ring.
+    pub fn start(capacity: usize) -> Result<Self, BuildError> {
+        Self::builder(capacity).start()
+    }
+
+    /// Describes a bus with room for `capacity` events, a power of two.
+    pub fn builder(capacity: usize) -> BusBuilder<E> {
+        BusBuilder {
+            capacity,
+            name: "bus".to_owned(),
+            source: None,
+            first_sequence: 0,
+            clock: Arc::new(SystemClock),
+            wait: Wait::default(),
+            most_topics: 65_536,
+            letters: DeadLetters::new(1_024),
+        }
+    }
+
+    /// Registers a handler: says first what it is called.
+    pub fn handler(&self, name: impl Into<String>) -> Registration<'_, E> {
+        Registration::new(self, name.into())
+    }
+
+    /// Publishes events.
+    pub fn publisher(&self) -> Publisher<E> {
+        self.publisher.lock().clone()
+    }
+
+    /// Where events go that a handler has failed on, unless the handler says otherwise.
+    pub fn dead_letters(&self) -> &DeadLetters<E> {
+        &self.letters
+    }
+
+    /// The handlers that are there, and what has become of their events.
+    pub fn accounts(&self) -> Vec<HandlerReport> {
+        self.hub.handlers().iter().map(report).collect()
+    }
+
+    /// Looks at the ring: its stations are the handlers.
+    ///
+    /// # Panics
+    /// Not before the bus has ended, and then nobody has it.
+    pub fn monitor(&self) -> Monitor {
+        self.dispatcher.as_ref().expect("it has not ended").monitor()
+    }
+
+    /// Takes nothing more from outside. Handlers go on, also with what follows.
+    pub fn close(&self) {
+        self.hub.gate.close();
+    }
+
+    /// Takes nothing more from outside, waits until everything is done that was published, with what follows from
+    /// it and with trying again, and ends the bus. When the time is over before, handlers are told to leave after
+    /// the event in hand, for which they have one second more; what waits to be tried again goes to the dead letters.
+    ///
+    /// # Errors
+    /// It was not done in time.
+    pub fn shutdown(mut self, timeout: Duration) -> Result<BusReport, NotDone> {
+        self.end(timeout)
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub<E>> {
+        &self.hub
+    }
+
+    pub(crate) fn inline(&self) -> &Arc<Inline<E>> {
+        &self.inline
+    }
+
+    pub(crate) fn hands(&self) -> &Hands {
+        &self.hands
+    }
+
+    pub(crate) fn wait(&self) -> Wait {
+        self.wait
+    }
+
+    fn end(&mut self, timeout: Duration) -> Result<BusReport, NotDone> {
+        let Some(dispatcher) = self.dispatcher.take() else {
+            return Ok(BusReport { handlers: Vec::new() });
+        };
+        let deadline = Instant::now().checked_add(timeout);
+        self.close();
+        if thread::panicking() {
+            // Nobody runs them in this thread any more.
+            self.inline.clear(Instant::now());
+            self.hands.clear();
+        }
+        let is_done = self.await_quiet(deadline);
+        let cards = self.hub.handlers();
+        if !is_done {
+            for card in &cards {
+                card.order(Orders::Quit);
+            }
+        }
+        // From here on follow-ups are refused as well.
+        self.hub.end();
+        dispatcher.close();
+        let last = Instant::now() + LAST_MOMENTS;
+        let last = deadline.map_or(last, |deadline| deadline.max(last));
+        self.inline.tend(&self.hub);
+        self.inline.clear(last);
+        self.hands.clear();
+        let still_at_it = |card: &&Arc<Card<E>>| !card.await_end(Some(last));
+        let running: Vec<Arc<str>> =
+            cards.iter().filter(still_at_it).map(|card| Arc::clone(&card.name)).collect();
+        // Its stations are the handlers: they were waited for.
+        drop(dispatcher.shutdown(Duration::ZERO));
+        let report = BusReport { handlers: cards.iter().map(report).collect() };
+        if is_done && running.is_empty() { Ok(report) } else { Err(NotDone { report, running }) }
+    }
+
+    /// Waits until nothing is on its way any more.
+    fn await_quiet(&self, deadline: Option<Instant>) -> bool {
+        let mut mark = None;
+        let mut nap = Duration::from_micros(20);
+        loop {
+            self.inline.tend(&self.hub);
+            self.hands.step();
+            mark = mark.or_else(|| self.hub.nudge());
+            if let Some(at) = mark
+                && self.is_quiet_behind(at)
+            {
+                // Everybody is past the mark, and nothing that follows waits. If nothing came after it, that is all.
+                mark = self.hub.nudge();
+                if mark == Some(at + 1) {
+                    return true;
+                }
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return false;
+            }
+            thread::sleep(nap);
+            nap = (nap * 2).min(Duration::from_millis(2));
+        }
+    }
+
+    fn is_quiet_behind(&self, mark: u64) -> bool {
+        let is_past = |card: &Arc<Card<E>>| {
+            let account = card.account();
+            account.next > mark && account.waiting == 0
+        };
+        self.hub.handlers().iter().all(is_past) && self.hub.gate.pending() == 0
+    }
+}
+
+impl<E: Event> Drop for Bus<E> {
+    /// As [`shutdown`](Bus::shutdown), with 5 seconds.
+    fn drop(&mut self) {
+        drop(self.end(PATIENCE_OF_DROP));
+    }
+}
+
+fn report<E: Event>(card: &Arc<Card<E>>) -> HandlerReport {
+    HandlerReport { name: Arc::clone(&card.name), account: card.account() }
+}

@@ -1,0 +1,451 @@
+//! Dead letters: events that a handler has failed on for good.
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+
+use super::{Attempt, Key, Parked, lanes::Lane};
+use crate::{
+    card::Card,
+    clock::Time,
+    envelope::Envelope,
+    event::Event,
+    hub::{Hub, Identity},
+    inline::Inline,
+};
+
+/// Where events go that a handler has failed on for good: to be looked at, given back, or thrown away. In memory.
+///
+/// A handler that keeps the order of each key ([`in_sequence`](crate::Registration::in_sequence)) parks the whole
+/// key here: the event that failed, and all of its key that come after it, until they are given back together.
+///
+/// # Examples
+/// ```
+/// use slipring_events::{AnyEvent, Bus, DeadLetters, Reason};
+/// use std::{sync::atomic::{AtomicBool, Ordering}, time::Duration};
+///
+/// static IS_MENDED: AtomicBool = AtomicBool::new(false);
+/// let bus = Bus::<AnyEvent>::start(64)?;
+/// let letters = DeadLetters::new(100);
+/// let _mail = bus.handler("mail").on::<String>().dead_letters(&letters).run(|_, _| {
+///     if IS_MENDED.load(Ordering::Relaxed) { Ok(()) } else { Err("no connection") }
+/// })?;
+/// let mut publisher = bus.publisher();
+/// publisher.publish_tracked(AnyEvent::new(String::from("welcome")))?.wait(Duration::from_secs(5))?;
+///
+/// let letter = &letters.list()[0];
+/// assert_eq!((&*letter.handler, letter.attempts), ("mail", 1));
+/// assert!(matches!(&letter.reason, Reason::Failed(error) if &**error == "no connection"));
+///
+/// IS_MENDED.store(true, Ordering::Relaxed);
+/// letters.requeue(letter.id)?;
+/// let report = bus.shutdown(Duration::from_secs(5))?;
+/// assert_eq!((report.handlers[0].account.handled, letters.len()), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct DeadLetters<E: Event>(Arc<Shared<E>>);
+
+struct Shared<E: Event> {
+    capacity: usize,
+    when_full: WhenFull,
+    book: Mutex<Book<E>>,
+    /// How many keys are parked, so that nobody needs the book if none is. Set with the book at hand.
+    parked: AtomicUsize,
+}
+
+struct Book<E: Event> {
+    /// By their numbers: the oldest first.
+    letters: BTreeMap<u64, Entry<E>>,
+    next: u64,
+    /// The numbers of the letters of each key that is parked.
+    keys: HashMap<(Place, Key), VecDeque<u64>>,
+    /// Who can take letters back.
+    handlers: HashMap<Place, Weak<Owner<E>>>,
+    dropped: u64,
+}
+
+/// Whose letters: where the bus's identity lies, and the handler's name. Letters of several buses may be kept together.
+type Place = (usize, Arc<str>);
+
+fn place(identity: &Arc<Identity>, handler: &Arc<str>) -> Place {
+    (Arc::as_ptr(identity) as usize, Arc::clone(handler))
+}
+
+struct Entry<E: Event> {
+    handler: Arc<str>,
+    key: Option<Key>,
+    reason: Reason,
+    time: Time,
+    parked: Parked<E>,
+    identity: Arc<Identity>,
+}
+
+/// A handler that gives and takes letters.
+pub(crate) struct Owner<E: Event> {
+    pub card: Arc<Card<E>>,
+    pub hub: Arc<Hub<E>>,
+    /// They have this, if it is one of them.
+    pub inline: Weak<Inline<E>>,
+}
+
+/// What happens to a letter when there is no room for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// The oldest one goes, and is [counted](DeadLetters::dropped). One handler that fails does not disturb the
+    /// others.
+    #[default]
+    DropOldest,
+    /// The handler holds until there is room: nothing is ever lost, and in the end the publishers wait.
+    Hold,
+}
+
+/// Why a letter is dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The handler has failed on it, at last with this error, and is not to try again.
+    Failed(Arc<str>),
+    /// An event of its key that came before it is dead.
+    Behind,
+    /// It waited to be tried again when the handler left, or the bus was shut down.
+    Left,
+    /// It followed from an event that this handler has handled, and could not be published any more.
+    Unsent,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) => f.write_str(error),
+            Self::Behind => f.write_str("an event of its key before it is dead"),
+            Self::Left => f.write_str("its handler left while it waited"),
+            Self::Unsent => f.write_str("it could not be published any more"),
+        }
+    }
+}
+
+/// A letter, without the event.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LetterInfo {
+    /// Its number, among all letters of its [`DeadLetters`].
+    pub id: u64,
+    /// The handler that has failed.
+    pub handler: Arc<str>,
+    /// The event's topic.
+    pub topic: Arc<str>,
+    /// Why it is dead.
+    pub reason: Reason,
+    /// Since when.
+    pub time: Time,
+    /// How often it was tried, in all its lives.
+    pub attempts: u32,
+    /// The attempts that failed, the oldest first; of very many the first and the last ones.
+    pub history: Vec<Attempt>,
+}
+
+/// A letter with its event.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Letter<E> {
+    /// All but the event.
+    pub info: LetterInfo,
+    /// The event, and all that belongs to it.
+    pub envelope: Envelope<E>,
+}
+
+/// Why letters are not given back.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Requeue {
+    /// There is no letter of this number (any more).
+    #[error("there is no letter {0}: it was given back, purged, or dropped for a newer one")]
+    NoSuchLetter(u64),
+    /// No handler of this name is there. The letter stays.
+    #[error("no handler `{0}` is there to take it: register one of this name first")]
+    NoHandler(Arc<str>),
+    /// It is nothing that a handler has failed on: it was never published.
+    #[error("letter {0} was never published: publish a draft of its envelope, where it is to go")]
+    Unsent(u64),
+}
+
+impl<E: Event> Clone for DeadLetters<E> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<E: Event> fmt::Debug for DeadLetters<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DeadLetters")
+            .field("letters", &self.len())
+            .field("capacity", &self.0.capacity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Event> DeadLetters<E> {
+    /// Room for so many letters, at least 1; when it is full the oldest one goes.
+    pub fn new(capacity: usize) -> Self {
+        Self::when_full(capacity, WhenFull::default())
+    }
+
+    /// Room for so many letters, at least 1, and what to do when it is full.
+    pub fn when_full(capacity: usize, when_full: WhenFull) -> Self {
+        let book = Book {
+            letters: BTreeMap::new(),
+            next: 0,
+            keys: HashMap::new(),
+            handlers: HashMap::new(),
+            dropped: 0,
+        };
+        Self(Arc::new(Shared {
+            capacity: capacity.max(1),
+            when_full,
+            book: Mutex::new(book),
+            parked: AtomicUsize::new(0),
+        }))
+    }
+
+    /// How many letters there are.
+    pub fn len(&self) -> usize {
+        self.0.book.lock().letters.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many have gone to make room for newer ones.
+    pub fn dropped(&self) -> u64 {
+        self.0.book.lock().dropped
+    }
+
+    /// All letters, the oldest first, without their events.
+    pub fn list(&self) -> Vec<LetterInfo> {
+        self.0.book.lock().letters.iter().map(|(id, entry)| entry.info(*id)).collect()
+    }
+
+    /// A copy of a letter.
+    pub fn get(&self, id: u64) -> Option<Letter<E>> {
+        let book = self.0.book.lock();
+        let entry = book.letters.get(&id)?;
+        Some(entry.letter(id))
+    }
+
+    /// Gives a letter back to its handler, to be tried anew; nobody else sees it again. Of a key that is parked all
+    /// letters go back, in their order. Returns how many.
+    ///
+    /// # Errors
+    /// See [`Requeue`]. Nothing has changed then.
+    pub fn requeue(&self, id: u64) -> Result<usize, Requeue> {
+        let mut book = self.0.book.lock();
+        let entry = book.letters.get(&id).ok_or(Requeue::NoSuchLetter(id))?;
+        if entry.reason == Reason::Unsent {
+            return Err(Requeue::Unsent(id));
+        }
+        let desk = book.handlers.get(&entry.place()).and_then(Weak::upgrade);
+        let desk = desk.ok_or_else(|| Requeue::NoHandler(Arc::clone(&entry.handler)))?;
+        // With the book at hand: an event of this key that comes now is either behind these, or finds them gone
+        // from here and given back.
+        let count = desk.card.give_back(|| book.take_out(id));
+        let count = count.ok_or_else(|| Requeue::NoHandler(Arc::clone(&desk.card.name)))?;
+        self.0.count(&book);
+        book.ring_all();
+        drop(book);
+        desk.hub.nudge();
+        if let Some(inline) = desk.inline.upgrade() {
+            inline.tend(&desk.hub);
+        }
+        Ok(count)
+    }
+
+    /// Gives all letters of a handler back. Returns how many.
+    ///
+    /// # Errors
+    /// See [`Requeue`]. Those that were given back before that stay so.
+    pub fn requeue_all(&self, handler: &str) -> Result<usize, Requeue> {
+        let mut count = 0;
+        for info in self.list() {
+            if &*info.handler == handler {
+                match self.requeue(info.id) {
+                    // It went with others of its key, or somebody else was faster.
+                    Err(Requeue::NoSuchLetter(_)) => {}
+                    other => count += other?,
+                }
+            }
+        }
+        Ok(count)
+    }
+
+    /// Throws a letter away and returns it. The others of its key stay.
+    pub fn purge(&self, id: u64) -> Option<Letter<E>> {
+        let mut book = self.0.book.lock();
+        // Before it goes: the event's clone may panic.
+        let letter = book.letters.get(&id)?.letter(id);
+        book.remove(id);
+        self.0.count(&book);
+        book.ring_all();
+        Some(letter)
+    }
+
+    /// Throws all letters away. Returns how many.
+    pub fn purge_all(&self) -> usize {
+        let mut book = self.0.book.lock();
+        book.keys.clear();
+        let letters = std::mem::take(&mut book.letters);
+        self.0.count(&book);
+        book.ring_all();
+        drop(book);
+        letters.len()
+    }
+
+    /// Whether a handler may go on that may come to a new letter.
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.when_full == WhenFull::DropOldest || self.len() < self.0.capacity
+    }
+
+    pub(crate) fn introduce(&self, owner: &Arc<Owner<E>>) {
+        let mut book = self.0.book.lock();
+        book.handlers.insert(owner.place(), Arc::downgrade(owner));
+    }
+
+    /// Adds letters, of one key if they have one, at once.
+    pub(crate) fn add_all(
+        &self,
+        owner: &Owner<E>,
+        key: Option<Key>,
+        letters: Vec<(Reason, Parked<E>)>,
+    ) {
+        let mut book = self.0.book.lock();
+        for (reason, parked) in letters {
+            self.0.add(&mut book, owner, key, reason, parked);
+        }
+    }
+
+    /// Adds an event behind those of its key, if the key is parked here; whether it is. There may be no copy of it.
+    pub(crate) fn add_behind(
+        &self,
+        owner: &Owner<E>,
+        key: Key,
+        parked: impl FnOnce() -> Option<Parked<E>>,
+    ) -> bool {
+        // Only the handler itself parks its keys. If one was given back, that is seen after this.
+        if self.0.parked.load(Ordering::Acquire) == 0 {
+            return false;
+        }
+        let mut book = self.0.book.lock();
+        let is_parked = book.keys.contains_key(&(owner.place(), key));
+        if is_parked && let Some(parked) = parked() {
+            self.0.add(&mut book, owner, Some(key), Reason::Behind, parked);
+        }
+        is_parked
+    }
+}
+
+impl<E: Event> Shared<E> {
+    fn add(
+        &self,
+        book: &mut Book<E>,
+        owner: &Owner<E>,
+        key: Option<Key>,
+        reason: Reason,
+        parked: Parked<E>,
+    ) {
+        while book.letters.len() >= self.capacity && self.when_full == WhenFull::DropOldest {
+            let oldest = book.letters.first_key_value().map(|(id, _)| *id);
+            let dropped = oldest.and_then(|id| book.remove(id));
+            book.dropped += u64::from(dropped.is_some());
+        }
+        let id = book.next;
+        book.next += 1;
+        let handler = Arc::clone(&owner.card.name);
+        if let Some(key) = key {
+            book.keys.entry((owner.place(), key)).or_default().push_back(id);
+        }
+        let (time, identity) = (owner.hub.clock.now(), Arc::clone(&owner.hub.identity));
+        book.letters.insert(id, Entry { handler, key, reason, time, parked, identity });
+        self.count(book);
+    }
+
+    fn count(&self, book: &Book<E>) {
+        // Pairs with `add_behind`: whoever finds a key gone finds its letters given back.
+        self.parked.store(book.keys.len(), Ordering::Release);
+    }
+}
+
+impl<E: Event> Book<E> {
+    fn remove(&mut self, id: u64) -> Option<Entry<E>> {
+        let entry = self.letters.remove(&id)?;
+        if let Some(key) = entry.key {
+            let place = (entry.place(), key);
+            if let Some(ids) = self.keys.get_mut(&place) {
+                ids.retain(|other| *other != id);
+                if ids.is_empty() {
+                    self.keys.remove(&place);
+                }
+            }
+        }
+        Some(entry)
+    }
+
+    /// Takes out a letter, and all of its key if it has one.
+    fn take_out(&mut self, id: u64) -> Lane<E> {
+        let entry = self.letters.get(&id);
+        let key = entry.and_then(|entry| Some((entry.place(), entry.key?)));
+        let ids = match &key {
+            Some(key) => self.keys.remove(key).unwrap_or_default(),
+            None => VecDeque::from([id]),
+        };
+        let letters = ids.iter().filter_map(|id| self.letters.remove(id));
+        Lane {
+            key: key.map(|(_, key)| key),
+            queue: letters.map(|entry| entry.parked.revived()).collect(),
+        }
+    }
+
+    /// There is room, or something came back: whoever holds looks again.
+    fn ring_all(&mut self) {
+        self.handlers.retain(|_, desk| {
+            let desk = desk.upgrade();
+            desk.as_ref().inspect(|desk| desk.card.alarm.ring()).is_some()
+        });
+    }
+}
+
+impl<E: Event> Owner<E> {
+    fn place(&self) -> Place {
+        place(&self.hub.identity, &self.card.name)
+    }
+}
+
+impl<E: Event> Entry<E> {
+    fn place(&self) -> Place {
+        place(&self.identity, &self.handler)
+    }
+
+    fn info(&self, id: u64) -> LetterInfo {
+        LetterInfo {
+            id,
+            handler: Arc::clone(&self.handler),
+            topic: self.identity.topics.name(self.parked.aside.head.topic),
+            reason: self.reason.clone(),
+            time: self.time,
+            attempts: self.parked.trial.attempts,
+            history: self.parked.trial.history.clone(),
+        }
+    }
+
+    fn letter(&self, id: u64) -> Letter<E> {
+        let envelope = self.identity.envelope(&self.parked.aside.delivered());
+        Letter { info: self.info(id), envelope }
+    }
+}

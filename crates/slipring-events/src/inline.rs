@@ -1,0 +1,166 @@
+//! Handlers that run in the publisher's own thread.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+
+use crate::{
+    drive::{self, Sleeper},
+    event::Event,
+    handler::Handle,
+    hub::Hub,
+    view::View,
+    worker::{Turn, Worker},
+};
+
+/// How long to wait for room before the others are looked after.
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+/// How often they are looked after by somebody who waits.
+const LOOK_AFTER: Duration = Duration::from_millis(5);
+/// How often somebody who waits looks whether there are any.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+
+/// The handlers of a bus that run in the publishers' threads, in the order in which they were registered.
+pub(crate) struct Inline<E: Event> {
+    count: AtomicUsize,
+    /// Somebody has published, or made room, and could not look after them: whoever has them looks again.
+    is_wanted: AtomicBool,
+    workers: Mutex<Vec<Box<dyn Inlined>>>,
+    /// Those that have come while others run, which may wait for room that the new ones have to make.
+    newcomers: Mutex<Vec<Box<dyn Inlined>>>,
+    event: std::marker::PhantomData<fn() -> E>,
+}
+
+impl<E: Event> fmt::Debug for Inline<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inline").field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
+/// A worker of whatever type.
+trait Inlined: Send {
+    fn step(&mut self) -> Turn;
+    fn wait_for_room(&mut self);
+}
+
+impl<E: Event, V: View<E>, H: Handle<E, V::Seen> + Send> Inlined for Worker<E, V, H>
+where
+    V::Seen: 'static,
+{
+    fn step(&mut self) -> Turn {
+        // One event at a time, so that each goes through all handlers before the next one does.
+        drive::now(self.turn_of_at_most(1), &Sleeper::here())
+    }
+
+    fn wait_for_room(&mut self) {
+        Self::wait_for_room(self, A_MOMENT);
+    }
+}
+
+impl<E: Event> Inline<E> {
+    pub(crate) fn new() -> Self {
+        Self {
+            count: AtomicUsize::new(0),
+            is_wanted: AtomicBool::new(false),
+            workers: Mutex::default(),
+            newcomers: Mutex::default(),
+            event: std::marker::PhantomData,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        // Whoever has registered one and then publishes sees it; for others there is no before.
+        self.count.load(Ordering::Relaxed) == 0
+    }
+
+    pub(crate) fn add<V: View<E>, H>(&self, worker: Worker<E, V, H>)
+    where
+        H: Handle<E, V::Seen> + Send + 'static,
+    {
+        self.newcomers.lock().push(Box::new(worker));
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How long somebody may wait before they are looked after. Also if there are none: one may come, and have come
+    /// before the last events.
+    pub(crate) fn slice(&self, deadline: Option<Instant>) -> Instant {
+        let slice = Instant::now() + self.patience();
+        deadline.map_or(slice, |deadline| deadline.min(slice))
+    }
+
+    pub(crate) fn patience(&self) -> Duration {
+        if self.is_empty() { LOOK_AROUND } else { LOOK_AFTER }
+    }
+
+    /// Runs them until they have seen everything that is published, and all that follows is on the ring.
+    #[inline]
+    pub(crate) fn drive(&self, hub: &Hub<E>) {
+        if !self.is_empty() && !hub.is_inside() {
+            self.run(&mut self.workers.lock(), true);
+            self.run_if_wanted();
+        }
+    }
+
+    /// Runs them as far as there is room and nobody else does: for those who do not wait, and for handlers that run
+    /// elsewhere, which publish what follows and make room.
+    #[inline]
+    pub(crate) fn tend(&self, hub: &Hub<E>) {
+        if !self.is_empty() && !hub.is_inside() {
+            self.is_wanted.store(true, Ordering::Relaxed);
+            self.run_if_wanted();
+        }
+    }
+
+    #[cold]
+    fn run_if_wanted(&self) {
+        loop {
+            // Between having said so and trying, and between having let go and looking: either whoever lets go sees
+            // that somebody wants them, or that one finds them free.
+            fence(Ordering::SeqCst);
+            if !self.is_wanted.load(Ordering::Relaxed) {
+                return;
+            }
+            let Some(mut workers) = self.workers.try_lock() else { return };
+            self.is_wanted.store(false, Ordering::Relaxed);
+            // What the one who wants them has done was done before: it said so at last.
+            fence(Ordering::SeqCst);
+            self.run(&mut workers, false);
+        }
+    }
+
+    #[cold]
+    fn run(&self, workers: &mut Vec<Box<dyn Inlined>>, waits: bool) {
+        loop {
+            workers.append(&mut self.newcomers.lock());
+            let (mut moved, before) = (false, workers.len());
+            workers.retain_mut(|worker| {
+                let turn = worker.step();
+                let waits = waits && turn == Turn::Full;
+                if waits {
+                    worker.wait_for_room();
+                }
+                moved |= waits || turn == Turn::Moved;
+                turn != Turn::Over
+            });
+            self.count.fetch_sub(before - workers.len(), Ordering::Relaxed);
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Has all of them leave, unless somebody is still at it then.
+    pub(crate) fn clear(&self, deadline: Instant) {
+        let Some(mut workers) = self.workers.try_lock_until(deadline) else { return };
+        let mut all = std::mem::take(&mut *workers);
+        all.append(&mut self.newcomers.lock());
+        self.count.fetch_sub(all.len(), Ordering::Relaxed);
+        drop(workers);
+        drop(all);
+    }
+}

@@ -1,0 +1,534 @@
+//! Registering a handler: what it wants to see, what is done when it fails, and who runs it.
+
+use std::{
+    fmt,
+    hash::Hash,
+    marker::PhantomData,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use slipring::{AttachError, Detach, LagPolicy, Start, Station, poller};
+
+use crate::{
+    account::Account,
+    bus::Bus,
+    by_hand::ByHand,
+    card::{Card, Orders},
+    context::Context,
+    delivery::{
+        Breaker, Bulkhead, DeadLetters, Inbox, Key, Retry, Throttle, Window, letters::Owner,
+    },
+    drive::{self, Tender},
+    event::{Carries, Event},
+    handler::{Awaited, Handle, Plain},
+    hub::Hub,
+    inline::Inline,
+    layers::{
+        Bare, Broken, Bulkheaded, DeadLettered, Idempotent, Inside, Retried, Throttled, Timed,
+        Untimed,
+    },
+    outcome::Outcome,
+    settings::{Order, Settings},
+    slot::Slot,
+    topic::{Pattern, TopicError},
+    view::{Part, View, Whole},
+    worker::Worker,
+};
+
+/// How often inline handlers are looked after while one waits.
+const LOOK_AFTER: Duration = Duration::from_millis(5);
+
+/// A handler that is about to be registered.
+///
+/// What it wants to see: [`on`](Self::on) a type, [`topic`](Self::topic) patterns; from which event on.
+/// What stands around it, from the outside in: [`idempotent`](Self::idempotent),
+/// [`dead_letters`](Self::dead_letters), [`retry`](Self::retry), [`breaker`](Self::breaker),
+/// [`bulkhead`](Self::bulkhead), [`throttle`](Self::throttle), [`timeout`](Self::timeout); another order does not compile.
+/// Who runs it: a thread of its own ([`run`](Self::run)), a [`task`](Self::task), the publishers' threads
+/// ([`inline`](Self::inline)), or the caller ([`by_hand`](Self::by_hand)).
+///
+/// # Examples
+/// ```
+/// use slipring_events::{AnyEvent, Backoff, Bus, Retry};
+/// use std::time::Duration;
+///
+/// #[derive(Clone)]
+/// struct UserCreated { mail: String }
+/// # fn send(_: &str) -> Result<(), std::io::Error> { Ok(()) }
+///
+/// let bus = Bus::<AnyEvent>::start(1024)?;
+/// let _welcome = bus
+///     .handler("welcome mail")
+///     .on::<UserCreated>()
+///     .idempotent(10_000)
+///     .retry(Retry::immediately(1).then(Backoff::exponential(Duration::from_millis(50)), 5))
+///     .run(|user, _| send(&user.mail))?;
+/// bus.publisher().publish(AnyEvent::new(UserCreated { mail: String::from("ada@example.org") }))?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+/// A retry outside of the idempotence would never see its event again:
+/// ```compile_fail
+/// use slipring_events::{AnyEvent, Bus, Retry};
+///
+/// let bus = Bus::<AnyEvent>::start(64).unwrap();
+/// let _ = bus.handler("wrong").retry(Retry::immediately(3)).idempotent(100).run(|_, _| ());
+/// ```
+#[must_use = "a handler is registered when it is told who runs it"]
+pub struct Registration<'b, E: Event, V: View<E> = Whole, L = Bare> {
+    bus: &'b Bus<E>,
+    name: String,
+    patterns: Vec<Result<Pattern, TopicError>>,
+    start: Start,
+    settings: Settings<E, V::Seen>,
+    layers: PhantomData<fn() -> L>,
+}
+
+/// Why a handler was not registered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// It asks for something that is no pattern.
+    #[error(transparent)]
+    Pattern(#[from] TopicError),
+    /// The ring does not take it: the bus is closed, there are too many handlers, or one of this name is there.
+    #[error(transparent)]
+    Refused(#[from] AttachError),
+    /// It runs in the publishers' threads, and something of it has to wait: nobody would wake it.
+    #[error(
+        "an inline handler cannot wait: no delayed retries, breaker, bulkhead or throttle; give it a thread or a task"
+    )]
+    CannotWait,
+    /// Its thread could not be started.
+    #[error("no thread for it: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl<E: Event, V: View<E>, L> fmt::Debug for Registration<'_, E, V, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registration")
+            .field("name", &self.name)
+            .field("patterns", &self.patterns)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'b, E: Event> Registration<'b, E> {
+    pub(crate) fn new(bus: &'b Bus<E>, name: String) -> Self {
+        let settings = Settings::new(bus.dead_letters().clone());
+        Self { bus, name, patterns: Vec::new(), start: Start::Now, settings, layers: PhantomData }
+    }
+
+    /// It wants to see events that carry a `T`, and of those only that.
+    pub fn on<T: 'static>(self) -> Registration<'b, E, Part<T>>
+    where
+        E: Carries<T>,
+    {
+        let Self { bus, name, patterns, start, settings, layers } = self;
+        Registration { bus, name, patterns, start, settings: settings.seeing_less(), layers }
+    }
+}
+
+impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
+    /// It wants to see events whose topic matches: `order.created`, `order.*` (one word more), `order.#` (any
+    /// number of words more). It may be called several times: one match is enough. Without it, all topics match.
+    pub fn topic(mut self, pattern: &str) -> Self {
+        self.patterns.push(Pattern::new(pattern));
+        self
+    }
+
+    /// From which event on it sees them: [`Start::Now`] if not given, or the oldest one on the ring.
+    pub fn start(mut self, start: Start) -> Self {
+        self.start = start;
+        self
+    }
+
+    /// What happens when it lags by more events than that. Without a limit it holds the publishers back, and loses
+    /// nothing. `SkipAhead` passes over the oldest ones, counted; `Detach` has it leave.
+    pub fn lag_limit(mut self, events: u64, policy: LagPolicy) -> Self {
+        self.settings.lag = Some((events, policy));
+        self
+    }
+
+    /// How many events may be put aside at a time to be tried again later, 1,024 if not given. Then it holds.
+    pub fn most_aside(mut self, events: usize) -> Self {
+        self.settings.most_aside = events.max(1);
+        self
+    }
+
+    /// How many follow-ups may wait for room at a time, 1,024 if not given. An event that leads to more fails.
+    pub fn follow_ups(mut self, events: usize) -> Self {
+        self.settings.most_follow_ups = events;
+        self
+    }
+
+    /// Events come strictly in order: while one waits to be tried again, all others wait as well.
+    pub fn in_order(mut self) -> Self {
+        self.settings.order = Order::Strict;
+        self
+    }
+
+    /// Events of one key come in order: while one waits to be tried again, those of its key wait as well, and if it
+    /// dies they are dead letters behind it, until they are requeued together. Other keys go on.
+    pub fn in_sequence<K: Hash>(mut self, key: impl Fn(&V::Seen) -> K + Send + 'static) -> Self {
+        self.settings.order = Order::ByKey(Box::new(move |seen| Key::of(&key(seen))));
+        self
+    }
+
+    fn within<M>(self) -> Registration<'b, E, V, M> {
+        let Self { bus, name, patterns, start, settings, layers: _ } = self;
+        Registration { bus, name, patterns, start, settings, layers: PhantomData }
+    }
+
+    /// Leaves out events that it has handled, among the last so many: by their ids, which are recorded when it has
+    /// succeeded and not before.
+    pub fn idempotent(self, events: usize) -> Registration<'b, E, V, Idempotent>
+    where
+        Idempotent: Inside<L>,
+    {
+        self.idempotent_by(Window::last(events))
+    }
+
+    /// As [`idempotent`](Self::idempotent), by a memory of one's own.
+    pub fn idempotent_by(
+        mut self,
+        inbox: impl Inbox + 'static,
+    ) -> Registration<'b, E, V, Idempotent>
+    where
+        Idempotent: Inside<L>,
+    {
+        self.settings.inbox = Some(Box::new(inbox));
+        self.within()
+    }
+
+    /// Where events go that it has failed on for good; to [those of the bus](Bus::dead_letters) if not given.
+    pub fn dead_letters(mut self, letters: &DeadLetters<E>) -> Registration<'b, E, V, DeadLettered>
+    where
+        DeadLettered: Inside<L>,
+    {
+        self.settings.letters = letters.clone();
+        self.within()
+    }
+
+    /// How often and when it is tried again; not at all if not given. What comes after it goes on meanwhile, unless
+    /// [`in_order`](Self::in_order) or [`in_sequence`](Self::in_sequence) say otherwise.
+    pub fn retry(mut self, retry: Retry) -> Registration<'b, E, V, Retried>
+    where
+        Retried: Inside<L>,
+    {
+        self.settings.retry = retry;
+        self.within()
+    }
+
+    /// After many failures in a row it is left alone for a while. Its events wait on the ring; none fails by it.
+    pub fn breaker(mut self, breaker: Breaker) -> Registration<'b, E, V, Broken>
+    where
+        Broken: Inside<L>,
+    {
+        self.settings.breaker = Some(breaker);
+        self.within()
+    }
+
+    /// Makes attempts only as far as others that share the bulkhead leave room. Its events wait on the ring.
+    pub fn bulkhead(mut self, bulkhead: &Bulkhead) -> Registration<'b, E, V, Bulkheaded>
+    where
+        Bulkheaded: Inside<L>,
+    {
+        self.settings.bulkhead = Some(bulkhead.clone());
+        self.within()
+    }
+
+    /// Makes only so many attempts in a time. Its events wait on the ring.
+    pub fn throttle(mut self, throttle: Throttle) -> Registration<'b, E, V, Throttled>
+    where
+        Throttled: Inside<L>,
+    {
+        self.settings.throttle = Some(throttle);
+        self.within()
+    }
+
+    /// An attempt that takes longer is dropped, and has failed. For [tasks](Self::task) only.
+    pub fn timeout(mut self, time: Duration) -> Registration<'b, E, V, Timed>
+    where
+        Timed: Inside<L>,
+    {
+        self.settings.timeout = Some(time);
+        self.within()
+    }
+
+    /// Registers it, with a thread of its own.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub fn run<R, F>(self, handler: F) -> Result<Subscription<E>, RegisterError>
+    where
+        L: Untimed,
+        R: Outcome<E>,
+        F: FnMut(&V::Seen, &mut Context<'_, E>) -> R + Send + 'static,
+        V::Seen: 'static,
+    {
+        self.run_handler(Plain(handler))
+    }
+
+    /// As [`run`](Self::run), for any handler; one that awaits something has its thread wait.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub fn run_handler<H>(self, handler: H) -> Result<Subscription<E>, RegisterError>
+    where
+        L: Untimed,
+        H: Handle<E, V::Seen> + Send + 'static,
+        V::Seen: 'static,
+    {
+        let tender = self.tender();
+        let (mut subscription, worker) = self.register(handler)?;
+        let thread = thread::Builder::new().name(subscription.name().to_owned());
+        // Not started, the worker is dropped, and has left.
+        let thread = thread.spawn(move || drive::thread(worker, &tender))?;
+        subscription.thread = Some(thread);
+        Ok(subscription)
+    }
+
+    /// Registers it, to run as a task: the future is to be spawned, on whatever runtime. It sees what is published
+    /// from now on, and holds the publishers back, also before it is polled. When the future is dropped it leaves.
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring_events::{AnyEvent, Bus};
+    /// use std::time::Duration;
+    ///
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let bus = Bus::<AnyEvent>::start(64)?;
+    /// let (_handler, task) = bus
+    ///     .handler("fetch")
+    ///     .on::<u32>()
+    ///     .timeout(Duration::from_secs(5))
+    ///     .task(async |number, _| println!("fetched {number}"))?;
+    /// let task = tokio::spawn(task);
+    /// bus.publisher().publish_async(AnyEvent::new(4_u32)).await?;
+    /// let report = tokio::task::spawn_blocking(|| bus.shutdown(Duration::from_secs(5))).await??;
+    /// assert_eq!(report.handlers[0].account.handled, 1);
+    /// task.await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    #[allow(clippy::type_complexity)] // A pair for those that start it.
+    pub fn task<R, F>(
+        self,
+        handler: F,
+    ) -> Result<(Subscription<E>, impl Future<Output = ()> + use<E, V, L, R, F>), RegisterError>
+    where
+        R: Outcome<E>,
+        F: AsyncFnMut(&V::Seen, &mut Context<'_, E>) -> R,
+    {
+        let tender = self.tender();
+        let (subscription, worker) = self.register(Awaited(handler))?;
+        Ok((subscription, drive::task(worker, tender)))
+    }
+
+    /// As [`task`](Self::task), for any handler.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    #[allow(clippy::type_complexity)]
+    pub fn task_handler<H>(
+        self,
+        handler: H,
+    ) -> Result<(Subscription<E>, impl Future<Output = ()> + use<E, V, L, H>), RegisterError>
+    where
+        H: Handle<E, V::Seen>,
+    {
+        let tender = self.tender();
+        let (subscription, worker) = self.register(handler)?;
+        Ok((subscription, drive::task(worker, tender)))
+    }
+
+    /// Registers it, to run in the threads of those who publish: when [`publish`](crate::Publisher::publish) returns
+    /// it has seen the event, after all inline handlers that were registered before it. Publishers wait for each
+    /// other then. What follows from events in other threads it sees there. Its own follow-ups are waited for by those
+    /// who publish without a limit; others go on, and what found no room goes as soon as somebody makes some.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub fn inline<R, F>(self, handler: F) -> Result<Subscription<E>, RegisterError>
+    where
+        L: Untimed,
+        R: Outcome<E>,
+        F: FnMut(&V::Seen, &mut Context<'_, E>) -> R + Send + 'static,
+        V::Seen: 'static,
+    {
+        self.inline_handler(Plain(handler))
+    }
+
+    /// As [`inline`](Self::inline), for any handler.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub fn inline_handler<H>(mut self, handler: H) -> Result<Subscription<E>, RegisterError>
+    where
+        L: Untimed,
+        H: Handle<E, V::Seen> + Send + 'static,
+        V::Seen: 'static,
+    {
+        if self.settings.needs_time() {
+            return Err(RegisterError::CannotWait);
+        }
+        self.settings.keeps_time = false;
+        let bus = self.bus;
+        let (subscription, worker) = self.register(handler)?;
+        bus.inline().add(worker);
+        // What has come meanwhile came from publishers that did not know of it.
+        bus.inline().tend(bus.hub());
+        Ok(subscription)
+    }
+
+    /// Registers it, to run step by step.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub fn by_hand<R, F>(self, handler: F) -> Result<(Subscription<E>, ByHand<E>), RegisterError>
+    where
+        L: Untimed,
+        R: Outcome<E>,
+        F: FnMut(&V::Seen, &mut Context<'_, E>) -> R + Send + 'static,
+        V::Seen: 'static,
+    {
+        self.by_hand_handler(Plain(handler))
+    }
+
+    /// As [`by_hand`](Self::by_hand), for any handler.
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub fn by_hand_handler<H>(
+        self,
+        handler: H,
+    ) -> Result<(Subscription<E>, ByHand<E>), RegisterError>
+    where
+        L: Untimed,
+        H: Handle<E, V::Seen> + Send + 'static,
+        V::Seen: 'static,
+    {
+        let (tender, hands) = (self.tender(), self.bus.hands());
+        let (subscription, worker) = self.register(handler)?;
+        Ok((subscription, ByHand::new(worker, tender, hands)))
+    }
+
+    fn tender(&self) -> Tender<E> {
+        Tender { inline: Arc::clone(self.bus.inline()), hub: Arc::clone(self.bus.hub()) }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn register<H>(self, handler: H) -> Result<(Subscription<E>, Worker<E, V, H>), RegisterError>
+    where
+        H: Handle<E, V::Seen>,
+    {
+        let Self { bus, name, patterns, start, settings, layers: _ } = self;
+        let mut patterns: Vec<Pattern> = patterns.into_iter().collect::<Result<_, _>>()?;
+        if patterns.is_empty() {
+            patterns.push(Pattern::everything());
+        }
+        let station: Station<Slot<E>, _> = poller(name.clone());
+        let hub = bus.hub();
+        if hub.gate.way() == crate::gate::Way::Closed {
+            return Err(AttachError::Closed.into());
+        }
+        let station = station.wait(bus.wait()).max_batch(settings.page);
+        let poller = hub.members.attach_poller(station, start)?;
+        let card = Card::new(name.into(), hub.next_number(), patterns.into(), poller.sequence());
+        let inline = Arc::downgrade(bus.inline());
+        let owner = Arc::new(Owner { card: Arc::new(card), hub: Arc::clone(hub), inline });
+        settings.letters.introduce(&owner);
+        let card = Arc::clone(&owner.card);
+        let worker = Worker::new(poller, owner, settings, handler).ok_or(AttachError::Closed)?;
+        hub.add(Arc::clone(&card));
+        let (hub, inline) = (Arc::clone(hub), Arc::clone(bus.inline()));
+        Ok((Subscription { card, hub, inline, thread: None }, worker))
+    }
+}
+
+/// A handler that is registered. It stays so when this is dropped.
+pub struct Subscription<E: Event> {
+    card: Arc<Card<E>>,
+    hub: Arc<Hub<E>>,
+    inline: Arc<Inline<E>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+/// A handler that was told to leave, and has not within the time. It will.
+#[derive(Debug, thiserror::Error)]
+#[error("handler `{}` is still at it: wait longer, or have it leave at once", subscription.name())]
+pub struct StillAtIt<E: Event> {
+    /// To wait for it again.
+    pub subscription: Subscription<E>,
+}
+
+impl<E: Event> fmt::Debug for Subscription<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("name", &self.card.name)
+            .field("account", &self.account())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<E: Event> Subscription<E> {
+    /// The handler's name.
+    pub fn name(&self) -> &str {
+        &self.card.name
+    }
+
+    /// The first sequence that it sees.
+    pub fn first_sequence(&self) -> u64 {
+        self.card.first
+    }
+
+    /// What has become of the events that it came to, as of its last turn. It always adds up.
+    pub fn account(&self) -> Account {
+        self.card.account()
+    }
+
+    /// Has it leave, and waits until it has, at most so long: when it has handled what is published now and what it
+    /// has put aside, or at once. What it leaves behind of the latter goes to the dead letters.
+    ///
+    /// Told so by itself it does not wait: it leaves when it has returned.
+    ///
+    /// # Errors
+    /// It is not gone yet.
+    #[allow(clippy::result_large_err)]
+    pub fn unsubscribe(mut self, how: Detach, timeout: Duration) -> Result<Account, StillAtIt<E>> {
+        let orders = if how == Detach::Drained { Orders::Drain } else { Orders::Leave };
+        self.card.order(orders);
+        self.hub.nudge();
+        let deadline = Instant::now().checked_add(timeout);
+        if self.hub.is_inside() || !self.await_end(deadline) {
+            return Err(StillAtIt { subscription: self });
+        }
+        if let Some(thread) = self.thread.take() {
+            // Its worker is gone; the thread has only to return.
+            drop(thread.join());
+        }
+        Ok(self.card.account())
+    }
+
+    /// Waits for its end; whether it came in time. If it runs in the publishers' threads, nobody may publish.
+    fn await_end(&self, deadline: Option<Instant>) -> bool {
+        loop {
+            self.inline.tend(&self.hub);
+            let slice =
+                if self.inline.is_empty() { deadline } else { Some(Instant::now() + LOOK_AFTER) };
+            let slice = slice.map(|slice| deadline.map_or(slice, |deadline| deadline.min(slice)));
+            if self.card.await_end(slice) {
+                return true;
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return false;
+            }
+        }
+    }
+}

@@ -1,0 +1,605 @@
+//! Trying events: once, again at once, again later, or no more.
+
+use std::{collections::VecDeque, panic::AssertUnwindSafe, pin::pin, sync::Arc, time::Duration};
+
+use futures_util::{
+    FutureExt as _,
+    future::{Either, select},
+};
+use slipring::{LagPolicy, MultiProducer, Poller};
+
+use crate::{
+    account::Account,
+    card::Card,
+    context::{Context, FollowUp, Outbox},
+    delivery::{
+        Attempt, Key, Next, Parked, Permit, Trial,
+        lanes::{Lane, Lanes},
+        letters::{Owner, Reason},
+    },
+    event::Event,
+    handler::Handle,
+    reactive::{SystemTimer, Timer as _},
+    receipt::Fate,
+    settings::{Order, Settings},
+    slot::{Delivered, Slot},
+    topics::Filter,
+    view::View,
+    worker::{self, Turn},
+};
+
+mod failure;
+mod in_hand;
+mod later;
+mod sending;
+
+use failure::{Failed, caught};
+use in_hand::{InHand, Out};
+use later::Later;
+
+/// A handler's dealings with its events.
+pub(crate) struct Trials<E: Event, V: View<E>> {
+    pub owner: Arc<Owner<E>>,
+    pub settings: Settings<E, V::Seen>,
+    pub account: Account,
+    filter: Filter,
+    lanes: Lanes<E>,
+    outbox: Outbox<E>,
+    /// Follow-ups that wait for room, in order. Never empty ones.
+    spill: VecDeque<FollowUp<E>>,
+    producer: MultiProducer<Slot<E>>,
+    /// The bulkhead lets the next attempt through.
+    permit: Option<Permit>,
+    /// What is to be published later.
+    later: Later<E>,
+    rng: fastrand::Rng,
+}
+
+/// How the attempts on an event have ended, for now.
+enum End {
+    Handled,
+    Known,
+    /// Try again at this time.
+    Later(Duration),
+    Dead(Arc<str>),
+}
+
+impl<E: Event, V: View<E>> Trials<E, V> {
+    /// None if the bus has ended.
+    pub(crate) fn new(owner: Arc<Owner<E>>, settings: Settings<E, V::Seen>) -> Option<Self> {
+        let producer = owner.hub.producer()?;
+        Some(Self {
+            account: owner.card.account(),
+            filter: Filter::new(Arc::clone(&owner.card.patterns)),
+            lanes: Lanes::default(),
+            outbox: Outbox { drafts: Vec::new(), room: 0, keeps_time: settings.keeps_time },
+            spill: VecDeque::new(),
+            producer,
+            permit: None,
+            later: Later::default(),
+            rng: fastrand::Rng::new(),
+            settings,
+            owner,
+        })
+    }
+
+    pub(crate) fn card(&self) -> &Arc<Card<E>> {
+        &self.owner.card
+    }
+
+    /// Makes the account known.
+    pub(crate) fn post(&mut self) {
+        self.account.waiting = self.lanes.events() as u64;
+        self.owner.card.post(&self.account);
+    }
+
+    // ---- what is on the ring ----
+
+    pub(crate) fn wants(&mut self, delivered: &Delivered<'_, E>) -> bool {
+        self.filter.wants(delivered.head.topic, &self.owner.hub.identity.topics)
+    }
+
+    /// Takes an event off the ring.
+    #[inline]
+    pub(crate) async fn take<H: Handle<E, V::Seen>>(
+        &mut self,
+        handler: &mut H,
+        sequence: u64,
+        slot: &Slot<E>,
+    ) {
+        let Some(delivered) = slot.read(sequence) else {
+            self.account.empty += 1;
+            return;
+        };
+        if !self.wants(&delivered) {
+            self.account.filtered += 1;
+            return;
+        }
+        let mut trial = Trial::default();
+        let (seen, key) = match self.look(delivered.event) {
+            Ok(Some(seen)) => seen,
+            Ok(None) => {
+                self.account.filtered += 1;
+                self.owner.card.settle_if_awaited(&delivered, || Fate::Filtered);
+                return;
+            }
+            Err(panicked) => {
+                let error = format!("its key panicked: {}", panicked.error).into();
+                return self.end_at(&delivered, trial, None, End::Dead(error));
+            }
+        };
+        if let Some(key) = key
+            && self.is_behind(key, &delivered)
+        {
+            return;
+        }
+        let in_hand = InHand::new(self.card(), &delivered);
+        let end = self.attempt(handler, &delivered, seen, &mut trial).await;
+        in_hand.let_go();
+        match end {
+            End::Handled => self.settle(&delivered, Fate::Handled),
+            End::Known => self.settle(&delivered, Fate::Duplicate),
+            end => self.end_at(&delivered, trial, key, end),
+        }
+    }
+
+    /// Puts an event aside that was not handled.
+    #[cold]
+    fn end_at(&mut self, delivered: &Delivered<'_, E>, trial: Trial, key: Option<Key>, end: End) {
+        match (caught(|| delivered.put_aside()), end) {
+            (Err(panicked), _) => self.lose(delivered, &panicked),
+            (Ok(aside), End::Later(due)) => {
+                let queue = VecDeque::from([Parked { aside, trial }]);
+                self.lanes.put(Lane { key, queue }, due);
+            }
+            (Ok(aside), End::Dead(error)) => {
+                self.bury(key, Reason::Failed(error), Parked { aside, trial });
+            }
+            (Ok(_), End::Handled | End::Known) => {}
+        }
+    }
+
+    /// An event that was not handled, and of which there is no copy: the ring goes on.
+    fn lose(&mut self, delivered: &Delivered<'_, E>, panicked: &Failed) {
+        self.account.lost += 1;
+        let fate =
+            || Fate::Failed(format!("it is lost: its clone panicked: {}", panicked.error).into());
+        self.owner.card.settle_if_awaited(delivered, fate);
+    }
+
+    #[inline]
+    fn settle(&mut self, delivered: &Delivered<'_, E>, fate: Fate) {
+        if fate == Fate::Handled {
+            self.account.handled += 1;
+        } else {
+            self.account.duplicates += 1;
+        }
+        self.owner.card.settle_if_awaited(delivered, || fate);
+    }
+
+    /// What the handler sees of an event, if it is for it, and the key by which events keep their order.
+    #[inline]
+    #[allow(clippy::type_complexity)]
+    fn look<'a>(&self, event: &'a E) -> Result<Option<(&'a V::Seen, Option<Key>)>, Failed> {
+        let key = |seen| match &self.settings.order {
+            Order::Overtake | Order::Strict => None,
+            Order::ByKey(key) => Some(key(seen)),
+            Order::ByWhole(key) => Some(key(event)),
+        };
+        caught(|| V::view(event).map(|seen| (seen, key(seen))))
+    }
+
+    /// Puts an event aside if others of its key wait, or are dead.
+    fn is_behind(&mut self, key: Key, delivered: &Delivered<'_, E>) -> bool {
+        if self.follows(key, delivered) {
+            return true;
+        }
+        let mut lost = None;
+        let dead = || {
+            let aside =
+                caught(|| delivered.put_aside()).map_err(|panicked| lost = Some(panicked)).ok();
+            aside.map(|mut aside| {
+                aside.let_go();
+                Parked::new(aside)
+            })
+        };
+        if self.settings.letters.add_behind(&self.owner, key, dead) {
+            if let Some(panicked) = lost {
+                self.lose(delivered, &panicked);
+            } else {
+                self.account.dead += 1;
+                let fate = || Fate::Failed(Reason::Behind.to_string().into());
+                self.owner.card.settle_if_awaited(delivered, fate);
+            }
+            return true;
+        }
+        // They may have been given back in this moment.
+        self.take_returned();
+        self.follows(key, delivered)
+    }
+
+    /// Puts an event aside if others of its key wait.
+    fn follows(&mut self, key: Key, delivered: &Delivered<'_, E>) -> bool {
+        let has_others = self.lanes.has(key);
+        if has_others {
+            match caught(|| delivered.put_aside()) {
+                Ok(aside) => self.lanes.follow(key, Parked::new(aside)),
+                Err(panicked) => self.lose(delivered, &panicked),
+            }
+        }
+        has_others
+    }
+
+    /// Passes over what is too much, or has the handler leave.
+    pub(crate) fn mind_the_lag(&mut self, poller: &mut Poller<Slot<E>>) -> bool {
+        let Some((limit, policy)) = self.settings.lag else { return false };
+        let lag = poller.lag();
+        if lag > limit && policy == LagPolicy::SkipAhead {
+            let to = poller.sequence() + (lag - limit);
+            self.pass_over_to(poller, to);
+        }
+        lag > limit && policy == LagPolicy::Detach
+    }
+
+    /// Passes over events unhandled, one by one: whoever waits for one is told.
+    pub(crate) fn pass_over_to(&mut self, poller: &mut Poller<Slot<E>>, to: u64) {
+        let mut next = poller.sequence();
+        while poller.sequence() < to {
+            let Some(mut batch) = poller.read() else { break };
+            while batch.remaining() > 0 && batch.sequence() < to {
+                let sequence = batch.sequence();
+                let Some(slot) = batch.next() else { break };
+                // Abandoned ones are passed on the way.
+                self.account.empty += sequence - next;
+                next = sequence + 1;
+                self.pass_over(slot.read(sequence));
+            }
+            worker::finish(batch);
+            self.account.empty += poller.sequence() - next;
+            next = poller.sequence();
+        }
+        self.account.next = next;
+    }
+
+    fn pass_over(&mut self, delivered: Option<Delivered<'_, E>>) {
+        let Some(delivered) = delivered else {
+            self.account.empty += 1;
+            return;
+        };
+        let fate = match () {
+            () if !self.wants(&delivered) => None,
+            () if !matches!(self.look(delivered.event), Ok(None)) => Some(Fate::PassedOver),
+            () => Some(Fate::Filtered),
+        };
+        if fate == Some(Fate::PassedOver) {
+            self.account.passed_over += 1;
+        } else {
+            self.account.filtered += 1;
+        }
+        if let Some(fate) = fate {
+            self.owner.card.settle_if_awaited(&delivered, || fate);
+        }
+    }
+
+    // ---- attempts ----
+
+    /// Tries an event until it is handled, or is to be tried later, or no more.
+    #[inline]
+    async fn attempt<H: Handle<E, V::Seen>>(
+        &mut self,
+        handler: &mut H,
+        delivered: &Delivered<'_, E>,
+        seen: &V::Seen,
+        trial: &mut Trial,
+    ) -> End {
+        let end = self.attempt_again(handler, delivered, seen, trial).await;
+        self.permit = None;
+        end
+    }
+
+    #[inline]
+    async fn attempt_again<H: Handle<E, V::Seen>>(
+        &mut self,
+        handler: &mut H,
+        delivered: &Delivered<'_, E>,
+        seen: &V::Seen,
+        trial: &mut Trial,
+    ) -> End {
+        loop {
+            trial.attempts += 1;
+            if trial.failed > 0 {
+                self.account.retries += 1;
+            }
+            let failed = match self.call(handler, delivered, seen, trial.attempts).await {
+                Ok(is_new) => return if is_new { End::Handled } else { End::Known },
+                Err(failed) => failed,
+            };
+            if let Some(end) = self.after_failure(trial, &failed) {
+                return end;
+            }
+        }
+    }
+
+    /// One attempt. Whether the event was a new one.
+    #[inline]
+    async fn call<H: Handle<E, V::Seen>>(
+        &mut self,
+        handler: &mut H,
+        delivered: &Delivered<'_, E>,
+        seen: &V::Seen,
+        attempt: u32,
+    ) -> Result<bool, Failed> {
+        let plainly = |error| Failed { error, panicked: false };
+        if let Some(inbox) = &mut self.settings.inbox {
+            let id = self.owner.hub.identity.id_of(delivered);
+            if caught(|| inbox.knows(id))?.map_err(plainly)? {
+                return Ok(false);
+            }
+        }
+        self.pass();
+        let waiting = self.spill.len() + self.later.len();
+        self.outbox.room = self.settings.most_follow_ups.saturating_sub(waiting);
+        let name = &self.owner.card.name;
+        let mut context =
+            Context::new(&self.owner.hub, name, *delivered, attempt, &mut self.outbox);
+        let handling = AssertUnwindSafe(handler.handle(seen, &mut context)).catch_unwind();
+        let ended = match self.settings.timeout {
+            None => Some(handling.await),
+            Some(timeout) => within(timeout, handling).await,
+        };
+        let result = match ended {
+            Some(Ok(result)) => result.map_err(plainly),
+            Some(Err(payload)) => Err(Failed::by_panic(&*payload)),
+            None => Err(plainly("it took longer than its timeout".into())),
+        };
+        self.record(result.is_ok());
+        let recorded = result.and_then(|()| match &mut self.settings.inbox {
+            Some(inbox) => {
+                let id = self.owner.hub.identity.id_of(delivered);
+                caught(|| inbox.record(id))?.map_err(plainly)
+            }
+            None => Ok(()),
+        });
+        if recorded.is_err() {
+            self.outbox.drafts.clear();
+        }
+        recorded?;
+        self.send_all();
+        Ok(true)
+    }
+
+    #[cold]
+    fn after_failure(&mut self, trial: &mut Trial, failed: &Failed) -> Option<End> {
+        let (clock, error) = (&self.owner.hub.clock, Arc::<str>::from(failed.tell()));
+        let now = clock.monotonic();
+        let attempt =
+            Attempt { time: clock.now(), error: Arc::clone(&error), panicked: failed.panicked };
+        trial.failed(attempt, now);
+        self.account.failures += 1;
+        let elapsed = now.saturating_sub(trial.failing_since.unwrap_or(now));
+        let next = || self.settings.retry.next(trial.failed, elapsed, &failed.error, &mut self.rng);
+        match caught(next) {
+            Ok(Next::Now) => self.closed_until().map(End::Later),
+            Ok(Next::After(delay)) => Some(End::Later(now.saturating_add(delay))),
+            // A predicate that panics has not said that it is worth it.
+            Ok(Next::GiveUp) | Err(_) => Some(End::Dead(error)),
+        }
+    }
+
+    /// Until when the breaker or the throttle let no attempt through, if they do not now. They are only asked: what
+    /// comes may be no event for this handler, or one that it knows.
+    #[inline]
+    fn closed_until(&self) -> Option<Duration> {
+        let Settings { breaker, throttle, .. } = &self.settings;
+        if breaker.is_none() && throttle.is_none() {
+            return None;
+        }
+        let now = self.owner.hub.clock.monotonic();
+        let breaker = breaker.clone().and_then(|mut breaker| breaker.admit(now).err());
+        let throttle = throttle.clone().and_then(|mut throttle| throttle.admit(now).err());
+        breaker.max(throttle)
+    }
+
+    /// An attempt passes the breaker and the throttle, which have been asked.
+    #[inline]
+    fn pass(&mut self) {
+        let Settings { breaker, throttle, .. } = &mut self.settings;
+        if breaker.is_some() || throttle.is_some() {
+            let now = self.owner.hub.clock.monotonic();
+            let breaker = breaker.as_mut().map(|breaker| breaker.admit(now));
+            let throttle = throttle.as_mut().map(|throttle| throttle.admit(now));
+            debug_assert!(
+                breaker.is_none_or(|passes| passes.is_ok())
+                    && throttle.is_none_or(|passes| passes.is_ok())
+            );
+        }
+    }
+
+    /// Whether the bulkhead lets an attempt through. If not, it rings.
+    #[inline]
+    fn enters(&mut self) -> bool {
+        let Some(bulkhead) = &self.settings.bulkhead else { return true };
+        self.permit = self.permit.take().or_else(|| bulkhead.enter(&self.owner.card.alarm));
+        self.permit.is_some()
+    }
+
+    /// Gives back what is needed for an attempt only: there is none.
+    pub(crate) fn step_back(&mut self) {
+        self.permit = None;
+    }
+
+    #[inline]
+    fn record(&mut self, is_ok: bool) {
+        if let Some(breaker) = &mut self.settings.breaker {
+            breaker.record(is_ok, self.owner.hub.clock.monotonic());
+        }
+    }
+
+    // ---- what was put aside ----
+
+    /// Whether the handler is not to go on, and until when.
+    #[inline]
+    pub(crate) fn hold(&mut self) -> Option<Turn> {
+        let is_strict = matches!(self.settings.order, Order::Strict) && !self.lanes.is_empty();
+        if !self.settings.letters.has_room() {
+            return Some(Turn::Hold(self.later.due()));
+        }
+        let is_full = is_strict || self.lanes.events() >= self.settings.most_aside;
+        let due = if is_full { self.due() } else { None };
+        // Before the later one there is nothing to be done.
+        let until = due.max(self.closed_until());
+        if until.is_some() {
+            return Some(Turn::Hold(until));
+        }
+        if self.enters() { None } else { Some(Turn::Hold(self.later.due())) }
+    }
+
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.lanes.is_empty()
+    }
+
+    /// When something is due: to be tried again, or to be published.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        [self.lanes.due(), self.later.due()].into_iter().flatten().min()
+    }
+
+    /// How long to sleep until then.
+    pub(crate) fn nap(&self, until: Option<Duration>) -> Duration {
+        let clock = &self.owner.hub.clock;
+        until.map_or(Duration::MAX, |until| clock.nap(until.saturating_sub(clock.monotonic())))
+    }
+
+    /// Takes what came back from the dead letters.
+    pub(crate) fn take_returned(&mut self) {
+        let lanes = self.owner.card.take_returned();
+        self.put_returned(lanes);
+    }
+
+    fn put_returned(&mut self, lanes: Vec<Lane<E>>) {
+        for lane in lanes {
+            self.account.requeued += lane.queue.len() as u64;
+            self.lanes.put(lane, Duration::ZERO);
+        }
+    }
+
+    /// Tries what is due, so many events at most; whether there was something.
+    pub(crate) async fn try_due<H: Handle<E, V::Seen>>(
+        &mut self,
+        handler: &mut H,
+        most: usize,
+    ) -> bool {
+        let mut tried = 0;
+        while tried < most && !self.lanes.is_empty() && self.settings.letters.has_room() {
+            let now = self.owner.hub.clock.monotonic();
+            if self.lanes.due().is_none_or(|due| due > now)
+                || self.closed_until().is_some()
+                || !self.enters()
+            {
+                break;
+            }
+            let Some(lane) = self.lanes.take_due(now) else { break };
+            let mut out = Out { lane, card: Arc::clone(self.card()) };
+            let Some(parked) = out.lane.queue.front_mut() else { continue };
+            tried += 1;
+            let end = self.retry(handler, parked).await;
+            let mut lane = out.take();
+            let Some(parked) = lane.queue.pop_front() else { continue };
+            match end {
+                End::Handled => {
+                    self.settle(&parked.aside.delivered(), Fate::Handled);
+                    self.lanes.put(lane, Duration::ZERO);
+                }
+                End::Known => {
+                    self.settle(&parked.aside.delivered(), Fate::Duplicate);
+                    self.lanes.put(lane, Duration::ZERO);
+                }
+                End::Later(due) => {
+                    lane.queue.push_front(parked);
+                    self.lanes.put(lane, due);
+                }
+                End::Dead(error) => {
+                    let behind = lane.queue.into_iter().map(|parked| (Reason::Behind, parked));
+                    let all = std::iter::once((Reason::Failed(error), parked)).chain(behind);
+                    self.bury_all(lane.key, all.collect());
+                }
+            }
+            if self.has_follow_ups() {
+                break;
+            }
+        }
+        tried > 0
+    }
+
+    async fn retry<H: Handle<E, V::Seen>>(
+        &mut self,
+        handler: &mut H,
+        parked: &mut Parked<E>,
+    ) -> End {
+        let Parked { aside, trial } = parked;
+        let delivered = aside.delivered();
+        match V::view(delivered.event) {
+            Some(seen) => self.attempt(handler, &delivered, seen, trial).await,
+            // A clone that is something else than what it was made of.
+            None => End::Dead("its clone is of another type".into()),
+        }
+    }
+
+    /// To the dead letters with it.
+    fn bury(&mut self, key: Option<Key>, reason: Reason, parked: Parked<E>) {
+        self.bury_all(key, vec![(reason, parked)]);
+    }
+
+    /// To the dead letters with all of a key: nobody sees a part of them there.
+    fn bury_all(&mut self, key: Option<Key>, mut all: Vec<(Reason, Parked<E>)>) {
+        self.account.dead += all.len() as u64;
+        let tell = |(reason, parked): &mut (Reason, Parked<E>)| {
+            let ticket = parked.aside.let_go()?;
+            Some((ticket, Fate::Failed(reason.to_string().into())))
+        };
+        let waiting: Vec<_> = all.iter_mut().filter_map(tell).collect();
+        self.settings.letters.add_all(&self.owner, key, all);
+        // Whoever is told finds them there.
+        for (ticket, fate) in waiting {
+            self.owner.card.settle(&ticket, fate);
+        }
+    }
+
+    // ---- the end ----
+
+    /// What was in hand when whoever ran the handler was dropped is not handled any more.
+    pub(crate) fn take_dropped(&mut self) {
+        for lane in self.owner.card.take_dropped() {
+            self.lanes.put(lane, Duration::ZERO);
+        }
+        self.account.waiting = self.lanes.events() as u64;
+        self.account.passed_over += self.account.missing();
+    }
+
+    /// What nobody handles any more goes to the dead letters.
+    pub(crate) fn give_up(&mut self) {
+        let lanes = self.owner.card.take_last_returned();
+        self.put_returned(lanes);
+        self.flush();
+        while !self.spill.is_empty() {
+            self.count_first(false);
+            self.owner.hub.gate.remove_one();
+        }
+        while let Some(follow_up) = self.later.take_due(Duration::MAX) {
+            self.spill.push_back(follow_up);
+            self.count_first(false);
+        }
+        let mut lanes = self.lanes.drain();
+        lanes.sort_by_key(|lane| lane.queue.front().map(|first| first.aside.sequence));
+        for Lane { key, queue } in lanes {
+            self.bury_all(key, queue.into_iter().map(|parked| (Reason::Left, parked)).collect());
+        }
+    }
+}
+
+/// None if it takes longer.
+async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
+    match select(pin!(future), SystemTimer.after(time)).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
+}

@@ -1,0 +1,227 @@
+//! What a handler does with what is on the ring: a turn at a time, whoever drives it.
+//!
+//! A turn waits for nobody but the handler itself; it says what is to be waited for before the next one. So it is
+//! the same in a thread, in a task, in the publisher's own thread, and by hand.
+
+use std::{future::poll_fn, marker::PhantomData, pin::pin, sync::Arc, thread, time::Duration};
+
+use slipring::{Batch, Poller};
+
+use crate::{
+    card::{Card, Orders},
+    delivery::letters::Owner,
+    event::Event,
+    handler::Handle,
+    settings::Settings,
+    slot::Slot,
+    trials::Trials,
+    view::View,
+};
+
+/// How many events that are due are tried again in one turn.
+const TRIES_A_TURN: usize = 64;
+
+/// What a turn has come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Something was done; there may be more.
+    Moved,
+    /// There is nothing on the ring; something that was put aside is due then, by the clock that never goes back.
+    Idle(Option<Duration>),
+    /// It is not to go on before then, or before something else changes.
+    Hold(Option<Duration>),
+    /// Follow-ups wait for room on the ring.
+    Full,
+    /// It is over.
+    Over,
+}
+
+/// A handler at work.
+pub(crate) struct Worker<E: Event, V: View<E>, H> {
+    /// None when it has left.
+    poller: Option<Poller<Slot<E>>>,
+    trials: Trials<E, V>,
+    handler: H,
+    /// Told to drain, it goes on to here.
+    last: Option<u64>,
+    view: PhantomData<fn() -> V>,
+}
+
+impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
+    pub(crate) fn new(
+        poller: Poller<Slot<E>>,
+        owner: Arc<Owner<E>>,
+        settings: Settings<E, V::Seen>,
+        handler: H,
+    ) -> Option<Self> {
+        let trials = Trials::new(owner, settings)?;
+        Some(Self { poller: Some(poller), trials, handler, last: None, view: PhantomData })
+    }
+
+    /// Does what can be done now.
+    pub(crate) async fn turn(&mut self) -> Turn {
+        self.turn_of_at_most(usize::MAX).await
+    }
+
+    /// As `turn`, with so many events from the ring at most.
+    pub(crate) async fn turn_of_at_most(&mut self, events: usize) -> Turn {
+        // The ring takes what is in hand then for what the panic is about, and keeps it.
+        if thread::panicking() {
+            return Turn::Idle(None);
+        }
+        let before = self.trials.account;
+        let hub = Arc::clone(&self.trials.owner.hub);
+        let turn = {
+            let mut work = pin!(self.work(events));
+            // The thread is known to run a handler as long as it does.
+            poll_fn(|task| {
+                let _inside = hub.enter();
+                work.as_mut().poll(task)
+            })
+            .await
+        };
+        self.trials.step_back();
+        if self.trials.account != before {
+            self.trials.post();
+        }
+        turn
+    }
+
+    async fn work(&mut self, events: usize) -> Turn {
+        self.trials.flush();
+        self.trials.take_returned();
+        let orders = self.trials.card().orders();
+        if orders == Orders::Quit {
+            return Turn::Over;
+        }
+        if orders == Orders::Leave {
+            return self.leave();
+        }
+        let Some(poller) = &mut self.poller else { return self.leave() };
+        let trials = &mut self.trials;
+        // Whoever waits for room goes on, a step at a time, if nobody else can make some.
+        let is_pressed = trials.has_follow_ups();
+        if is_pressed && !trials.is_in_the_way(poller) {
+            return Turn::Full;
+        }
+        let retried =
+            trials.try_due(&mut self.handler, if is_pressed { 1 } else { TRIES_A_TURN }).await;
+        if let Some(hold) = trials.hold() {
+            let waits_for_others = trials.has_follow_ups() && !trials.is_in_the_way(poller);
+            return if waits_for_others { Turn::Full } else { hold };
+        }
+        if trials.mind_the_lag(poller) {
+            return Turn::Over;
+        }
+        if orders == Orders::Drain {
+            self.last.get_or_insert(poller.sequence() + poller.lag());
+        }
+        let limit = if trials.has_follow_ups() { 1 } else { events.min(trials.settings.page) };
+        let first = poller.sequence();
+        let last = self.last.unwrap_or(u64::MAX);
+        let mut taken = 0;
+        if let Some(mut batch) = poller.read() {
+            while (taken as usize) < limit && batch.remaining() > 0 && batch.sequence() < last {
+                let sequence = batch.sequence();
+                let Some(slot) = batch.next() else { break };
+                taken += 1;
+                trials.take(&mut self.handler, sequence, slot).await;
+                let is_told_to_leave = trials.card().orders() >= Orders::Leave;
+                if is_told_to_leave || trials.has_follow_ups() || trials.hold().is_some() {
+                    break;
+                }
+            }
+            finish(batch);
+        }
+        let next = poller.sequence();
+        trials.account.next = next;
+        // Abandoned ones are passed over on the way.
+        trials.account.empty += next - first - taken;
+        // Whoever sees that it has come so far sees what came back before.
+        trials.take_returned();
+        match () {
+            () if next > first || retried => Turn::Moved,
+            () if poller.is_over() => Turn::Over,
+            () if next >= last && !trials.has_waiting() => self.leave(),
+            () if trials.has_follow_ups() => Turn::Full,
+            () => Turn::Idle(trials.due()),
+        }
+    }
+
+    pub(crate) fn card(&self) -> &Arc<Card<E>> {
+        self.trials.card()
+    }
+
+    /// How much time of the bus's clock there is until then.
+    pub(crate) fn until(&self, due: Duration) -> Duration {
+        due.saturating_sub(self.trials.owner.hub.clock.monotonic())
+    }
+
+    /// How long to sleep until then.
+    pub(crate) fn nap(&self, until: Option<Duration>) -> Duration {
+        self.trials.nap(until)
+    }
+
+    /// Waits until something is on the ring.
+    pub(crate) fn wait(&mut self, time: Duration) {
+        if let Some(poller) = &mut self.poller {
+            poller.wait(time);
+        }
+    }
+
+    pub(crate) async fn ready(&mut self) {
+        if let Some(poller) = &mut self.poller {
+            poller.ready().await;
+        }
+    }
+
+    /// Waits until there is room for a follow-up, and publishes it.
+    pub(crate) fn wait_for_room(&mut self, time: Duration) {
+        self.trials.wait_for_room(time);
+    }
+
+    /// Awaits room for a follow-up, and publishes it.
+    pub(crate) async fn room(&mut self) {
+        self.trials.room().await;
+    }
+}
+
+impl<E: Event, V: View<E>, H> Worker<E, V, H> {
+    /// Passes over what is on the ring, and is in nobody's way any more.
+    fn leave_ring(&mut self) {
+        // Whoever publishes from now on does not count on it; what was published before is on the ring below.
+        self.trials.owner.hub.remove(self.trials.card().number);
+        if let Some(mut poller) = self.poller.take() {
+            self.trials.pass_over_to(&mut poller, u64::MAX);
+        }
+    }
+
+    /// Leaves the ring, where it might be in the way of its own follow-ups; it is over when they are published.
+    fn leave(&mut self) -> Turn {
+        if !self.trials.has_follow_ups() {
+            return Turn::Over;
+        }
+        self.leave_ring();
+        Turn::Full
+    }
+}
+
+impl<E: Event, V: View<E>, H> Drop for Worker<E, V, H> {
+    /// Leaves, however that came about: what nobody handles any more is accounted for.
+    fn drop(&mut self) {
+        self.leave_ring();
+        let trials = &mut self.trials;
+        trials.take_dropped();
+        trials.give_up();
+        trials.post();
+        trials.card().end();
+    }
+}
+
+/// Ends a batch behind the event that was handed out last: also in a thread that panics elsewhere, in which a batch
+/// takes its last event for the one that has brought the panic about.
+pub(crate) fn finish<E>(mut batch: Batch<'_, E>) {
+    if thread::panicking() {
+        batch.next();
+    }
+}

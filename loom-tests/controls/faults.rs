@@ -209,7 +209,7 @@ pub const FAULTS: &[Fault] = &[
         file: "claim.rs",
         text: "let end = self.next + count; self.limit = make_room(circuit, end, patience, help)?;",
         broken: "self.limit = self.limit.max(self.next + count);",
-        caught_by: &["p04::wrapping"],
+        caught_by: &["p04::wrapping", "p18::behind_the_gate"],
     },
     Fault {
         name: "many_at_once_beyond_the_limit",
@@ -1207,6 +1207,8 @@ pub const FAULTS: &[Fault] = &[
             "p12::a_stream_to_its_end/asymmetric",
             "p12::room/asymmetric",
             "p12::room_for_two_tasks/asymmetric",
+            "p18::on_a_ring_of_one/asymmetric",
+            "p18::beside_another_handler/asymmetric",
             "p12::room_where_one_leaves/asymmetric",
             "p12::a_closed_ring_has_no_room/asymmetric",
         ],

@@ -18,6 +18,7 @@ mod p13;
 mod p15;
 mod p16;
 mod p17;
+mod p18;
 pub(crate) mod shapes;
 
 use std::process::ExitCode;
@@ -41,5 +42,6 @@ pub(crate) fn main() -> ExitCode {
         p15::MODELS,
         p16::MODELS,
         p17::MODELS,
+        p18::MODELS,
     ])
 }

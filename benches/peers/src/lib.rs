@@ -3,6 +3,7 @@
 //!
 //! * [`rings()`]: libraries whose consumers share a ring.
 //! * [`queues()`]: libraries whose edges are bounded queues.
+//! * [`buses()`]: event buses, and slipring's among them.
 //! * [`Lmax`]: LMAX Disruptor, in a JVM.
 //!
 //! The README of this crate says what the figures mean and what they do not.
@@ -12,12 +13,14 @@
 // Counts of threads and of slots fit anywhere.
 #![allow(clippy::cast_possible_truncation)]
 
+mod buses;
 mod link;
 mod lmax;
 mod on_queues;
 mod queues;
 mod rings;
 
+pub use buses::buses;
 pub use lmax::Lmax;
 pub use queues::queues;
 pub use rings::rings;
@@ -28,5 +31,11 @@ use slipring_bench::{Contestant, contestant};
 #[must_use]
 pub fn contestants() -> Vec<Box<dyn Contestant>> {
     let lmax: Box<dyn Contestant> = Box::new(Lmax::default());
-    contestant::ours().into_iter().chain(rings()).chain(queues()).chain([lmax]).collect()
+    contestant::ours()
+        .into_iter()
+        .chain(rings())
+        .chain(queues())
+        .chain(buses())
+        .chain([lmax])
+        .collect()
 }

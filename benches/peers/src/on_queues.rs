@@ -128,6 +128,7 @@ fn ordered<L: Link, O: Order>(cell: &Cell, load: &Load) -> Result<Outcome, Fault
         Scenario::Mpsc(_) | Scenario::Share(_) | Scenario::Keyed(_) | Scenario::Skewed(_) => {
             unreachable!("they go another way")
         }
+        Scenario::Bus(_) => unreachable!("`fits` keeps buses away"),
     }
 }
 

@@ -65,10 +65,11 @@ pub enum What {
 /// Lists, separated by commas; each combination is a cell.
 #[derive(Clone, Debug, Args)]
 pub struct CellOptions {
-    /// unicast, mpscN, multicastN, shareN, keyedN, skewedN, pipelineN, diamond or pingpong.
+    /// unicast, mpscN, multicastN, shareN, keyedN, skewedN, pipelineN, diamond or pingpong; in the comparison also
+    /// busN, busNxP, busNasync and busNxPasync: event buses with N handlers and P publishers.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
     scenario: Vec<Scenario>,
-    /// spin, hint, yield or block.
+    /// spin, hint, yield or block; tasks always block.
     #[arg(long, value_delimiter = ',', default_value = "yield", value_name = "NAME")]
     wait: Vec<Wait>,
     /// Events per publication.
@@ -77,7 +78,7 @@ pub struct CellOptions {
     /// Slots, a power of two.
     #[arg(long, value_delimiter = ',', default_value = "1024", value_name = "N")]
     ring: Vec<usize>,
-    /// Bytes of an event; stages have at least 24.
+    /// Bytes of an event; stages have at least 24, buses at least 16.
     #[arg(long, value_delimiter = ',', default_value = "8", value_name = "N")]
     bytes: Vec<usize>,
 }
@@ -247,7 +248,7 @@ impl CellOptions {
                 }
             }
         }
-        // Stages have no event of 8 bytes: two sizes may be the same.
+        // Stages have no event of 8 bytes, and tasks do not spin: two cells may be the same.
         cells.sort();
         cells.dedup();
         Ok(cells)
@@ -347,6 +348,9 @@ mod tests {
         let plans = parse("throughput --scenario unicast,pipeline2 --batch 1,10 --bytes 8,24,64");
         // Unicast: 8, 24 and 64 bytes; with stages 8 is 24.
         assert_eq!(plans.plans().expect("it is right").len(), 1 + 2 * 3 + 2 * 2);
+        // Tasks wait in one way.
+        let plans = parse("throughput --scenario bus3,bus3async --wait yield,block --bytes 16,64");
+        assert_eq!(plans.plans().expect("it is right").len(), 1 + 4 + 2);
         let plans = parse("latency --rate 5 --knee").plans().expect("it is right");
         assert_eq!(plans.len(), 1 + 3 + 2);
         assert_eq!(parse("sweep --axis bytes").plans().expect("it is right").len(), 1 + 8);
@@ -369,6 +373,7 @@ mod tests {
             ("latency --scenario mpsc2", "unicast, multicastN"),
             ("latency --scenario share2", "unicast, multicastN"),
             ("latency --scenario keyed2", "unicast, multicastN"),
+            ("latency --scenario bus3", "buses are compared as fast as they go"),
         ];
         for (line, advice) in all {
             let refusal = refusal(line);

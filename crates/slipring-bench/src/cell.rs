@@ -4,7 +4,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::keys::Keys;
+use crate::{
+    bus::{Bus, RunsOn},
+    keys::Keys,
+};
 
 /// The shape of the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -30,11 +33,16 @@ pub enum Scenario {
     Diamond,
     /// P → ring → C → another ring → P: P waits for the echo of each batch before the next.
     PingPong,
+    /// The events of an event bus, which all its handlers see.
+    Bus(Bus),
 }
 
 /// The shape without its size.
-const KINDS: &str =
-    "unicast, mpscN, multicastN, shareN, keyedN, skewedN, pipelineN, diamond or pingpong";
+const KINDS: &str = "unicast, mpscN, multicastN, shareN, keyedN, skewedN, pipelineN, diamond, pingpong, busN, \
+                     busNxP (P publishers), busNasync or busNxPasync";
+
+/// The prefix of buses, whose sizes are more than a number.
+const BUS: &str = "bus";
 
 /// Producers, consumers or stages of `multicast` and `pipeline` when no number is given.
 const CLASSIC: u8 = 3;
@@ -59,16 +67,33 @@ impl Scenario {
     pub const SHARED: [Self; 4] =
         [Self::Share(WORKERS), Self::Share(4), Self::Keyed(WORKERS), Self::Keyed(4)];
 
-    /// Threads that publish.
+    /// The shapes in which event buses are compared.
+    pub const BUSES: [Self; 8] = {
+        let [one, three, ten, two] = Bus::compared(RunsOn::Threads);
+        let [one_async, three_async, ten_async, two_async] = Bus::compared(RunsOn::Tasks);
+        [
+            Self::Bus(one),
+            Self::Bus(three),
+            Self::Bus(ten),
+            Self::Bus(two),
+            Self::Bus(one_async),
+            Self::Bus(three_async),
+            Self::Bus(ten_async),
+            Self::Bus(two_async),
+        ]
+    };
+
+    /// Threads or tasks that publish.
     #[must_use]
     pub fn producers(self) -> u64 {
         match self {
+            Self::Bus(bus) => u64::from(bus.publishers),
             Self::Mpsc(producers) => u64::from(producers),
             _ => 1,
         }
     }
 
-    /// Threads that consume, without a producer that takes the echo.
+    /// Threads or tasks that consume, without a producer that takes the echo.
     #[must_use]
     pub fn consumers(self) -> usize {
         match self {
@@ -76,9 +101,22 @@ impl Scenario {
                 usize::from(workers)
             }
             Self::Multicast(many) | Self::Pipeline(many) => usize::from(many),
+            Self::Bus(bus) => usize::from(bus.handlers),
             Self::Diamond => 3,
             Self::Unicast | Self::Mpsc(_) | Self::PingPong => 1,
         }
+    }
+
+    /// The shape of the bus, if it is one.
+    #[must_use]
+    pub fn bus(self) -> Option<Bus> {
+        if let Self::Bus(bus) = self { Some(bus) } else { None }
+    }
+
+    /// Whether tasks take the place of threads.
+    #[must_use]
+    pub fn has_tasks(self) -> bool {
+        self.bus().is_some_and(|bus| bus.runs_on == RunsOn::Tasks)
     }
 
     /// Whether stages write fields of their own.
@@ -106,13 +144,18 @@ impl Scenario {
     /// Whether events can be due by one timetable, and their latencies be gathered at one end.
     #[must_use]
     pub fn has_timetable(self) -> bool {
-        !matches!(self, Self::Mpsc(_)) && !self.is_shared()
+        !matches!(self, Self::Mpsc(_) | Self::Bus(_)) && !self.is_shared()
     }
 
     /// Bytes of the smallest event.
     #[must_use]
     pub fn least_bytes(self) -> usize {
-        if self.is_staged() { 24 } else { 8 }
+        match self {
+            // An enum has a tag.
+            Self::Bus(_) => 16,
+            _ if self.is_staged() => 24,
+            _ => 8,
+        }
     }
 }
 
@@ -130,6 +173,7 @@ impl fmt::Display for Scenario {
             Self::Pipeline(stages) => ("pipeline", Some(stages)),
             Self::Diamond => ("diamond", None),
             Self::PingPong => ("pingpong", None),
+            Self::Bus(bus) => return out.pad(&format!("{BUS}{bus}")),
         };
         out.pad(&size.map_or_else(|| kind.to_owned(), |size| format!("{kind}{size}")))
     }
@@ -139,6 +183,11 @@ impl FromStr for Scenario {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
+        if let Some(size) = name.strip_prefix(BUS) {
+            let advice =
+                |()| format!("unknown bus `{name}`: use {KINDS}; both numbers from 1 to 64");
+            return size.parse().map(Self::Bus).map_err(advice);
+        }
         let kind = name.trim_end_matches(|digit: char| digit.is_ascii_digit());
         let digits = &name[kind.len()..];
         let unknown = || format!("unknown scenario `{name}`: use {KINDS}");
@@ -233,7 +282,8 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A cell whose events are the smallest for its scenario but not below `bytes`.
+    /// A cell whose events are the smallest for its scenario but not below `bytes`. Tasks wait in one way only:
+    /// they sleep until they are woken.
     #[must_use]
     pub fn new(
         scenario: Scenario,
@@ -243,6 +293,7 @@ impl Cell {
         bytes: usize,
     ) -> Self {
         let bytes = bytes.max(scenario.least_bytes());
+        let wait = if scenario.has_tasks() { Wait::Block } else { wait };
         Self { scenario, wait, batch, capacity, bytes }
     }
 
@@ -275,12 +326,18 @@ mod tests {
     fn names_read_back() {
         let sized = [Scenario::Multicast(16), Scenario::Pipeline(8), Scenario::Mpsc(64)];
         let skewed = [Scenario::Skewed(2)];
-        let all = Scenario::CLASSIC.into_iter().chain(Scenario::SHARED).chain(sized).chain(skewed);
+        let all = Scenario::CLASSIC.into_iter().chain(Scenario::SHARED).chain(Scenario::BUSES);
+        let all = all.chain(sized).chain(skewed);
         for scenario in all {
             assert_eq!(scenario.to_string().parse(), Ok(scenario));
         }
         assert_eq!("share".parse(), Ok(Scenario::Share(2)));
         assert_eq!("skewed".parse(), Ok(Scenario::Skewed(2)));
+        let names = Scenario::BUSES.map(|scenario| scenario.to_string());
+        let threads = ["bus1", "bus3", "bus10", "bus3x2"];
+        assert_eq!(names[..4], threads);
+        assert_eq!(names[4..], threads.map(|name| format!("{name}async")));
+        assert_eq!("bus".parse(), Ok(Scenario::BUSES[1]));
         for wait in Wait::ALL {
             assert_eq!(wait.to_string().parse(), Ok(wait));
         }
@@ -288,9 +345,11 @@ mod tests {
 
     #[test]
     fn unknown_names_are_told_what_there_is() {
-        for name in
-            ["", "unicast2", "mpsc", "mpsc0", "mpsc65", "share0", "keyed0", "multicast999", "ring"]
-        {
+        let names =
+            ["", "unicast2", "mpsc", "mpsc0", "mpsc65", "share0", "keyed0", "multicast999", "ring"];
+        let buses =
+            ["bus0", "bus65", "bus3x", "bus3x0", "busx2", "bus3asynchronous", "bus3x2x2", "bus+3"];
+        for name in names.into_iter().chain(buses) {
             let error = name.parse::<Scenario>().expect_err(name);
             assert!(error.contains("unicast, mpscN") || error.contains("from 1 to 64"), "{error}");
         }
@@ -303,5 +362,16 @@ mod tests {
         assert_eq!(cell.whole_batches(1), 30);
         assert_eq!(cell.whole_batches(31), 60);
         assert_eq!(Cell::new(Scenario::Diamond, Wait::Yield, 1, 64, 8).bytes, 24);
+        let bus = "bus3x2".parse().expect("it is one");
+        assert_eq!(Cell::new(bus, Wait::Yield, 1, 64, 8).whole_batches(3), 4);
+    }
+
+    #[test]
+    fn tasks_sleep_and_threads_wait_as_they_are_told() {
+        for scenario in Scenario::BUSES {
+            let cell = Cell::new(scenario, Wait::Spin, 1, 64, 8);
+            let told = if scenario.has_tasks() { Wait::Block } else { Wait::Spin };
+            assert_eq!((cell.wait, cell.bytes), (told, 16), "{cell}");
+        }
     }
 }

@@ -97,7 +97,7 @@ impl fmt::Display for CommandError {
             ),
             Self::Bytes { bytes } => write!(
                 out,
-                "there are no events of {bytes} bytes: use 8 or 64 (for stages 24 or 64), or for \
+                "there are no events of {bytes} bytes: use 8 or 64 (for stages 24 or 64, for buses 16 or 64), or for \
                  slipring's unicast a power of two from 8 to 1024",
             ),
             Self::PingPongRate { rate } => write!(
@@ -108,7 +108,7 @@ impl fmt::Display for CommandError {
             Self::NoTimetable { scenario } => write!(
                 out,
                 "{scenario} has no open loop: several producers would each need a timetable, and \
-                 several workers would each time a part of the events. Use unicast, multicastN, \
+                 several workers would each time a part of the events; buses are compared as fast as they go. Use unicast, multicastN, \
                  pipelineN, diamond or pingpong",
             ),
             Self::Seconds { seconds } => {
@@ -122,7 +122,8 @@ impl fmt::Display for CommandError {
                 out,
                 "no contestant can do what was asked for: most have events of 8 or 64 bytes (with \
                  stages 24 or 64) and the sizes unicast, mpsc1, mpsc2, mpsc3, multicast and pipeline; \
-                 those who can share events have shareN, keyedN and skewedN of any size",
+                 those who can share events have shareN, keyedN and skewedN of any size, and buses, which are \
+                 in benches/peers only, publish one event of 16 or 64 bytes at a time",
             ),
             Self::Output { path, source } => {
                 write!(out, "cannot write {}: {source}", path.display())

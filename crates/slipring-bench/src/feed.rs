@@ -90,6 +90,12 @@ impl Lane {
         started
     }
 
+    /// For those that publish by themselves, as fast as it goes: the start, and the values, one by one.
+    #[must_use]
+    pub fn begin(self) -> (Instant, Range<u64>) {
+        (self.timetable.begin(), self.values)
+    }
+
     /// Publishes each batch when its last event is due, since none can be sent before its time, and
     /// never waits for anything else.
     fn publish_on_time<E>(self, producer: &mut impl Feed<E>, write: impl Fn(&mut E, u64)) {

@@ -6,9 +6,10 @@
 //! pipeline   P -> C1 -> C2 -> C3    pingpong P -> ring -> C -> ring -> P
 //! shareN     P -> {C1 | .. | CN}: each event to one of them
 //! keyedN     the same, by key: all events of a key to the same one; skewedN: most have the same key
+//! busNxP     {P1, .., PP} -> event bus -> {H1, .., HN}, each on a thread; with async, each a task
 //! ```
 //!
-//! * [`cell`], [`load`]: what is measured, how many events at what rate.
+//! * [`cell`], [`mod@bus`], [`load`]: what is measured, how many events at what rate.
 //! * [`contestant`]: who is measured; [`on_slipring`] and [`floor`] are those that are always there.
 //! * [`event`], [`keys`], [`feed`], [`witness`], [`outcome`]: what all contestants share: payloads and
 //!   their keys, producers' loops, what each consumer checks, and the verdict on a run.
@@ -24,6 +25,7 @@
 #![allow(clippy::cast_precision_loss)]
 
 pub mod arguments;
+pub mod bus;
 pub mod calibrate;
 pub mod cell;
 pub mod command;

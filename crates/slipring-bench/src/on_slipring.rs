@@ -63,6 +63,8 @@ impl Contestant for Slipring {
     fn fits(&self, cell: &Cell) -> bool {
         let sized = match cell.scenario {
             Scenario::Pipeline(_) | Scenario::Diamond => matches!(cell.bytes, 24 | 64),
+            // There is more to a bus than its ring.
+            Scenario::Bus(_) => false,
             Scenario::Unicast => cell.bytes.is_power_of_two() && (8..=1024).contains(&cell.bytes),
             _ => matches!(cell.bytes, 8 | 64),
         };

@@ -71,6 +71,11 @@ fn what_does_not_fit_is_refused() {
         assert!(contestant.fits(&shared) && !contestant.fits_paced(&shared));
         assert!(!Slipring::IN_SLICES.fits(&shared));
     }
+    // A bus is more than its ring, also where the size of its events would do.
+    for scenario in Scenario::BUSES {
+        let bus = Cell::new(scenario, Wait::Yield, 1, 64, 64);
+        assert!(!contestant.fits(&bus) && !contestant.fits_paced(&bus), "{bus}");
+    }
     // Nothing would time these events.
     let sized = Cell::new(Scenario::Unicast, Wait::Yield, 1, 64, 128);
     assert!(contestant.fits(&sized) && !contestant.fits_paced(&sized));

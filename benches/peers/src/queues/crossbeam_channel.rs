@@ -16,7 +16,7 @@ pub(super) fn contestant() -> Queues {
     }
 }
 
-struct Channel;
+pub(crate) struct Channel;
 
 impl Link for Channel {
     type Tx<T: Event> = End<Sender<T>>;

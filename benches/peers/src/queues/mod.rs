@@ -15,6 +15,7 @@ mod nexus_queue;
 mod rtrb;
 mod sync_channel;
 
+pub(crate) use crossbeam_channel::Channel as Crossbeam;
 use slipring_bench::Contestant;
 
 /// All of them.

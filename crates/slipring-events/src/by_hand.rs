@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::{
     account::Account,
-    drive::{Sleeper, Tender, now},
+    drive::{Tender, now},
     event::Event,
     handler::Handle,
     view::View,
@@ -71,7 +71,7 @@ trait Handed: Send {
 
 impl<E: Event, V: View<E>, H: Handle<E, V::Seen> + Send> Handed for Worker<E, V, H> {
     fn step(&mut self) -> Step {
-        match now(self.turn(), &Sleeper::here()) {
+        match now(self.turn()) {
             Turn::Moved => Step::Moved,
             Turn::Idle(due) | Turn::Hold(due) => Step::Idle(due.map(|due| self.until(due))),
             Turn::Full => Step::Full,

@@ -28,27 +28,23 @@ const LOOK_AROUND: Duration = Duration::from_millis(100);
 /// How long to wait for room before looking at one's own events again: they may have come to be what is in the way.
 const A_MOMENT: Duration = Duration::from_micros(200);
 
-/// Wakes a thread that waits for a future.
-pub(crate) struct Sleeper(Waker);
-
-impl Sleeper {
-    pub(crate) fn here() -> Self {
-        thread_local! {
-            static HERE: Waker = alarm::this_thread();
-        }
-        Self(HERE.with(Waker::clone))
-    }
+thread_local! {
+    /// Wakes this thread.
+    static HERE: Waker = alarm::this_thread();
 }
 
 /// Runs a future to its end, in this thread. Those of plain closures never wait.
-pub(crate) fn now<T>(future: impl Future<Output = T>, sleeper: &Sleeper) -> T {
-    let (mut future, mut task) = (pin!(future), Context::from_waker(&sleeper.0));
-    loop {
-        match future.as_mut().poll(&mut task) {
-            Poll::Ready(done) => return done,
-            Poll::Pending => thread::park(),
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    HERE.with(|waker| {
+        let mut task = Context::from_waker(waker);
+        loop {
+            match future.as_mut().poll(&mut task) {
+                Poll::Ready(done) => return done,
+                Poll::Pending => thread::park(),
+            }
         }
-    }
+    })
 }
 
 /// Whoever runs a handler looks after the inline ones: what follows is theirs to see, and room is theirs to take.
@@ -70,14 +66,14 @@ where
     V: View<E>,
     H: Handle<E, V::Seen>,
 {
-    let sleeper = Sleeper::here();
+    let sleeper = HERE.with(Waker::clone);
     loop {
-        let turn = now(worker.turn(), &sleeper);
+        let turn = now(worker.turn());
         tender.tend();
         match turn {
             Turn::Moved => {}
             Turn::Idle(due) => worker.wait(worker.nap(due).min(LOOK_AROUND)),
-            Turn::Hold(due) => worker.card().alarm.sleep(worker.nap(due), &sleeper.0),
+            Turn::Hold(due) => worker.card().alarm.sleep(worker.nap(due), &sleeper),
             Turn::Full => worker.wait_for_room(A_MOMENT),
             Turn::Over => return,
         }

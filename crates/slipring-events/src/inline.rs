@@ -9,7 +9,7 @@ use std::{
 use parking_lot::Mutex;
 
 use crate::{
-    drive::{self, Sleeper},
+    drive,
     event::Event,
     handler::Handle,
     hub::Hub,
@@ -54,7 +54,7 @@ where
 {
     fn step(&mut self) -> Turn {
         // One event at a time, so that each goes through all handlers before the next one does.
-        drive::now(self.turn_of_at_most(1), &Sleeper::here())
+        drive::now(self.turn_of_at_most(1))
     }
 
     fn wait_for_room(&mut self) {

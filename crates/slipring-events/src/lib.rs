@@ -35,6 +35,7 @@ mod settings;
 mod slot;
 pub mod topic;
 mod topics;
+mod trace;
 mod trials;
 mod view;
 mod worker;

@@ -24,6 +24,7 @@ use crate::{
     settings::{Order, Settings},
     slot::{Delivered, Slot},
     topics::Filter,
+    trace,
     view::View,
     worker::{self, Turn},
 };
@@ -314,7 +315,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
                 Ok(is_new) => return if is_new { End::Handled } else { End::Known },
                 Err(failed) => failed,
             };
-            if let Some(end) = self.after_failure(trial, &failed) {
+            if let Some(end) = self.after_failure(delivered.sequence, trial, &failed) {
                 return end;
             }
         }
@@ -369,8 +370,9 @@ impl<E: Event, V: View<E>> Trials<E, V> {
     }
 
     #[cold]
-    fn after_failure(&mut self, trial: &mut Trial, failed: &Failed) -> Option<End> {
+    fn after_failure(&mut self, sequence: u64, trial: &mut Trial, failed: &Failed) -> Option<End> {
         let (clock, error) = (&self.owner.hub.clock, Arc::<str>::from(failed.tell()));
+        trace::failed(&self.owner.card.name, sequence, trial.attempts, &error);
         let now = clock.monotonic();
         let attempt =
             Attempt { time: clock.now(), error: Arc::clone(&error), panicked: failed.panicked };
@@ -557,6 +559,9 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             Some((ticket, Fate::Failed(reason.to_string().into())))
         };
         let waiting: Vec<_> = all.iter_mut().filter_map(tell).collect();
+        for (reason, parked) in &all {
+            trace::dead(&self.owner.card.name, parked.aside.sequence, reason);
+        }
         self.settings.letters.add_all(&self.owner, key, all);
         // Whoever is told finds them there.
         for (ticket, fate) in waiting {

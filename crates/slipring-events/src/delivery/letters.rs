@@ -247,6 +247,12 @@ impl<E: Event> DeadLetters<E> {
     /// # Errors
     /// See [`Requeue`]. Nothing has changed then.
     pub fn requeue(&self, id: u64) -> Result<usize, Requeue> {
+        let (count, owner) = self.give_back(id)?;
+        owner.look_around();
+        Ok(count)
+    }
+
+    fn give_back(&self, id: u64) -> Result<(usize, Arc<Owner<E>>), Requeue> {
         let mut book = self.0.book.lock();
         let entry = book.letters.get(&id).ok_or(Requeue::NoSuchLetter(id))?;
         if entry.reason == Reason::Unsent {
@@ -259,31 +265,34 @@ impl<E: Event> DeadLetters<E> {
         let count = desk.card.give_back(|| book.take_out(id));
         let count = count.ok_or_else(|| Requeue::NoHandler(Arc::clone(&desk.card.name)))?;
         self.0.count(&book);
-        book.ring_all();
+        let others = book.ring_all();
         drop(book);
-        desk.hub.nudge();
-        if let Some(inline) = desk.inline.upgrade() {
-            inline.tend(&desk.hub);
-        }
-        Ok(count)
+        others.iter().for_each(|other| other.tend_inline());
+        Ok((count, desk))
     }
 
-    /// Gives all letters of a handler back. Returns how many.
+    /// Gives all letters of a handler back that it has failed on; [unsent](Reason::Unsent) ones stay. Returns how many.
     ///
     /// # Errors
-    /// See [`Requeue`]. Those that were given back before that stay so.
+    /// No handler of this name is there. Those that were given back before that stay so.
     pub fn requeue_all(&self, handler: &str) -> Result<usize, Requeue> {
-        let mut count = 0;
-        for info in self.list() {
-            if &*info.handler == handler {
-                match self.requeue(info.id) {
-                    // It went with others of its key, or somebody else was faster.
-                    Err(Requeue::NoSuchLetter(_)) => {}
-                    other => count += other?,
+        let (mut count, mut owner) = (0, None);
+        let of_it = |info: &LetterInfo| &*info.handler == handler && info.reason != Reason::Unsent;
+        let mut ended = Ok(());
+        for info in self.list().into_iter().filter(of_it) {
+            match self.give_back(info.id) {
+                Ok((more, whose)) => {
+                    count += more;
+                    owner = Some(whose);
                 }
+                // It went with others of its key, or somebody else was faster.
+                Err(Requeue::NoSuchLetter(_)) => {}
+                Err(other) => ended = Err(other),
             }
         }
-        Ok(count)
+        // Once for all of them.
+        owner.into_iter().for_each(|owner| owner.look_around());
+        ended.map(|()| count)
     }
 
     /// Throws a letter away and returns it. The others of its key stay.
@@ -293,7 +302,9 @@ impl<E: Event> DeadLetters<E> {
         let letter = book.letters.get(&id)?.letter(id);
         book.remove(id);
         self.0.count(&book);
-        book.ring_all();
+        let holding = book.ring_all();
+        drop(book);
+        holding.iter().for_each(|owner| owner.tend_inline());
         Some(letter)
     }
 
@@ -303,8 +314,9 @@ impl<E: Event> DeadLetters<E> {
         book.keys.clear();
         let letters = std::mem::take(&mut book.letters);
         self.0.count(&book);
-        book.ring_all();
+        let holding = book.ring_all();
         drop(book);
+        holding.iter().for_each(|owner| owner.tend_inline());
         letters.len()
     }
 
@@ -412,16 +424,29 @@ impl<E: Event> Book<E> {
         }
     }
 
-    /// There is room, or something came back: whoever holds looks again.
-    fn ring_all(&mut self) {
-        self.handlers.retain(|_, desk| {
-            let desk = desk.upgrade();
-            desk.as_ref().inspect(|desk| desk.card.alarm.ring()).is_some()
-        });
+    /// There is room, or something came back: whoever holds looks again. Those who run in the publishers' threads are
+    /// to be looked after, without the book at hand.
+    fn ring_all(&mut self) -> Vec<Arc<Owner<E>>> {
+        self.handlers.retain(|_, owner| owner.strong_count() > 0);
+        let owners: Vec<_> = self.handlers.values().filter_map(Weak::upgrade).collect();
+        owners.iter().for_each(|owner| owner.card.alarm.ring());
+        owners
     }
 }
 
 impl<E: Event> Owner<E> {
+    /// Has the handler look for what came back.
+    fn look_around(&self) {
+        self.hub.nudge();
+        self.tend_inline();
+    }
+
+    fn tend_inline(&self) {
+        if let Some(inline) = self.inline.upgrade() {
+            inline.tend(&self.hub);
+        }
+    }
+
     fn place(&self) -> Place {
         place(&self.hub.identity, &self.card.name)
     }

@@ -423,3 +423,24 @@ fn a_letter_comes_back_to_an_inline_handler_though_nobody_publishes() {
     assert_eq!(bus.dead_letters().requeue(0), Ok(1));
     assert_eq!(handler.account().handled, 1, "{:?}", handler.account());
 }
+
+/// Each would take a slot otherwise, of which there may be none.
+#[test]
+fn all_letters_of_a_handler_come_back_at_once_and_cost_one_slot() {
+    let bus = Bus::<AnyEvent>::start(16).unwrap();
+    let (handler, mut hand) = bus
+        .handler("mends")
+        .on::<u32>()
+        .by_hand(|_, context| if context.attempt() > 1 { Ok(()) } else { Err("not yet") })
+        .unwrap();
+    let mut publisher = bus.publisher();
+    for count in 0..8 {
+        publisher.publish(number(count)).unwrap();
+    }
+    settle(&mut hand);
+    assert_eq!(bus.dead_letters().requeue_all("somebody else"), Ok(0));
+    assert_eq!(bus.dead_letters().requeue_all("mends"), Ok(8));
+    settle(&mut hand);
+    let account = handler.account();
+    assert_eq!((account.handled, account.next, account.empty), (8, 9, 1), "{account:?}");
+}

@@ -28,6 +28,8 @@ pub struct Account {
     pub waiting: u64,
     /// Events that were passed over, as its lag limit says, or unhandled when it left.
     pub passed_over: u64,
+    /// How often it was found to lag by more than it may.
+    pub late: u64,
     /// Attempts that failed.
     pub failures: u64,
     /// Attempts that were made because an earlier one had failed.
@@ -73,6 +75,7 @@ impl fmt::Display for Account {
             (self.duplicates, "duplicates"),
             (self.filtered, "filtered"),
             (self.passed_over, "passed over"),
+            (self.late, "late"),
             (self.follow_ups, "follow-ups"),
             (self.unsent, "unsent"),
         ];

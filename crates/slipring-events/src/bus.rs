@@ -251,6 +251,11 @@ impl<E: Event> Bus<E> {
         }
     }
 
+    /// How many events it has room for.
+    pub fn capacity(&self) -> usize {
+        self.dispatcher.as_ref().map_or(0, Dispatcher::capacity)
+    }
+
     /// Registers a handler: says first what it is called.
     pub fn handler(&self, name: impl Into<String>) -> Registration<'_, E> {
         Registration::new(self, name.into())

@@ -95,6 +95,16 @@ pub enum RegisterError {
     /// The ring does not take it: the bus is closed, there are too many handlers, or one of this name is there.
     #[error(transparent)]
     Refused(#[from] AttachError),
+    /// A handler that lags by so much is never found: the ring has room for no more.
+    #[error(
+        "a lag limit of {limit} cannot be met on a ring of {capacity}: it is to be less than that, and at least 1"
+    )]
+    LagLimit {
+        /// The limit that was asked for.
+        limit: u64,
+        /// How many events the ring has room for.
+        capacity: usize,
+    },
     /// It runs in the publishers' threads, and something of it has to wait: nobody would wake it.
     #[error(
         "an inline handler cannot wait: no delayed retries, breaker, bulkhead or throttle; give it a thread or a task"
@@ -145,7 +155,8 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
     }
 
     /// What happens when it lags by more events than that. Without a limit it holds the publishers back, and loses
-    /// nothing. `SkipAhead` passes over the oldest ones, counted; `Detach` has it leave.
+    /// nothing. `SkipAhead` passes over the oldest ones, counted; `Detach` has it leave; `Alert` only counts how often
+    /// it was [late](crate::Account::late). From 1 to less than the ring has room for.
     pub fn lag_limit(mut self, events: u64, policy: LagPolicy) -> Self {
         self.settings.lag = Some((events, policy));
         self
@@ -437,6 +448,12 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
         let hub = bus.hub();
         if hub.gate.way() == crate::gate::Way::Closed {
             return Err(AttachError::Closed.into());
+        }
+        let capacity = bus.capacity();
+        if let Some((limit, _)) = settings.lag
+            && !(1..capacity as u64).contains(&limit)
+        {
+            return Err(RegisterError::LagLimit { limit, capacity });
         }
         let station = station.wait(bus.wait()).max_batch(settings.page);
         let poller = hub.members.attach_poller(station, start)?;

@@ -235,11 +235,15 @@ impl<E: Event, V: View<E>> Trials<E, V> {
     pub(crate) fn mind_the_lag(&mut self, poller: &mut Poller<Slot<E>>) -> bool {
         let Some((limit, policy)) = self.settings.lag else { return false };
         let lag = poller.lag();
-        if lag > limit && policy == LagPolicy::SkipAhead {
+        if lag <= limit {
+            return false;
+        }
+        self.account.late += 1;
+        if policy == LagPolicy::SkipAhead {
             let to = poller.sequence() + (lag - limit);
             self.pass_over_to(poller, to);
         }
-        lag > limit && policy == LagPolicy::Detach
+        policy == LagPolicy::Detach
     }
 
     /// Passes over events unhandled, one by one: whoever waits for one is told.

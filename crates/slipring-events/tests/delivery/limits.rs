@@ -358,3 +358,29 @@ fn an_attempt_that_takes_too_long_is_dropped_and_tried_again() {
     assert_eq!((account.handled, account.dead, account.failures, account.follow_ups), (3, 1, 3, 3));
     drop(handler);
 }
+
+#[test]
+fn a_lag_limit_that_only_alerts_counts_and_one_that_cannot_work_is_refused() {
+    use slipring::LagPolicy;
+    use slipring_events::RegisterError;
+    let bus = Bus::<AnyEvent>::start(8).unwrap();
+    for limit in [0, 8, u64::MAX] {
+        let refused = bus.handler("odd").lag_limit(limit, LagPolicy::Alert).by_hand(|_, _| ());
+        let refused = refused.map(|_| ()).unwrap_err();
+        assert!(matches!(refused, RegisterError::LagLimit { capacity: 8, .. }), "{refused}");
+        assert!(refused.to_string().ends_with("less than that, and at least 1"), "{refused}");
+    }
+    let (handler, mut hand) =
+        bus.handler("slow").lag_limit(2, LagPolicy::Alert).by_hand(|_, _| ()).unwrap();
+    let mut publisher = bus.publisher();
+    for count in 0..3 {
+        publisher.publish(number(count)).unwrap();
+        publisher.publish(number(count)).unwrap();
+        if count == 0 {
+            settle(&mut hand);
+        }
+    }
+    settle(&mut hand);
+    let account = handler.account();
+    assert_eq!((account.late, account.handled, account.adds_up()), (1, 6, true), "{account:?}");
+}

@@ -101,10 +101,11 @@ impl Plan {
         let total: u64 = publishers.iter().map(|count| u64::from(*count)).sum();
         let is_cut_short = one_in(rng, 3);
         let meddles = !one_in(rng, 3);
+        let capacity = pick(rng, &[1, 1, 2, 4, 8, 16, 64]);
         Self {
             seed,
-            capacity: pick(rng, &[1, 1, 2, 4, 8, 16, 64]),
-            handlers: (0..rng.usize(1..=5)).map(|_| handler(rng, total)).collect(),
+            capacity,
+            handlers: (0..rng.usize(1..=5)).map(|_| handler(rng, total, capacity)).collect(),
             meddles,
             meddles_to_the_end: meddles && rng.bool(),
             shutdown_after: if is_cut_short { rng.u64(0..total) } else { total },
@@ -126,7 +127,7 @@ impl Plan {
     }
 }
 
-fn handler(rng: &mut Rng, total: u64) -> HandlerPlan {
+fn handler(rng: &mut Rng, total: u64, capacity: usize) -> HandlerPlan {
     let driver = pick(rng, &[Driver::Inline, Driver::Thread, Driver::ByHand, Driver::Task]);
     let is_late = one_in(rng, 3);
     let comes_at = if is_late { rng.u64(0..=total) } else { 0 };
@@ -149,7 +150,8 @@ fn handler(rng: &mut Rng, total: u64) -> HandlerPlan {
         letters: pick(rng, &[1, 3, 10_000, 10_000]),
         follow_ups: one_in(rng, 4).then(|| rng.usize(0..3)),
         most_aside: one_in(rng, 3).then(|| rng.usize(1..4)),
-        lag_limit: one_in(rng, 8).then(|| rng.u64(1..8)),
+        // One that the ring has no room for is refused.
+        lag_limit: one_in(rng, 6).then(|| rng.u64(1..8)).filter(|limit| *limit < capacity as u64),
         comes_at,
         is_curious: rng.bool(),
         leaves: leaving.filter(|leaving| leaving.how != How::Dropped || can_be_dropped),

@@ -380,7 +380,8 @@ impl<E: Event> Bus<E> {
             let account = card.account();
             account.next > mark && account.waiting == 0
         };
-        self.hub.handlers().iter().all(is_past) && self.hub.gate.pending() == 0
+        let gate = &self.hub.gate;
+        self.hub.handlers().iter().all(is_past) && gate.pending() == 0 && gate.is_left()
     }
 }
 

@@ -139,11 +139,13 @@ impl Hands {
         }
     }
 
-    /// Has all leave that nobody runs.
+    /// Has all leave that nobody runs, when they have done what there is to do.
     pub(crate) fn clear(&self) {
         for hand in self.free() {
             let left = hand.0.try_lock().and_then(|mut worker| worker.take());
-            drop(left);
+            if let Some(mut worker) = left {
+                while worker.step() == Step::Moved {}
+            }
         }
     }
 }

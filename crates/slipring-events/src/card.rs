@@ -1,8 +1,11 @@
 //! What is known of a handler from outside: its account, and what it is told.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU8, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    task::Waker,
 };
 
 use parking_lot::{Condvar, Mutex};
@@ -12,7 +15,7 @@ use crate::{
     alarm::Alarm,
     delivery::lanes::Lane,
     event::Event,
-    receipt::{Fate, Ticket},
+    receipt::{Answers, Fate, Ticket},
     slot::Delivered,
     topic::Pattern,
 };
@@ -36,8 +39,15 @@ pub(crate) struct Card<E: Event> {
     has_returned: AtomicBool,
     /// What was being tried again when whoever runs the handler was dropped.
     dropped: Mutex<Vec<Lane<E>>>,
-    end: Mutex<bool>,
+    end: Mutex<End>,
     has_ended: Condvar,
+}
+
+/// Whether a handler has ended, and whom that interests.
+#[derive(Debug, Default)]
+struct End {
+    is_over: bool,
+    waiting: Vec<Waker>,
 }
 
 /// What a handler is told from outside. Later ones are stronger.
@@ -66,7 +76,7 @@ impl<E: Event> Card<E> {
             returned: Mutex::new(Some(Vec::new())),
             has_returned: AtomicBool::new(false),
             dropped: Mutex::default(),
-            end: Mutex::new(false),
+            end: Mutex::default(),
             has_ended: Condvar::new(),
         }
     }
@@ -133,19 +143,23 @@ impl<E: Event> Card<E> {
     }
 
     pub(crate) fn end(&self) {
-        *self.end.lock() = true;
+        let mut end = self.end.lock();
+        end.is_over = true;
+        let waiting = std::mem::take(&mut end.waiting);
+        drop(end);
         self.has_ended.notify_all();
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Waits for its end; whether it came in time.
     pub(crate) fn await_end(&self, deadline: Option<std::time::Instant>) -> bool {
-        let mut ended = self.end.lock();
-        while !*ended {
+        let mut end = self.end.lock();
+        while !end.is_over {
             match deadline {
-                None => self.has_ended.wait(&mut ended),
+                None => self.has_ended.wait(&mut end),
                 Some(deadline) => {
-                    if self.has_ended.wait_until(&mut ended, deadline).timed_out() {
-                        return *ended;
+                    if self.has_ended.wait_until(&mut end, deadline).timed_out() {
+                        return end.is_over;
                     }
                 }
             }
@@ -165,5 +179,26 @@ impl<E: Event> Card<E> {
         if let Some(ticket) = delivered.ticket() {
             self.settle(ticket, fate());
         }
+    }
+}
+
+impl<E: Event> Answers for Card<E> {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    fn has_ended(&self, waker: Option<&Waker>) -> bool {
+        let mut end = self.end.lock();
+        if let Some(waker) = waker
+            && !end.is_over
+            && !end.waiting.iter().any(|other| other.will_wake(waker))
+        {
+            end.waiting.push(waker.clone());
+        }
+        end.is_over
     }
 }

@@ -108,10 +108,8 @@ impl<E: Event> Hub<E> {
         self.edition.load(Ordering::Relaxed)
     }
 
-    /// The handlers, and the edition that they are of.
-    pub(crate) fn with_handlers<T>(&self, look: impl FnOnce(&[Arc<Card<E>>], u64) -> T) -> T {
-        let handlers = self.handlers.read();
-        look(&handlers, self.edition())
+    pub(crate) fn with_handlers<T>(&self, look: impl FnOnce(&[Arc<Card<E>>]) -> T) -> T {
+        look(&self.handlers.read())
     }
 
     pub(crate) fn add(&self, card: Arc<Card<E>>) {
@@ -157,6 +155,11 @@ impl<E: Event> Hub<E> {
         let inside = INSIDE.get();
         inside == here || (inside != 0 && OUTSIDE.with_borrow(|outside| outside.contains(&here)))
     }
+}
+
+/// Whether this thread runs a handler of any bus.
+pub(crate) fn is_inside_any() -> bool {
+    INSIDE.get() != 0
 }
 
 thread_local! {

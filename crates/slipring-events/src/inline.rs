@@ -12,7 +12,7 @@ use crate::{
     drive,
     event::Event,
     handler::Handle,
-    hub::Hub,
+    hub::{self, Hub},
     view::View,
     worker::{Turn, Worker},
 };
@@ -100,7 +100,10 @@ impl<E: Event> Inline<E> {
     /// Runs them until they have seen everything that is published, and all that follows is on the ring.
     #[inline]
     pub(crate) fn drive(&self, hub: &Hub<E>) {
-        if !self.is_empty() && !hub.is_inside() {
+        if hub::is_inside_any() {
+            // A handler of another bus publishes here. Somebody may run those of this one who publishes there.
+            self.tend(hub);
+        } else if !self.is_empty() {
             self.run(&mut self.workers.lock(), true);
             self.run_if_wanted();
         }

@@ -23,7 +23,7 @@ use crate::{
     id::{EventId, Source},
     inline::Inline,
     reactive::{SystemTimer, Timer as _},
-    receipt::{Receipt, Ticket},
+    receipt::{Answers, Receipt, Ticket},
     request::{Asker, Request},
     slot::Slot,
     topics::{self, ByTopic, Names, TopicId, TopicRefused},
@@ -237,16 +237,26 @@ impl<E: Event> Publisher<E> {
                 slot.write_plain(&mut each.next(), now, topic);
             }
         };
+        let mut sent = self.producer.try_publish_batch(count, &mut write);
+        let hub = Arc::clone(&self.hub);
+        let _at_it = matches!(sent, Err(PublishError::Full)).then(|| hub.gate.enter());
         let placed = loop {
-            let slice = self.inline.slice(None);
-            match self.producer.publish_batch_deadline(slice, count, &mut write) {
-                Err(PublishError::TimedOut) => self.inline.drive(&self.hub),
-                other => break other,
+            match sent {
+                Err(PublishError::Full | PublishError::TimedOut) if self.hub.is_inside() => {
+                    break Err(RefusedReason::WouldDeadlock);
+                }
+                Err(PublishError::Full | PublishError::TimedOut) => self.inline.drive(&self.hub),
+                other => break other.map_err(reason),
             }
+            if let Err(refused) = self.way(Patience::Until(None)) {
+                break Err(refused);
+            }
+            let slice = self.inline.slice(None);
+            sent = self.producer.publish_batch_deadline(slice, count, &mut write);
         };
         *events = each.collect();
         self.inline.drive(&self.hub);
-        placed.map_err(reason)
+        placed
     }
 
     /// Publishes an event and all that is to be said of it; waits for room.
@@ -284,10 +294,10 @@ impl<E: Event> Publisher<E> {
         let published = self.send(draft)?;
         // It was published under one: it has one.
         let name = topic.map(|topic| self.hub.identity.topics.name(topic)).unwrap_or_default();
-        let handlers = self.hub.with_handlers(|handlers, _| {
+        let handlers = self.hub.with_handlers(|handlers| {
             let waits = |card: &&Arc<_>| is_reached(card, &name, published.sequence);
             let wanted = handlers.iter().filter(waits);
-            wanted.map(|card| (card.number, Arc::clone(&card.name))).collect()
+            wanted.map(|card| Arc::clone(card) as Arc<dyn Answers>).collect()
         });
         Ok(Receipt::new(published, ticket, handlers))
     }
@@ -392,14 +402,27 @@ impl<E: Event> Publisher<E> {
         if self.hub.is_inside() {
             return Err(RefusedReason::WouldDeadlock);
         }
+        let hub = Arc::clone(&self.hub);
+        let _at_it = hub.gate.enter();
         loop {
-            self.inline.drive(&self.hub);
+            self.look_after_inline(deadline);
+            // It may have been closed, and follow-ups may have come.
+            self.way(patience)?;
             let slice = self.inline.slice(deadline);
             match self.producer.publish_deadline(slice, &mut *write) {
                 Err(PublishError::TimedOut) if deadline.is_none_or(|deadline| slice < deadline) => {
                 }
                 other => return other.map_err(reason),
             }
+        }
+    }
+
+    /// Handlers that run in the publishers' threads may have to make room. What follows from their events may have to
+    /// wait for some: whoever has a deadline does not wait for that.
+    fn look_after_inline(&self, deadline: Option<Instant>) {
+        match deadline {
+            None => self.inline.drive(&self.hub),
+            Some(_) => self.inline.tend(&self.hub),
         }
     }
 
@@ -420,7 +443,7 @@ impl<E: Event> Publisher<E> {
             return Err(RefusedReason::WouldDeadlock);
         }
         loop {
-            self.inline.drive(&self.hub);
+            self.look_after_inline(deadline);
             let slice = self.inline.slice(deadline);
             if self.hub.gate.wait(Some(slice)) {
                 break;
@@ -467,7 +490,12 @@ impl<E: Event> Publisher<E> {
             Err(PublishError::Full) => {}
             other => return other.map_err(reason),
         }
+        let hub = Arc::clone(&self.hub);
+        let _at_it = hub.gate.enter();
         loop {
+            if self.is_closed() {
+                return Err(RefusedReason::Closed);
+            }
             // Handlers that run in the publishers' threads may have to make room.
             self.inline.tend(&self.hub);
             let placed = pin!(self.producer.publish_async(&mut once));
@@ -482,14 +510,15 @@ impl<E: Event> Publisher<E> {
 impl Reach {
     #[inline]
     fn of<E: Event>(&mut self, topic: TopicId, hub: &Hub<E>) -> u32 {
-        if self.edition != hub.edition() {
+        // What is learned below may be of a later one: then it is forgotten the next time.
+        let edition = hub.edition();
+        if self.edition != edition {
             self.handlers.forget();
+            self.edition = edition;
         }
-        let edition = &mut self.edition;
         self.handlers.get(topic, || {
             let name = hub.identity.topics.name(topic);
-            hub.with_handlers(|handlers, current| {
-                *edition = current;
+            hub.with_handlers(|handlers| {
                 let wanted = handlers.iter().filter(|card| topics::wants(&card.patterns, &name));
                 wanted.count() as u32
             })

@@ -12,15 +12,18 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::Published;
 
+/// How often whoever waits looks whether somebody has ended without an answer.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+
 /// What has become of an event, handler by handler, and who waits for it.
 #[derive(Debug, Default)]
 pub(crate) struct Ticket {
-    answers: Mutex<Answers>,
+    answers: Mutex<Settled>,
     bell: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Answers {
+struct Settled {
     /// By the handler's number.
     settled: Vec<(u64, Fate)>,
     waker: Option<Waker>,
@@ -39,6 +42,12 @@ pub enum Fate {
     Failed(Arc<str>),
     /// It was passed over, as the handler's lag limit says, or the handler left before its turn came.
     PassedOver,
+}
+
+impl fmt::Debug for dyn Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.name().fmt(f)
+    }
 }
 
 impl Ticket {
@@ -79,7 +88,15 @@ pub struct Receipt {
     published: Published,
     ticket: Arc<Ticket>,
     /// Who has to answer.
-    handlers: Vec<(u64, Arc<str>)>,
+    handlers: Vec<Arc<dyn Answers>>,
+}
+
+/// A handler that is to answer.
+pub(crate) trait Answers: Send + Sync {
+    fn number(&self) -> u64;
+    fn name(&self) -> &Arc<str>;
+    /// Whether it has ended. If not, it wakes whoever asks when it does.
+    fn has_ended(&self, waker: Option<&Waker>) -> bool;
 }
 
 /// A handler that is done with an event, and has not handled it.
@@ -118,7 +135,7 @@ impl Receipt {
     pub(crate) fn new(
         published: Published,
         ticket: Arc<Ticket>,
-        handlers: Vec<(u64, Arc<str>)>,
+        handlers: Vec<Arc<dyn Answers>>,
     ) -> Self {
         Self { published, ticket, handlers }
     }
@@ -137,36 +154,48 @@ impl Receipt {
         let deadline = Instant::now().checked_add(timeout);
         let mut answers = self.ticket.answers.lock();
         loop {
-            if let Some(unhandled) = self.unhandled(&answers) {
+            if let Some(unhandled) = self.unhandled(&answers, None) {
                 return Ok(unhandled);
             }
-            match deadline {
-                None => self.ticket.bell.wait(&mut answers),
-                Some(deadline) => {
-                    if self.ticket.bell.wait_until(&mut answers, deadline).timed_out() {
-                        return self.unhandled(&answers).ok_or_else(|| self.not_yet(&answers));
-                    }
-                }
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| now >= deadline) {
+                return Err(self.not_yet(&answers));
             }
+            let slice = deadline.map_or(now + LOOK_AROUND, |end| end.min(now + LOOK_AROUND));
+            self.ticket.bell.wait_until(&mut answers, slice);
         }
     }
 
     /// All answers but the good ones; `None` if there are not all.
-    fn unhandled(&self, answers: &Answers) -> Option<Vec<Unhandled>> {
+    fn unhandled(&self, answers: &Settled, waker: Option<&Waker>) -> Option<Vec<Unhandled>> {
         let mut unhandled = Vec::new();
-        for (number, name) in &self.handlers {
-            let (_, fate) = answers.settled.iter().find(|(settled, _)| settled == number)?;
+        for handler in &self.handlers {
+            let fate = self.fate(&**handler, answers, waker)?;
             if matches!(fate, Fate::Failed(_) | Fate::PassedOver) {
-                unhandled.push(Unhandled { handler: Arc::clone(name), fate: fate.clone() });
+                unhandled.push(Unhandled { handler: Arc::clone(handler.name()), fate });
             }
         }
         Some(unhandled)
     }
 
-    fn not_yet(&self, answers: &Answers) -> NotYet {
-        let is_open = |number: &u64| !answers.settled.iter().any(|(settled, _)| settled == number);
-        let open = self.handlers.iter().filter(|(number, _)| is_open(number));
-        NotYet { handlers: open.map(|(_, name)| Arc::clone(name)).collect() }
+    fn fate(
+        &self,
+        handler: &dyn Answers,
+        answers: &Settled,
+        waker: Option<&Waker>,
+    ) -> Option<Fate> {
+        let of_it = |answers: &Settled| {
+            let answer = answers.settled.iter().find(|(number, _)| *number == handler.number());
+            answer.map(|(_, fate)| fate.clone())
+        };
+        // One that has left while somebody before it in the ring was still writing never came to it.
+        of_it(answers).or_else(|| handler.has_ended(waker).then_some(Fate::PassedOver))
+    }
+
+    fn not_yet(&self, answers: &Settled) -> NotYet {
+        let is_open = |handler: &&Arc<dyn Answers>| self.fate(&***handler, answers, None).is_none();
+        let open = self.handlers.iter().filter(is_open);
+        NotYet { handlers: open.map(|handler| Arc::clone(handler.name())).collect() }
     }
 }
 
@@ -175,7 +204,7 @@ impl Future for Receipt {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let mut answers = self.ticket.answers.lock();
-        if let Some(unhandled) = self.unhandled(&answers) {
+        if let Some(unhandled) = self.unhandled(&answers, Some(context.waker())) {
             return Poll::Ready(unhandled);
         }
         answers.waker = Some(context.waker().clone());

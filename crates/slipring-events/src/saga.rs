@@ -13,6 +13,8 @@ const MOST: usize = 65_536;
 /// The events of a story have one [correlation](Context::correlation); follow-ups have it by themselves. For each
 /// event the step is given what it has remembered of its story, `None` for a new one, and returns what to remember, or
 /// `None` when the story has ended, or was none. If it fails, the memory is as before, and nothing was published.
+/// (Beside an [`Inbox`](crate::Inbox) that may fail, the step has been taken when the event is recorded, and is told the
+/// new memory when it is tried again: record sagas by [`idempotent`](crate::Registration::idempotent), which does not fail.)
 ///
 /// A deadline is an event that is published [later](Context::publish_after), and that the step makes nothing of when
 /// it comes for a story that has gone on.

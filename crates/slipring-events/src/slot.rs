@@ -66,8 +66,9 @@ impl<E: Event> Slot<E> {
     }
 
     pub(crate) fn write(&mut self, event: E, time: Time, topic: TopicId, extra: Extra<E>) {
+        self.let_go();
         let has_extra = !extra.is_empty();
-        if has_extra || self.head.has_extra {
+        if has_extra {
             self.extra = extra;
         }
         self.event = Some(event);
@@ -77,16 +78,30 @@ impl<E: Event> Slot<E> {
     /// As `write`, for an event that has nothing but itself.
     #[inline]
     pub(crate) fn write_plain(&mut self, event: &mut Option<E>, time: Time, topic: TopicId) {
-        if self.head.has_extra {
-            self.extra = Extra::default();
-        }
+        self.let_go();
         self.event = event.take();
         self.head = Head { time, topic, has_extra: false };
     }
 
     /// Makes it one that is no event, and only has handlers look around.
     pub(crate) fn nudge(&mut self) {
-        *self = Self::new();
+        self.let_go();
+        self.head = Head { time: Time::default(), topic: TopicId::NONE, has_extra: false };
+    }
+
+    /// Drops what was in it a lap ago. A destructor that panics is nobody's business here: whoever publishes has
+    /// nothing to do with that event.
+    #[inline]
+    fn let_go(&mut self) {
+        let extra = self.head.has_extra.then(|| std::mem::take(&mut self.extra));
+        let event = self.event.take();
+        if extra.is_some() || std::mem::needs_drop::<E>() {
+            let drop_them = std::panic::AssertUnwindSafe(|| drop((event, extra)));
+            if let Err(payload) = std::panic::catch_unwind(drop_them) {
+                // Its own destructor might panic in turn.
+                std::mem::forget(payload);
+            }
+        }
     }
 
     /// What is in it; `None` if it only has handlers look around.

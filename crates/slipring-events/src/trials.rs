@@ -38,6 +38,9 @@ use failure::{Failed, caught};
 use in_hand::{InHand, Out};
 use later::Later;
 
+/// How often one that may not lag looks how far it does.
+const LOOK_AROUND: Duration = Duration::from_millis(100);
+
 /// A handler's dealings with its events.
 pub(crate) struct Trials<E: Event, V: View<E>> {
     pub owner: Arc<Owner<E>>,
@@ -250,7 +253,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
     pub(crate) fn pass_over_to(&mut self, poller: &mut Poller<Slot<E>>, to: u64) {
         let mut next = poller.sequence();
         while poller.sequence() < to {
-            let Some(mut batch) = poller.read() else { break };
+            let (first, Some(mut batch)) = (poller.sequence(), poller.read()) else { break };
             while batch.remaining() > 0 && batch.sequence() < to {
                 let sequence = batch.sequence();
                 let Some(slot) = batch.next() else { break };
@@ -262,6 +265,10 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             worker::finish(batch);
             self.account.empty += poller.sequence() - next;
             next = poller.sequence();
+            if next == first {
+                // All that is left before it was abandoned.
+                break;
+            }
         }
         self.account.next = next;
     }
@@ -347,7 +354,9 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         let name = &self.owner.card.name;
         let mut context =
             Context::new(&self.owner.hub, name, *delivered, attempt, &mut self.outbox);
-        let handling = AssertUnwindSafe(handler.handle(seen, &mut context)).catch_unwind();
+        // The call as well: it may do something before there is a future.
+        let handling = AssertUnwindSafe(async { handler.handle(seen, &mut context).await });
+        let handling = handling.catch_unwind();
         let ended = match self.settings.timeout {
             None => Some(handling.await),
             Some(timeout) => within(timeout, handling).await,
@@ -451,13 +460,16 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             return Some(Turn::Hold(self.later.due()));
         }
         let is_full = is_strict || self.lanes.events() >= self.settings.most_aside;
-        let due = if is_full { self.due() } else { None };
-        // Before the later one there is nothing to be done.
-        let until = due.max(self.closed_until());
-        if until.is_some() {
-            return Some(Turn::Hold(until));
-        }
-        if self.enters() { None } else { Some(Turn::Hold(self.later.due())) }
+        let (due, closed) = (if is_full { self.lanes.due() } else { None }, self.closed_until());
+        // Before the later one of them there is nothing to be tried; but something to be published, perhaps.
+        let Some(until) = due.max(closed) else {
+            return if self.enters() { None } else { Some(Turn::Hold(self.later.due())) };
+        };
+        // What is due and is not let through by the bulkhead is rung for.
+        let waits_for_a_place =
+            closed.is_none() && until <= self.owner.hub.clock.monotonic() && !self.enters();
+        let until = if waits_for_a_place { None } else { Some(until) };
+        Some(Turn::Hold([until, self.later.due()].into_iter().flatten().min()))
     }
 
     pub(crate) fn has_waiting(&self) -> bool {
@@ -472,7 +484,10 @@ impl<E: Event, V: View<E>> Trials<E, V> {
     /// How long to sleep until then.
     pub(crate) fn nap(&self, until: Option<Duration>) -> Duration {
         let clock = &self.owner.hub.clock;
-        until.map_or(Duration::MAX, |until| clock.nap(until.saturating_sub(clock.monotonic())))
+        // One that may not lag looks how far it does, also when it is not to go on.
+        let most = self.settings.lag.map_or(Duration::MAX, |_| LOOK_AROUND);
+        let nap = |until: Duration| clock.nap(until.saturating_sub(clock.monotonic()));
+        until.map_or(Duration::MAX, nap).min(most)
     }
 
     /// Takes what came back from the dead letters.

@@ -99,6 +99,9 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
         }
         let Some(poller) = &mut self.poller else { return self.leave() };
         let trials = &mut self.trials;
+        if orders == Orders::Drain {
+            self.last.get_or_insert(poller.sequence() + poller.lag());
+        }
         // Whoever waits for room goes on, a step at a time, if nobody else can make some.
         let is_pressed = trials.has_follow_ups();
         if is_pressed && !trials.is_in_the_way(poller) {
@@ -106,20 +109,17 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
         }
         let retried =
             trials.try_due(&mut self.handler, if is_pressed { 1 } else { TRIES_A_TURN }).await;
+        if trials.mind_the_lag(poller) {
+            return Turn::Over;
+        }
         if let Some(hold) = trials.hold() {
             let waits_for_others = trials.has_follow_ups() && !trials.is_in_the_way(poller);
             return if waits_for_others { Turn::Full } else { hold };
         }
-        if trials.mind_the_lag(poller) {
-            return Turn::Over;
-        }
-        if orders == Orders::Drain {
-            self.last.get_or_insert(poller.sequence() + poller.lag());
-        }
         let limit = if trials.has_follow_ups() { 1 } else { events.min(trials.settings.page) };
         let first = poller.sequence();
         let last = self.last.unwrap_or(u64::MAX);
-        let mut taken = 0;
+        let (mut taken, mut is_past_last) = (0, false);
         if let Some(mut batch) = poller.read() {
             while (taken as usize) < limit && batch.remaining() > 0 && batch.sequence() < last {
                 let sequence = batch.sequence();
@@ -131,9 +131,12 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
                     break;
                 }
             }
+            // All that is left before it was abandoned.
+            is_past_last = batch.remaining() > 0 && batch.sequence() >= last;
             finish(batch);
         }
         let next = poller.sequence();
+        let is_past_last = is_past_last || next >= last;
         trials.account.next = next;
         // Abandoned ones are passed over on the way.
         trials.account.empty += next - first - taken;
@@ -142,8 +145,10 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
         match () {
             () if next > first || retried => Turn::Moved,
             () if poller.is_over() => Turn::Over,
-            () if next >= last && !trials.has_waiting() => self.leave(),
+            () if is_past_last && !trials.has_waiting() => self.leave(),
             () if trials.has_follow_ups() => Turn::Full,
+            // What is on the ring is not for it any more.
+            () if is_past_last => Turn::Hold(trials.due()),
             () => Turn::Idle(trials.due()),
         }
     }

@@ -15,7 +15,8 @@ use std::{
 
 use slipring::{Detach, LagPolicy};
 use slipring_events::{
-    AnyEvent, Backoff, Bus, DeadLetters, Fate, ManualClock, Publisher, Reason, Requeue, Retry, Step,
+    AnyEvent, Backoff, Breaker, Bus, DeadLetters, Fate, Handle, HandlerError, ManualClock,
+    Publisher, Reason, RefusedReason, Requeue, Retry, Step,
 };
 
 const AMPLE: Duration = Duration::from_secs(20);
@@ -278,7 +279,10 @@ fn a_letter_is_not_given_back_to_a_handler_that_is_leaving() {
     gives_back.when_settled(&mut receipt);
     drop(hand);
     let results = gives_back.results.lock().unwrap();
-    assert_eq!((&**results, letters.len()), (&[Err(Requeue::NoHandler("handler".into()))][..], 1));
+    // Whoever waits is woken when it is settled, and when the handler has ended.
+    assert!(!results.is_empty());
+    assert!(results.iter().all(|result| *result == Err(Requeue::NoHandler("handler".into()))));
+    assert_eq!(letters.len(), 1);
 }
 
 /// Publishes when it is dropped.
@@ -463,4 +467,170 @@ fn inline_handlers_see_what_follows_also_when_nobody_else_publishes() {
             assert_eq!(numbers, [3, 2, 1, 0]);
         }
     });
+}
+
+/// A thread that would wait for room on its own bus, which nobody but it can make.
+#[test]
+fn a_batch_from_inside_of_a_handler_is_refused_on_a_full_ring() {
+    within_a_minute(|| {
+        let bus = Bus::<AnyEvent>::start(2).unwrap();
+        let mut inside = bus.publisher();
+        let (told, heard) = mpsc::channel();
+        bus.handler("batches")
+            .on::<u32>()
+            .run(move |count, _| {
+                if *count == 0 {
+                    let mut batch = vec![number(8), number(9)];
+                    let refused = inside.publish_batch(&mut batch).unwrap_err();
+                    told.send((refused, batch.len())).unwrap();
+                }
+            })
+            .unwrap();
+        let mut publisher = bus.publisher();
+        publisher.publish_batch(&mut vec![number(0), number(1)]).unwrap();
+        assert_eq!(heard.recv().unwrap(), (RefusedReason::WouldDeadlock, 2));
+        bus.shutdown(Duration::from_secs(30)).unwrap();
+    });
+}
+
+/// Each holds its own inline handlers and would wait for those of the other.
+#[test]
+fn two_threads_on_two_buses_whose_inline_handlers_feed_each_other_do_not_lock_up() {
+    within_a_minute(|| {
+        let [left, right] = [(); 2].map(|()| Bus::<AnyEvent>::start(1_024).unwrap());
+        let bridge = |from: &Bus<AnyEvent>, to: &Bus<AnyEvent>| {
+            let mut to = to.publisher();
+            from.handler("bridge")
+                .on::<u32>()
+                .inline(move |_, _| {
+                    thread::yield_now();
+                    to.try_publish(AnyEvent::new("over there"))
+                        .map(drop)
+                        .map_err(|refused| refused.to_string())
+                })
+                .unwrap();
+        };
+        bridge(&left, &right);
+        bridge(&right, &left);
+        thread::scope(|scope| {
+            for bus in [&left, &right] {
+                let mut publisher = bus.publisher();
+                scope.spawn(move || {
+                    for count in 0..2_000 {
+                        publisher.publish(number(count)).unwrap();
+                    }
+                });
+            }
+        });
+        let reports = [left, right].map(|bus| bus.shutdown(Duration::from_secs(30)).unwrap());
+        for report in reports {
+            let account = report.handlers[0].account;
+            assert_eq!((account.handled, account.filtered), (2_000, 2_000), "{account:?}");
+        }
+    });
+}
+
+/// What is on the ring behind the last one is not for it: it sleeps until what was put aside is due.
+#[test]
+fn who_drains_and_waits_for_a_retry_does_not_spin() {
+    let clock = ManualClock::default();
+    let bus = Bus::<AnyEvent>::builder(8).clock(clock.clone()).start().unwrap();
+    let hour = Duration::from_hours(1);
+    let (handler, mut hand) = bus
+        .handler("drains")
+        .on::<u32>()
+        .retry(Retry::none().then(Backoff::fixed(hour), 1))
+        .by_hand(|_, context| if context.attempt() > 1 { Ok(()) } else { Err("not yet") })
+        .unwrap();
+    let mut publisher = bus.publisher();
+    publisher.publish(number(0)).unwrap();
+    assert_eq!(hand.step(), Step::Moved);
+    let handler = handler.unsubscribe(Detach::Drained, Duration::ZERO).unwrap_err().subscription;
+    // The nudge, and then nothing of what comes.
+    assert_eq!(hand.step(), Step::Moved);
+    publisher.publish(number(1)).unwrap();
+    assert_eq!((hand.step(), hand.step()), (Step::Idle(Some(hour)), Step::Idle(Some(hour))));
+    clock.advance(hour);
+    while hand.step() == Step::Moved {}
+    assert_eq!((hand.step(), handler.account().handled), (Step::Over, 1));
+}
+
+#[test]
+fn a_deadline_comes_though_the_breaker_is_open() {
+    let clock = ManualClock::default();
+    let bus = Bus::<AnyEvent>::builder(8).clock(clock.clone()).start().unwrap();
+    let second = Duration::from_secs(1);
+    let (handler, mut hand) = bus
+        .handler("breaks")
+        .on::<u32>()
+        .breaker(Breaker::after(1).open_for(Duration::from_hours(1)))
+        .by_hand(move |count, context| {
+            if *count == 0 {
+                return Ok(context.publish_after(second, AnyEvent::new("late"))?);
+            }
+            Err::<(), HandlerError>("broken".into())
+        })
+        .unwrap();
+    let mut publisher = bus.publisher();
+    publisher.publish(number(0)).unwrap();
+    publisher.publish(number(1)).unwrap();
+    while hand.step() == Step::Moved {}
+    assert_eq!(hand.step(), Step::Idle(Some(second)));
+    clock.advance(second);
+    hand.step();
+    assert_eq!(handler.account().follow_ups, 1);
+}
+
+/// A handler may do its work before there is a future.
+#[test]
+fn a_panic_in_the_call_of_a_handler_is_a_failure() {
+    struct AtOnce;
+    impl Handle<AnyEvent, u32> for AtOnce {
+        #[allow(clippy::manual_async_fn)]
+        fn handle(
+            &mut self,
+            event: &u32,
+            _: &mut slipring_events::Context<'_, AnyEvent>,
+        ) -> impl Future<Output = Result<(), HandlerError>> {
+            assert_ne!(*event, 1, "it is the one");
+            std::future::ready(Ok(()))
+        }
+    }
+    let bus = Bus::<AnyEvent>::start(8).unwrap();
+    let handler = bus.handler("at once").on::<u32>().inline_handler(AtOnce).unwrap();
+    let mut publisher = bus.publisher();
+    for count in 0..3 {
+        publisher.publish(number(count)).unwrap();
+    }
+    assert_eq!((handler.account().handled, handler.account().dead), (2, 1));
+}
+
+/// Whoever publishes drops what was in the slot a lap ago, and has nothing to do with it.
+#[test]
+fn a_destructor_that_panics_stops_nobody() {
+    #[derive(Clone)]
+    struct Odd(bool);
+    impl Drop for Odd {
+        fn drop(&mut self) {
+            assert!(!self.0, "on purpose");
+        }
+    }
+    let bus = Bus::<AnyEvent>::start(1).unwrap();
+    let (handler, mut hand) = bus
+        .handler("follows")
+        .by_hand(|event, _| {
+            event.get::<Odd>().map(|_| vec![number(1), number(2)]).unwrap_or_default()
+        })
+        .unwrap();
+    let mut publisher = bus.publisher();
+    publisher.publish(AnyEvent::new(Odd(true))).unwrap();
+    while hand.step() == Step::Moved {}
+    publisher.publish(number(3)).unwrap();
+    while hand.step() == Step::Moved {}
+    let account = handler.account();
+    assert_eq!(
+        (account.handled, account.follow_ups, account.adds_up()),
+        (4, 2, true),
+        "{account:?}"
+    );
 }

@@ -265,9 +265,9 @@ impl<E: Event> DeadLetters<E> {
         let count = desk.card.give_back(|| book.take_out(id));
         let count = count.ok_or_else(|| Requeue::NoHandler(Arc::clone(&desk.card.name)))?;
         self.0.count(&book);
-        let others = book.ring_all();
+        let others = book.all_owners();
         drop(book);
-        others.iter().for_each(|other| other.tend_inline());
+        others.iter().for_each(|other| other.ring());
         Ok((count, desk))
     }
 
@@ -302,9 +302,9 @@ impl<E: Event> DeadLetters<E> {
         let letter = book.letters.get(&id)?.letter(id);
         book.remove(id);
         self.0.count(&book);
-        let holding = book.ring_all();
+        let holding = book.all_owners();
         drop(book);
-        holding.iter().for_each(|owner| owner.tend_inline());
+        holding.iter().for_each(|owner| owner.ring());
         Some(letter)
     }
 
@@ -314,9 +314,9 @@ impl<E: Event> DeadLetters<E> {
         book.keys.clear();
         let letters = std::mem::take(&mut book.letters);
         self.0.count(&book);
-        let holding = book.ring_all();
+        let holding = book.all_owners();
         drop(book);
-        holding.iter().for_each(|owner| owner.tend_inline());
+        holding.iter().for_each(|owner| owner.ring());
         letters.len()
     }
 
@@ -424,13 +424,10 @@ impl<E: Event> Book<E> {
         }
     }
 
-    /// There is room, or something came back: whoever holds looks again. Those who run in the publishers' threads are
-    /// to be looked after, without the book at hand.
-    fn ring_all(&mut self) -> Vec<Arc<Owner<E>>> {
+    /// Those that have to look again when there is room, or something came back: to be rung without the book at hand.
+    fn all_owners(&mut self) -> Vec<Arc<Owner<E>>> {
         self.handlers.retain(|_, owner| owner.strong_count() > 0);
-        let owners: Vec<_> = self.handlers.values().filter_map(Weak::upgrade).collect();
-        owners.iter().for_each(|owner| owner.card.alarm.ring());
-        owners
+        self.handlers.values().filter_map(Weak::upgrade).collect()
     }
 }
 
@@ -438,6 +435,12 @@ impl<E: Event> Owner<E> {
     /// Has the handler look for what came back.
     fn look_around(&self) {
         self.hub.nudge();
+        self.tend_inline();
+    }
+
+    /// There is room, or something came back.
+    fn ring(&self) {
+        self.card.alarm.ring();
         self.tend_inline();
     }
 

@@ -36,11 +36,14 @@ use std::{
 
 use crossbeam_utils::CachePadded;
 
-use crate::sync::{
-    atomic::{AtomicU32, Ordering},
-    fence::{self, Fences},
-    lock::flow::{Condvar, Mutex},
-    time::Instant,
+use crate::{
+    error::let_go,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        fence::{self, Fences},
+        lock::flow::{Condvar, Mutex},
+        time::Instant,
+    },
 };
 
 const AWAITED: u32 = 1;
@@ -160,7 +163,7 @@ impl Bell {
         for (_, waker) in wakers.drain(..) {
             // If it panics, that is not the business of whoever has just moved a cursor.
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-                mem::forget(panic);
+                let_go(panic);
             }
         }
         // Nothing was allocated for nothing: whoever comes next finds the room.

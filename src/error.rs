@@ -156,11 +156,17 @@ impl Failure {
         } else {
             "a panic without a text".to_owned()
         };
-        if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            // There is no end to how often it could panic.
-            mem::forget(another);
-        }
+        let_go(payload);
         Self { kind: FaultKind::Panic, message }
+    }
+}
+
+/// Drops what may panic when it is dropped.
+#[cold]
+pub(crate) fn let_go<T>(value: T) {
+    if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        // There is no end to how often it could panic.
+        mem::forget(another);
     }
 }
 

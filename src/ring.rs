@@ -1,14 +1,11 @@
 //! The ring: the slots and the circuit around them, shared by every handle and station.
 
-use std::{
-    mem,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::{
     circuit::{Circuit, RESET_HOOK_NAME},
     current::{self, Running, Who},
-    error::{Failure, Fault},
+    error::{Failure, Fault, let_go},
     sync::{
         Arc, fence,
         lock::flow::Mutex,
@@ -143,9 +140,7 @@ impl<E> Ring<E> {
                 let fault = Fault::new(Arc::from(RESET_HOOK_NAME), at, Failure::panic(payload));
                 self.circuit.halt(Some(fault));
                 // What it has captured may panic as well; the first panic is the one that is told.
-                if let Err(another) = catch_unwind(AssertUnwindSafe(|| drop(hook))) {
-                    mem::forget(another);
-                }
+                let_go(hook);
                 return;
             }
         }

@@ -193,12 +193,8 @@ impl Totals {
         let unreadable = (plain.len() - readings.len()) as u64;
         let sum: i64 = readings.iter().map(|reading| reading.hundredths).sum();
         let found: i64 = self.summaries.iter().map(|summary| summary.sum).sum();
-        let same = |what: &str, expected: i64, found: i64| {
-            let complaint = || format!("{what}: {found} in place of {expected}");
-            if expected == found { Ok(()) } else { Err(complaint()) }
-        };
-        same("unreadable", unreadable as i64, self.unreadable as i64)?;
-        same("readings", readings.len() as i64, self.readings() as i64)?;
+        same("unreadable", unreadable, self.unreadable)?;
+        same("readings", readings.len() as u64, self.readings())?;
         same("sum", sum, found)?;
         let (most, bound) = (self.most_on_the_way, bound(options));
         if most > bound {
@@ -208,14 +204,28 @@ impl Totals {
     }
 }
 
+fn same<T: Copy + PartialEq + std::fmt::Display>(
+    what: &str,
+    expected: T,
+    found: T,
+) -> Result<(), String> {
+    if expected == found { Ok(()) } else { Err(format!("{what}: {found} in place of {expected}")) }
+}
+
+/// Of hundredths.
+fn degrees(hundredths: i64) -> String {
+    let sign = if hundredths < 0 { "-" } else { "" };
+    let hundredths = hundredths.unsigned_abs();
+    format!("{sign}{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
 impl std::fmt::Display for Summary {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { readings, sum, least, most } = self;
-        let degrees = |hundredths: i64| hundredths as f64 / 100.0;
-        let average = *sum as f64 / *readings as f64 / 100.0;
+        let average = degrees(sum / i64::try_from(*readings).unwrap_or(i64::MAX));
         write!(
             f,
-            "{readings} readings, {average:.2} degrees on average, {:.2} (sensor {}) to {:.2} (sensor {})",
+            "{readings} readings, {average} degrees on average, {} (sensor {}) to {} (sensor {})",
             degrees(least.hundredths),
             least.sensor,
             degrees(most.hundredths),

@@ -170,7 +170,7 @@ impl Receipt {
     fn unhandled(&self, answers: &Settled, waker: Option<&Waker>) -> Option<Vec<Unhandled>> {
         let mut unhandled = Vec::new();
         for handler in &self.handlers {
-            let fate = self.fate(&**handler, answers, waker)?;
+            let fate = fate(&**handler, answers, waker)?;
             if matches!(fate, Fate::Failed(_) | Fate::PassedOver) {
                 unhandled.push(Unhandled { handler: Arc::clone(handler.name()), fate });
             }
@@ -178,25 +178,21 @@ impl Receipt {
         Some(unhandled)
     }
 
-    fn fate(
-        &self,
-        handler: &dyn Answers,
-        answers: &Settled,
-        waker: Option<&Waker>,
-    ) -> Option<Fate> {
-        let of_it = |answers: &Settled| {
-            let answer = answers.settled.iter().find(|(number, _)| *number == handler.number());
-            answer.map(|(_, fate)| fate.clone())
-        };
-        // One that has left while somebody before it in the ring was still writing never came to it.
-        of_it(answers).or_else(|| handler.has_ended(waker).then_some(Fate::PassedOver))
-    }
-
     fn not_yet(&self, answers: &Settled) -> NotYet {
-        let is_open = |handler: &&Arc<dyn Answers>| self.fate(&***handler, answers, None).is_none();
+        let is_open = |handler: &&Arc<dyn Answers>| fate(&***handler, answers, None).is_none();
         let open = self.handlers.iter().filter(is_open);
         NotYet { handlers: open.map(|handler| Arc::clone(handler.name())).collect() }
     }
+}
+
+/// What a handler has made of the event, if it is done with it.
+fn fate(handler: &dyn Answers, answers: &Settled, waker: Option<&Waker>) -> Option<Fate> {
+    let of_it = |answers: &Settled| {
+        let answer = answers.settled.iter().find(|(number, _)| *number == handler.number());
+        answer.map(|(_, fate)| fate.clone())
+    };
+    // One that has left while somebody before it in the ring was still writing never came to it.
+    of_it(answers).or_else(|| handler.has_ended(waker).then_some(Fate::PassedOver))
 }
 
 impl Future for Receipt {

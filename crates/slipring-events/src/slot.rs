@@ -98,8 +98,9 @@ impl<E: Event> Slot<E> {
         if extra.is_some() || std::mem::needs_drop::<E>() {
             let drop_them = std::panic::AssertUnwindSafe(|| drop((event, extra)));
             if let Err(payload) = std::panic::catch_unwind(drop_them) {
-                // Its own destructor might panic in turn.
-                std::mem::forget(payload);
+                let drop_it = std::panic::AssertUnwindSafe(|| drop(payload));
+                // There is no end to how often it could panic.
+                std::panic::catch_unwind(drop_it).err().into_iter().for_each(std::mem::forget);
             }
         }
     }

@@ -267,7 +267,9 @@ impl<E: Event> DeadLetters<E> {
         self.0.count(&book);
         let others = book.all_owners();
         drop(book);
-        others.iter().for_each(|other| other.ring());
+        for other in others {
+            other.ring();
+        }
         Ok((count, desk))
     }
 
@@ -291,7 +293,9 @@ impl<E: Event> DeadLetters<E> {
             }
         }
         // Once for all of them.
-        owner.into_iter().for_each(|owner| owner.look_around());
+        if let Some(owner) = owner {
+            owner.look_around();
+        }
         ended.map(|()| count)
     }
 
@@ -304,7 +308,9 @@ impl<E: Event> DeadLetters<E> {
         self.0.count(&book);
         let holding = book.all_owners();
         drop(book);
-        holding.iter().for_each(|owner| owner.ring());
+        for owner in holding {
+            owner.ring();
+        }
         Some(letter)
     }
 
@@ -316,7 +322,9 @@ impl<E: Event> DeadLetters<E> {
         self.0.count(&book);
         let holding = book.all_owners();
         drop(book);
-        holding.iter().for_each(|owner| owner.ring());
+        for owner in holding {
+            owner.ring();
+        }
         letters.len()
     }
 

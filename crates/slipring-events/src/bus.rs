@@ -23,6 +23,7 @@ use crate::{
     publisher::Publisher,
     registration::Registration,
     slot::Slot,
+    stamps::Keeper,
     topics::Topics,
 };
 
@@ -86,7 +87,7 @@ pub struct BusBuilder<E: Event> {
     name: String,
     source: Option<Source>,
     first_sequence: u64,
-    clock: Arc<dyn Clock>,
+    clock: Keeper,
     wait: Wait,
     most_topics: usize,
     letters: DeadLetters<E>,
@@ -169,9 +170,10 @@ impl<E: Event> BusBuilder<E> {
         self
     }
 
-    /// What tells the time: the system's clock if not given.
+    /// What tells the time: the system's clock if not given, to which each publisher's events keep within a
+    /// microsecond.
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.clock = Keeper::new(clock);
         self
     }
 
@@ -211,9 +213,19 @@ impl<E: Event> BusBuilder<E> {
             name: name.into(),
             topics: Topics::new(most_topics),
         };
-        let hub = Arc::new(Hub::new(identity, dispatcher.membership(), clock, producer.clone()));
+        let hub = Arc::new(Hub::new(
+            identity,
+            dispatcher.membership(),
+            clock.clock.clone(),
+            producer.clone(),
+        ));
         let inline = Arc::new(Inline::new());
-        let publisher = Mutex::new(Publisher::new(Arc::clone(&hub), Arc::clone(&inline), producer));
+        let publisher = Mutex::new(Publisher::new(
+            Arc::clone(&hub),
+            Arc::clone(&inline),
+            producer,
+            clock.stamps(),
+        ));
         let hands = Hands::default();
         Ok(Bus { hub, inline, hands, letters, wait, publisher, dispatcher: Some(dispatcher) })
     }
@@ -244,7 +256,7 @@ impl<E: Event> Bus<E> {
             name: "bus".to_owned(),
             source: None,
             first_sequence: 0,
-            clock: Arc::new(SystemClock),
+            clock: Keeper::new(SystemClock),
             wait: Wait::default(),
             most_topics: 65_536,
             letters: DeadLetters::new(1_024),

@@ -28,6 +28,10 @@ const LOOK_AROUND: Duration = Duration::from_millis(100);
 /// How long to wait for room before looking at one's own events again: they may have come to be what is in the way.
 const A_MOMENT: Duration = Duration::from_micros(200);
 
+/// How often an idle task looks whether something has come before it sleeps. To fall asleep, and to be woken, takes as
+/// long as many events; a thread looks around before it sleeps as well.
+pub(crate) const LOOKS: u32 = 32;
+
 thread_local! {
     /// Wakes this thread.
     static HERE: Waker = alarm::this_thread();
@@ -71,7 +75,7 @@ where
         let turn = now(worker.turn());
         tender.tend();
         match turn {
-            Turn::Moved => {}
+            Turn::Moved => worker.keep_distance(),
             Turn::Idle(due) => worker.wait(worker.nap(due).min(LOOK_AROUND)),
             Turn::Hold(due) => worker.card().alarm.sleep(worker.nap(due), &sleeper),
             Turn::Full => worker.wait_for_room(A_MOMENT),
@@ -87,12 +91,15 @@ where
     V: View<E>,
     H: Handle<E, V::Seen>,
 {
+    let mut looks = 0;
     loop {
         let turn = worker.turn().await;
         tender.tend();
+        looks = if turn == Turn::Moved { 0 } else { looks + 1 };
         match turn {
             // Others of its runtime want to run as well.
             Turn::Moved => pause().await,
+            Turn::Idle(_) if looks < LOOKS => pause().await,
             Turn::Idle(due) => idle(&mut worker, due).await,
             Turn::Hold(due) => hold(Arc::clone(worker.card()), worker.nap(due)).await,
             Turn::Full => full(&mut worker).await,
@@ -101,7 +108,8 @@ where
     }
 }
 
-async fn pause() {
+/// Lets others of the same runtime run.
+pub(crate) async fn pause() {
     let mut has_paused = false;
     poll_fn(|task| {
         if std::mem::replace(&mut has_paused, true) {

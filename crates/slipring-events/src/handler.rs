@@ -36,6 +36,22 @@ pub trait Handle<E: Event, T> {
         event: &T,
         context: &mut Context<'_, E>,
     ) -> impl Future<Output = Result<(), HandlerError>>;
+
+    /// The same for handlers that never wait for anything: it is asked first, for every event, and
+    /// [`handle`](Self::handle) is called where it says `None`, which is to have done nothing. A layer around
+    /// another handler need not say anything here; it is faster if it does.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle).
+    #[inline]
+    fn handle_now(
+        &mut self,
+        event: &T,
+        context: &mut Context<'_, E>,
+    ) -> Option<Result<(), HandlerError>> {
+        let _ = (event, context);
+        None
+    }
 }
 
 /// A closure as a handler.
@@ -55,6 +71,15 @@ where
         context: &mut Context<'_, E>,
     ) -> Result<(), HandlerError> {
         (self.0)(event, context).settle(context)
+    }
+
+    #[inline]
+    fn handle_now(
+        &mut self,
+        event: &T,
+        context: &mut Context<'_, E>,
+    ) -> Option<Result<(), HandlerError>> {
+        Some((self.0)(event, context).settle(context))
     }
 }
 

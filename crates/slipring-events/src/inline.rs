@@ -2,7 +2,9 @@
 
 use std::{
     fmt,
+    future::poll_fn,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence},
+    task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
@@ -13,6 +15,7 @@ use crate::{
     event::Event,
     handler::Handle,
     hub::{self, Hub},
+    reactive::{SystemTimer, Timer as _},
     view::View,
     worker::{Turn, Worker},
 };
@@ -33,12 +36,48 @@ pub(crate) struct Inline<E: Event> {
     workers: Mutex<Vec<Box<dyn Inlined>>>,
     /// Those that have come while others run, which may wait for room that the new ones have to make.
     newcomers: Mutex<Vec<Box<dyn Inlined>>>,
+    /// Tasks that wait for room, and look after the first one that comes.
+    onlookers: Mutex<Vec<Waker>>,
     event: std::marker::PhantomData<fn() -> E>,
 }
 
 impl<E: Event> fmt::Debug for Inline<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inline").field("count", &self.count).finish_non_exhaustive()
+    }
+}
+
+/// A task that waits for the first one to come.
+struct Onlooker<'a, E: Event> {
+    inline: &'a Inline<E>,
+    waker: Option<Waker>,
+}
+
+impl<E: Event> Onlooker<'_, E> {
+    fn poll(&mut self, task: &Context<'_>) -> Poll<()> {
+        // Anew each time: it may have been woken for one that has left again.
+        self.step_back();
+        let (waker, same) = (task.waker().clone(), task.waker().clone());
+        self.inline.onlookers.lock().push(waker);
+        self.waker = Some(same);
+        // Pairs with `add` by the lock.
+        if self.inline.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Wakers are somebody else's code: none is dropped under the lock.
+    fn step_back(&mut self) {
+        let Some(waker) = self.waker.take() else { return };
+        let mut onlookers = self.inline.onlookers.lock();
+        let place = onlookers.iter().position(|other| other.will_wake(&waker));
+        let found = place.map(|place| onlookers.swap_remove(place));
+        drop(onlookers);
+        drop(found);
+    }
+}
+
+impl<E: Event> Drop for Onlooker<'_, E> {
+    fn drop(&mut self) {
+        self.step_back();
     }
 }
 
@@ -69,6 +108,7 @@ impl<E: Event> Inline<E> {
             is_wanted: AtomicBool::new(false),
             workers: Mutex::default(),
             newcomers: Mutex::default(),
+            onlookers: Mutex::default(),
             event: std::marker::PhantomData,
         }
     }
@@ -84,6 +124,17 @@ impl<E: Event> Inline<E> {
     {
         self.newcomers.lock().push(Box::new(worker));
         self.count.fetch_add(1, Ordering::Relaxed);
+        // Whoever looks after this under the lock sees the count; whoever looked before is in the list.
+        let onlookers = std::mem::take(&mut *self.onlookers.lock());
+        onlookers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Until they are to be looked after, by a task that waits for room: now and then, or when the first one comes.
+    pub(crate) async fn turn_up(&self) {
+        let mut looking = Onlooker { inline: self, waker: None };
+        poll_fn(|task| looking.poll(task)).await;
+        drop(looking);
+        SystemTimer.after(LOOK_AFTER).await;
     }
 
     /// How long somebody may wait before they are looked after. Also if there are none: one may come, and have come

@@ -33,6 +33,7 @@ mod rollback;
 mod saga;
 mod settings;
 mod slot;
+mod stamps;
 pub mod topic;
 mod topics;
 mod trace;

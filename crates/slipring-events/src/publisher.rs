@@ -17,15 +17,16 @@ use crate::{
     card::Card,
     clock::Time,
     draft::Draft,
+    drive,
     event::Event,
     gate::Way,
     hub::Hub,
     id::{EventId, Source},
     inline::Inline,
-    reactive::{SystemTimer, Timer as _},
     receipt::{Answers, Receipt, Ticket},
     request::{Asker, Request},
     slot::Slot,
+    stamps::Stamps,
     topics::{self, ByTopic, Names, TopicId, TopicRefused},
 };
 
@@ -51,6 +52,7 @@ pub struct Publisher<E: Event> {
     hub: Arc<Hub<E>>,
     inline: Arc<Inline<E>>,
     producer: MultiProducer<Slot<E>>,
+    stamps: Stamps,
     names: Names,
     reach: Reach,
 }
@@ -151,7 +153,12 @@ enum Patience {
 
 impl<E: Event> Clone for Publisher<E> {
     fn clone(&self) -> Self {
-        Self::new(Arc::clone(&self.hub), Arc::clone(&self.inline), self.producer.clone())
+        Self::new(
+            Arc::clone(&self.hub),
+            Arc::clone(&self.inline),
+            self.producer.clone(),
+            self.stamps.clone(),
+        )
     }
 }
 
@@ -168,8 +175,9 @@ impl<E: Event> Publisher<E> {
         hub: Arc<Hub<E>>,
         inline: Arc<Inline<E>>,
         producer: MultiProducer<Slot<E>>,
+        stamps: Stamps,
     ) -> Self {
-        Self { hub, inline, producer, names: Names::new(), reach: Reach::default() }
+        Self { hub, inline, producer, stamps, names: Names::new(), reach: Reach::default() }
     }
 
     /// Publishes an event; waits for room. When it returns, the handlers that run
@@ -214,8 +222,15 @@ impl<E: Event> Publisher<E> {
             Err(refused) => return Err(Refused { event, reason: refused.into() }),
         };
         let mut event = Some(event);
-        let placed = self.place_async(|slot, now| slot.write_plain(&mut event, now, topic)).await;
-        self.done(placed, topic, event, Patience::None)
+        let mut write = |slot: &mut Slot<E>, now| slot.write_plain(&mut event, now, topic);
+        let placed = match self.place(Patience::None, &mut write) {
+            Err(RefusedReason::Full) => self.place_async(write).await,
+            placed => placed,
+        };
+        match placed {
+            Ok(sequence) => Ok(self.published(sequence, topic, Patience::None)),
+            Err(reason) => self.refused(reason, topic, event, Patience::None),
+        }
     }
 
     /// Publishes events one behind the other, with nothing between; waits for room for all of them. They are taken
@@ -229,7 +244,7 @@ impl<E: Event> Publisher<E> {
         let topics: Result<Vec<TopicId>, TopicRefused> = events.iter().map(topic).collect();
         let (topics, count) = (topics?, events.len());
         self.way(Patience::Until(None))?;
-        let now = self.hub.clock.now();
+        let now = self.stamps.now();
         let mut each = std::mem::take(events).into_iter();
         let mut topics = topics.into_iter();
         let mut write = |_: usize, slot: &mut Slot<E>| {
@@ -319,7 +334,7 @@ impl<E: Event> Publisher<E> {
 
     // ---- the same for all forms ----
 
-    #[inline]
+    #[inline(always)]
     fn publish_one(&mut self, event: E, patience: Patience) -> Result<Published, Refused<E>> {
         let topic = match self.names.id(event.name(), &self.hub.identity.topics) {
             Ok(topic) => topic,
@@ -327,7 +342,10 @@ impl<E: Event> Publisher<E> {
         };
         let mut event = Some(event);
         let placed = self.place(patience, |slot, now| slot.write_plain(&mut event, now, topic));
-        self.done(placed, topic, event, patience)
+        match placed {
+            Ok(sequence) => Ok(self.published(sequence, topic, patience)),
+            Err(reason) => self.refused(reason, topic, event, patience),
+        }
     }
 
     fn send_with(
@@ -345,45 +363,47 @@ impl<E: Event> Publisher<E> {
                 slot.write(event, time.unwrap_or(now), topic, extra);
             }
         });
-        self.done(placed, topic, draft, patience)
+        match placed {
+            Ok(sequence) => Ok(self.published(sequence, topic, patience)),
+            Err(reason) => self.refused(reason, topic, draft, patience),
+        }
     }
 
-    /// `event` is what was not published.
-    #[inline]
-    fn done<T>(
+    /// `event` is what was not published, if it was not.
+    #[cold]
+    fn refused<T>(
         &mut self,
-        placed: Result<u64, RefusedReason>,
+        reason: RefusedReason,
         topic: TopicId,
         event: Option<T>,
         patience: Patience,
     ) -> Result<Published, Refused<T>> {
-        match (placed, event) {
-            (Err(reason), Some(event)) => Err(Refused { event, reason }),
+        match event {
+            Some(event) => Err(Refused { event, reason }),
             // It is on the ring, whatever came after.
-            (placed, _) => {
-                match patience {
-                    Patience::Until(None) => self.inline.drive(&self.hub),
-                    // What follows may have to wait for room, and the caller does not want to.
-                    _ => self.inline.tend(&self.hub),
-                }
-                let handlers = self.reach.of(topic, &self.hub);
-                Ok(Published {
-                    source: self.hub.identity.source,
-                    sequence: placed.unwrap_or(u64::MAX),
-                    handlers,
-                })
-            }
+            None => Ok(self.published(u64::MAX, topic, patience)),
         }
     }
 
     #[inline]
+    fn published(&mut self, sequence: u64, topic: TopicId, patience: Patience) -> Published {
+        match patience {
+            Patience::Until(None) => self.inline.drive(&self.hub),
+            // What follows may have to wait for room, and the caller does not want to.
+            _ => self.inline.tend(&self.hub),
+        }
+        let handlers = self.reach.of(topic, &self.hub);
+        Published { source: self.hub.identity.source, sequence, handlers }
+    }
+
+    #[inline(always)]
     fn place(
         &mut self,
         patience: Patience,
         write: impl FnOnce(&mut Slot<E>, Time),
     ) -> Result<u64, RefusedReason> {
         self.way(patience)?;
-        let (now, mut write) = (self.hub.clock.now(), Some(write));
+        let (now, mut write) = (self.stamps.now(), Some(write));
         let mut once =
             |slot: &mut Slot<E>| write.take().into_iter().for_each(|write| write(slot, now));
         match self.producer.try_publish(&mut once) {
@@ -467,7 +487,7 @@ impl<E: Event> Publisher<E> {
                 true => Poll::Pending,
                 false => Poll::Ready(Ok(())),
             });
-            match select(way, SystemTimer.after(self.inline.patience())).await {
+            match select(way, pin!(self.inline.turn_up())).await {
                 Either::Left((way, _)) => break way?,
                 Either::Right(_) => self.inline.tend(&self.hub),
             }
@@ -475,7 +495,7 @@ impl<E: Event> Publisher<E> {
         if self.is_closed() {
             return Err(RefusedReason::Closed);
         }
-        let now = self.hub.clock.now();
+        let now = self.stamps.now();
         // A handler that awaits this may be the one that has to make room.
         if self.hub.is_inside() {
             return self.place(Patience::None, write).map_err(|refused| match refused {
@@ -486,9 +506,15 @@ impl<E: Event> Publisher<E> {
         let mut write = Some(write);
         let mut once =
             |slot: &mut Slot<E>| write.take().into_iter().for_each(|write| write(slot, now));
-        match self.producer.try_publish(&mut once) {
-            Err(PublishError::Full) => {}
-            other => return other.map_err(reason),
+        // To fall asleep, and to be woken, takes as long as many events; others of its runtime may make room meanwhile.
+        for _ in 0..drive::LOOKS {
+            match self.producer.try_publish(&mut once) {
+                Err(PublishError::Full) => drive::pause().await,
+                other => return other.map_err(reason),
+            }
+            if self.hub.gate.way() != Way::Open {
+                break;
+            }
         }
         let hub = Arc::clone(&self.hub);
         let _at_it = hub.gate.enter();
@@ -499,8 +525,7 @@ impl<E: Event> Publisher<E> {
             // Handlers that run in the publishers' threads may have to make room.
             self.inline.tend(&self.hub);
             let placed = pin!(self.producer.publish_async(&mut once));
-            let late = SystemTimer.after(self.inline.patience());
-            if let Either::Left((placed, _)) = select(placed, late).await {
+            if let Either::Left((placed, _)) = select(placed, pin!(self.inline.turn_up())).await {
                 return placed.map_err(reason);
             }
         }

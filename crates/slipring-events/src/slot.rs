@@ -8,12 +8,16 @@ use crate::{
 };
 
 /// A slot: an event, and what every event has. What few have stands apart, and is not touched for the others.
+///
+/// It begins with a cache line: a publisher waits for as many lines as it writes, and small events need no second one.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Slot<E: Event> {
     head: Head,
+    /// From the first time on that an event had something here, and then for good.
+    extra: Option<Box<Extra<E>>>,
     /// Nothing before the first lap, and in what only wakes handlers up.
     event: Option<E>,
-    extra: Extra<E>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,14 +66,16 @@ impl<E: Event> Extra<E> {
 impl<E: Event> Slot<E> {
     pub(crate) fn new() -> Self {
         let head = Head { time: Time::default(), topic: TopicId::NONE, has_extra: false };
-        Self { head, event: None, extra: Extra::default() }
+        Self { head, extra: None, event: None }
     }
 
     pub(crate) fn write(&mut self, event: E, time: Time, topic: TopicId, extra: Extra<E>) {
         self.let_go();
         let has_extra = !extra.is_empty();
-        if has_extra {
-            self.extra = extra;
+        match &mut self.extra {
+            _ if !has_extra => {}
+            Some(place) => **place = extra,
+            place @ None => *place = Some(Box::new(extra)),
         }
         self.event = Some(event);
         self.head = Head { time, topic, has_extra };
@@ -93,7 +99,10 @@ impl<E: Event> Slot<E> {
     /// nothing to do with that event.
     #[inline]
     fn let_go(&mut self) {
-        let extra = self.head.has_extra.then(|| std::mem::take(&mut self.extra));
+        let extra = match &mut self.extra {
+            Some(extra) if self.head.has_extra => Some(std::mem::take(&mut **extra)),
+            _ => None,
+        };
         let event = self.event.take();
         if extra.is_some() || std::mem::needs_drop::<E>() {
             let drop_them = std::panic::AssertUnwindSafe(|| drop((event, extra)));
@@ -107,7 +116,7 @@ impl<E: Event> Slot<E> {
 
     /// What is in it; `None` if it only has handlers look around.
     pub(crate) fn read(&self, sequence: u64) -> Option<Delivered<'_, E>> {
-        let extra = self.head.has_extra.then_some(&self.extra);
+        let extra = if self.head.has_extra { self.extra.as_deref() } else { None };
         self.event.as_ref().map(|event| Delivered { sequence, head: &self.head, event, extra })
     }
 }

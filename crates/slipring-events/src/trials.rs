@@ -32,11 +32,13 @@ use crate::{
 mod failure;
 mod in_hand;
 mod later;
+mod quick;
 mod sending;
 
 use failure::{Failed, caught};
 use in_hand::{InHand, Out};
 use later::Later;
+pub(crate) use quick::RunEnd;
 
 /// How often one that may not lag looks how far it does.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
@@ -46,6 +48,10 @@ pub(crate) struct Trials<E: Event, V: View<E>> {
     pub owner: Arc<Owner<E>>,
     pub settings: Settings<E, V::Seen>,
     pub account: Account,
+    /// Events may go the short way.
+    is_plain: bool,
+    /// They do, and the handler may wait.
+    waits: bool,
     filter: Filter,
     lanes: Lanes<E>,
     outbox: Outbox<E>,
@@ -74,6 +80,8 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         let producer = owner.hub.producer()?;
         Some(Self {
             account: owner.card.account(),
+            is_plain: quick::is_plain(&settings),
+            waits: false,
             filter: Filter::new(Arc::clone(&owner.card.patterns)),
             lanes: Lanes::default(),
             outbox: Outbox { drafts: Vec::new(), room: 0, keeps_time: settings.keeps_time },
@@ -103,13 +111,14 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         self.filter.wants(delivered.head.topic, &self.owner.hub.identity.topics)
     }
 
-    /// Takes an event off the ring.
+    /// Takes an event off the ring, the long way: it may be that it was tried already, and has failed.
     #[inline]
     pub(crate) async fn take<H: Handle<E, V::Seen>>(
         &mut self,
         handler: &mut H,
         sequence: u64,
         slot: &Slot<E>,
+        first: Option<Failed>,
     ) {
         let Some(delivered) = slot.read(sequence) else {
             self.account.empty += 1;
@@ -138,7 +147,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             return;
         }
         let in_hand = InHand::new(self.card(), &delivered);
-        let end = self.attempt(handler, &delivered, seen, &mut trial).await;
+        let end = self.attempt(handler, &delivered, seen, &mut trial, first).await;
         in_hand.let_go();
         match end {
             End::Handled => self.settle(&delivered, Fate::Handled),
@@ -303,8 +312,9 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         delivered: &Delivered<'_, E>,
         seen: &V::Seen,
         trial: &mut Trial,
+        first: Option<Failed>,
     ) -> End {
-        let end = self.attempt_again(handler, delivered, seen, trial).await;
+        let end = self.attempt_again(handler, delivered, seen, trial, first).await;
         self.permit = None;
         end
     }
@@ -316,13 +326,18 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         delivered: &Delivered<'_, E>,
         seen: &V::Seen,
         trial: &mut Trial,
+        mut first: Option<Failed>,
     ) -> End {
         loop {
             trial.attempts += 1;
             if trial.failed > 0 {
                 self.account.retries += 1;
             }
-            let failed = match self.call(handler, delivered, seen, trial.attempts).await {
+            let tried = match first.take() {
+                Some(failed) => Err(failed),
+                None => self.call(handler, delivered, seen, trial.attempts).await,
+            };
+            let failed = match tried {
                 Ok(is_new) => return if is_new { End::Handled } else { End::Known },
                 Err(failed) => failed,
             };
@@ -349,8 +364,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             }
         }
         self.pass();
-        let waiting = self.spill.len() + self.later.len();
-        self.outbox.room = self.settings.most_follow_ups.saturating_sub(waiting);
+        self.make_outbox();
         let name = &self.owner.card.name;
         let mut context =
             Context::new(&self.owner.hub, name, *delivered, attempt, &mut self.outbox);
@@ -559,7 +573,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         let Parked { aside, trial } = parked;
         let delivered = aside.delivered();
         match V::view(delivered.event) {
-            Some(seen) => self.attempt(handler, &delivered, seen, trial).await,
+            Some(seen) => self.attempt(handler, &delivered, seen, trial, None).await,
             // A clone that is something else than what it was made of.
             None => End::Dead("its clone is of another type".into()),
         }

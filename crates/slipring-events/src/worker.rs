@@ -14,7 +14,7 @@ use crate::{
     handler::Handle,
     settings::Settings,
     slot::Slot,
-    trials::Trials,
+    trials::{RunEnd, Trials},
     view::View,
 };
 
@@ -40,6 +40,8 @@ pub(crate) enum Turn {
 pub(crate) struct Worker<E: Event, V: View<E>, H> {
     /// None when it has left.
     poller: Option<Poller<Slot<E>>>,
+    /// How many sequences its last turn went on.
+    run: u64,
     trials: Trials<E, V>,
     handler: H,
     /// Told to drain, it goes on to here.
@@ -55,7 +57,7 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
         handler: H,
     ) -> Option<Self> {
         let trials = Trials::new(owner, settings)?;
-        Some(Self { poller: Some(poller), trials, handler, last: None, view: PhantomData })
+        Some(Self { poller: Some(poller), run: 0, trials, handler, last: None, view: PhantomData })
     }
 
     /// Does what can be done now.
@@ -88,6 +90,7 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
     }
 
     async fn work(&mut self, events: usize) -> Turn {
+        self.run = 0;
         self.trials.flush();
         self.trials.take_returned();
         let orders = self.trials.card().orders();
@@ -116,16 +119,40 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
             let waits_for_others = trials.has_follow_ups() && !trials.is_in_the_way(poller);
             return if waits_for_others { Turn::Full } else { hold };
         }
-        let limit = if trials.has_follow_ups() { 1 } else { events.min(trials.settings.page) };
+        let limit =
+            if trials.has_follow_ups() { 1 } else { events.min(trials.settings.page) } as u64;
         let first = poller.sequence();
         let last = self.last.unwrap_or(u64::MAX);
         let (mut taken, mut is_past_last) = (0, false);
         if let Some(mut batch) = poller.read() {
-            while (taken as usize) < limit && batch.remaining() > 0 && batch.sequence() < last {
-                let sequence = batch.sequence();
-                let Some(slot) = batch.next() else { break };
-                taken += 1;
-                trials.take(&mut self.handler, sequence, slot).await;
+            while taken < limit {
+                let run = trials.run(&mut self.handler, &mut batch, limit - taken, last);
+                taken += run.taken;
+                match run.end {
+                    RunEnd::Stop => break,
+                    RunEnd::Waiting => {
+                        while taken < limit
+                            && let Some((sequence, slot)) = batch.peek()
+                            && sequence < last
+                        {
+                            let goes_on =
+                                trials.take_waiting(&mut self.handler, sequence, slot).await;
+                            batch.pass();
+                            taken += 1;
+                            if !goes_on {
+                                break;
+                            }
+                        }
+                        break;
+                    }
+                    RunEnd::LongWay(failed) => {
+                        let (sequence, Some(slot)) = (batch.sequence(), batch.next()) else {
+                            break;
+                        };
+                        taken += 1;
+                        trials.take(&mut self.handler, sequence, slot, failed).await;
+                    }
+                }
                 let is_told_to_leave = trials.card().orders() >= Orders::Leave;
                 if is_told_to_leave || trials.has_follow_ups() || trials.hold().is_some() {
                     break;
@@ -138,6 +165,7 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
         let next = poller.sequence();
         let is_past_last = is_past_last || next >= last;
         trials.account.next = next;
+        self.run = next - first;
         // Abandoned ones are passed over on the way.
         trials.account.empty += next - first - taken;
         // Whoever sees that it has come so far sees what came back before.
@@ -167,9 +195,19 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
         self.trials.nap(until)
     }
 
+    /// For a thread of its own, after each turn: one that is too close upon the publishers slows them down.
+    pub(crate) fn keep_distance(&mut self) {
+        if let Some(poller) = &mut self.poller
+            && self.run > 0
+        {
+            poller.keep_distance(self.run);
+        }
+    }
+
     /// Waits until something is on the ring.
     pub(crate) fn wait(&mut self, time: Duration) {
         if let Some(poller) = &mut self.poller {
+            poller.keep_distance(0);
             poller.wait(time);
         }
     }

@@ -329,8 +329,13 @@ impl<E: Event> DeadLetters<E> {
     }
 
     /// Whether a handler may go on that may come to a new letter.
+    /// Whether room is made for every letter.
+    pub(crate) fn has_always_room(&self) -> bool {
+        self.0.when_full == WhenFull::DropOldest
+    }
+
     pub(crate) fn has_room(&self) -> bool {
-        self.0.when_full == WhenFull::DropOldest || self.len() < self.0.capacity
+        self.has_always_room() || self.len() < self.0.capacity
     }
 
     pub(crate) fn introduce(&self, owner: &Arc<Owner<E>>) {

@@ -5,7 +5,7 @@ use std::{any::Any, panic::AssertUnwindSafe};
 use crate::delivery::HandlerError;
 
 /// Why an attempt has failed.
-pub(super) struct Failed {
+pub(crate) struct Failed {
     pub error: HandlerError,
     pub panicked: bool,
 }

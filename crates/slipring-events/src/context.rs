@@ -20,7 +20,7 @@ use crate::{
 pub struct Context<'a, E: Event> {
     hub: &'a Hub<E>,
     handler: &'a Arc<str>,
-    delivered: Delivered<'a, E>,
+    delivered: &'a Delivered<'a, E>,
     attempt: u32,
     outbox: &'a mut Outbox<E>,
 }
@@ -73,7 +73,7 @@ impl<'a, E: Event> Context<'a, E> {
     pub(crate) fn new(
         hub: &'a Hub<E>,
         handler: &'a Arc<str>,
-        delivered: Delivered<'a, E>,
+        delivered: &'a Delivered<'a, E>,
         attempt: u32,
         outbox: &'a mut Outbox<E>,
     ) -> Self {
@@ -87,7 +87,7 @@ impl<'a, E: Event> Context<'a, E> {
 
     /// The event's id: the one it came with, or one that says where it stands on its ring.
     pub fn id(&self) -> EventId {
-        self.hub.identity.id_of(&self.delivered)
+        self.hub.identity.id_of(self.delivered)
     }
 
     /// When it happened.
@@ -132,7 +132,7 @@ impl<'a, E: Event> Context<'a, E> {
 
     /// The event with all that belongs to it, to be kept or sent elsewhere.
     pub fn envelope(&self) -> Envelope<E> {
-        self.hub.identity.envelope(&self.delivered)
+        self.hub.identity.envelope(self.delivered)
     }
 
     /// Publishes what follows from this event, when the handler has succeeded, in order. It belongs to the same

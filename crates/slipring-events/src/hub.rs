@@ -139,21 +139,34 @@ impl<E: Event> Hub<E> {
         *self.nudger.lock() = None;
     }
 
+    /// Where handlers of this bus are.
+    #[inline]
+    pub(crate) fn place(&self) -> Place {
+        Place(std::ptr::from_ref(self) as usize)
+    }
+
+    /// Whether this thread runs a handler of this bus.
+    pub(crate) fn is_inside(&self) -> bool {
+        let Place(here) = self.place();
+        let inside = INSIDE.get();
+        inside == here || (inside != 0 && OUTSIDE.with_borrow(|outside| outside.contains(&here)))
+    }
+}
+
+/// A bus, told from the others.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place(usize);
+
+impl Place {
     /// Marks this thread as one that runs a handler of this bus, as long as what is returned lives.
-    pub(crate) fn enter(&self) -> Inside {
-        let here = std::ptr::from_ref(self) as usize;
+    #[inline]
+    pub(crate) fn enter(self) -> Inside {
+        let Self(here) = self;
         let before = INSIDE.replace(here);
         if before != 0 {
             OUTSIDE.with_borrow_mut(|outside| outside.push(before));
         }
         Inside { before }
-    }
-
-    /// Whether this thread runs a handler of this bus.
-    pub(crate) fn is_inside(&self) -> bool {
-        let here = std::ptr::from_ref(self) as usize;
-        let inside = INSIDE.get();
-        inside == here || (inside != 0 && OUTSIDE.with_borrow(|outside| outside.contains(&here)))
     }
 }
 

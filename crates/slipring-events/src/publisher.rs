@@ -216,17 +216,19 @@ impl<E: Event> Publisher<E> {
     /// # Errors
     /// As [`publish`](Self::publish).
     pub async fn publish_async(&mut self, event: impl Into<E>) -> Result<Published, Refused<E>> {
-        let event = event.into();
+        match self.publish_one(event.into(), Patience::None) {
+            Err(Refused { event, reason: RefusedReason::Full }) => self.publish_later(event).await,
+            done => done,
+        }
+    }
+
+    async fn publish_later(&mut self, event: E) -> Result<Published, Refused<E>> {
         let topic = match self.names.id(event.name(), &self.hub.identity.topics) {
             Ok(topic) => topic,
             Err(refused) => return Err(Refused { event, reason: refused.into() }),
         };
         let mut event = Some(event);
-        let mut write = |slot: &mut Slot<E>, now| slot.write_plain(&mut event, now, topic);
-        let placed = match self.place(Patience::None, &mut write) {
-            Err(RefusedReason::Full) => self.place_async(write).await,
-            placed => placed,
-        };
+        let placed = self.place_async(|slot, now| slot.write_plain(&mut event, now, topic)).await;
         match placed {
             Ok(sequence) => Ok(self.published(sequence, topic, Patience::None)),
             Err(reason) => self.refused(reason, topic, event, Patience::None),

@@ -366,8 +366,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         self.pass();
         self.make_outbox();
         let name = &self.owner.card.name;
-        let mut context =
-            Context::new(&self.owner.hub, name, *delivered, attempt, &mut self.outbox);
+        let mut context = Context::new(&self.owner.hub, name, delivered, attempt, &mut self.outbox);
         // The call as well: it may do something before there is a future.
         let handling = AssertUnwindSafe(async { handler.handle(seen, &mut context).await });
         let handling = handling.catch_unwind();

@@ -72,12 +72,12 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
             return Turn::Idle(None);
         }
         let before = self.trials.account;
-        let hub = Arc::clone(&self.trials.owner.hub);
+        let place = self.trials.owner.hub.place();
         let turn = {
             let mut work = pin!(self.work(events));
             // The thread is known to run a handler as long as it does.
             poll_fn(|task| {
-                let _inside = hub.enter();
+                let _inside = place.enter();
                 work.as_mut().poll(task)
             })
             .await

@@ -109,7 +109,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         let called = caught(|| {
             let seen = V::view(delivered.event)?;
             is_called = true;
-            Some(handler.handle_now(seen, &mut Context::new(hub, name, delivered, 1, outbox)))
+            Some(handler.handle_now(seen, &mut Context::new(hub, name, &delivered, 1, outbox)))
         });
         match called {
             Ok(Some(Some(Ok(())))) => {
@@ -155,7 +155,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         let in_hand = InHand::new(&self.owner.card, &delivered);
         let ended = {
             let (hub, name) = (&self.owner.hub, &self.owner.card.name);
-            let mut context = Context::new(hub, name, delivered, 1, &mut self.outbox);
+            let mut context = Context::new(hub, name, &delivered, 1, &mut self.outbox);
             let handling = AssertUnwindSafe(async {
                 let Some(seen) = V::view(delivered.event) else { return None };
                 Some(handler.handle(seen, &mut context).await)

@@ -31,7 +31,7 @@ pub struct Visitor<E> {
 /// A guest that is there.
 enum Guest<E> {
     Member(Member<E>),
-    Polled(Poller<E>, Box<Script<'static>>, PollerPlan),
+    Polled(Box<Poller<E>>, Box<Script<'static>>, PollerPlan),
 }
 
 impl<E: Event> Visitor<E> {
@@ -64,7 +64,7 @@ impl<E: Event> Visitor<E> {
         match guest {
             Guest::Polled(poller, script, how) => {
                 let before = self.departure(None);
-                executor::alone(pollers::attend(poller, *script, &how), self.executor(&how));
+                executor::alone(pollers::attend(*poller, *script, &how), self.executor(&how));
                 let acts = (before.acts.0, self.shared.act());
                 visit.departure = Some(Departure { acts, ..before });
             }
@@ -130,7 +130,7 @@ impl<E: Event> Visitor<E> {
                     self.members.attach_poller_after(names, station, start)
                 }
             }?;
-            return Ok(Guest::Polled(poller, Box::new(script), how.clone()));
+            return Ok(Guest::Polled(Box::new(poller), Box::new(script), how.clone()));
         }
         let station = ring::reading::<E>(script);
         let member = match &plan.behind {

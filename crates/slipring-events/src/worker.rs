@@ -123,45 +123,8 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
             if trials.has_follow_ups() { 1 } else { events.min(trials.settings.page) } as u64;
         let first = poller.sequence();
         let last = self.last.unwrap_or(u64::MAX);
-        let (mut taken, mut is_past_last) = (0, false);
-        if let Some(mut batch) = poller.read() {
-            while taken < limit {
-                let run = trials.run(&mut self.handler, &mut batch, limit - taken, last);
-                taken += run.taken;
-                match run.end {
-                    RunEnd::Stop => break,
-                    RunEnd::Waiting => {
-                        while taken < limit
-                            && let Some((sequence, slot)) = batch.peek()
-                            && sequence < last
-                        {
-                            let goes_on =
-                                trials.take_waiting(&mut self.handler, sequence, slot).await;
-                            batch.pass();
-                            taken += 1;
-                            if !goes_on {
-                                break;
-                            }
-                        }
-                        break;
-                    }
-                    RunEnd::LongWay(failed) => {
-                        let (sequence, Some(slot)) = (batch.sequence(), batch.next()) else {
-                            break;
-                        };
-                        taken += 1;
-                        trials.take(&mut self.handler, sequence, slot, failed).await;
-                    }
-                }
-                let is_told_to_leave = trials.card().orders() >= Orders::Leave;
-                if is_told_to_leave || trials.has_follow_ups() || trials.hold().is_some() {
-                    break;
-                }
-            }
-            // All that is left before it was abandoned.
-            is_past_last = batch.remaining() > 0 && batch.sequence() >= last;
-            finish(batch);
-        }
+        let Taken { taken, is_past_last } =
+            take(trials, &mut self.handler, poller, limit, last).await;
         let next = poller.sequence();
         let is_past_last = is_past_last || next >= last;
         trials.account.next = next;
@@ -259,6 +222,57 @@ impl<E: Event, V: View<E>, H> Drop for Worker<E, V, H> {
         trials.post();
         trials.card().end();
     }
+}
+
+/// What was taken off the ring.
+#[derive(Default)]
+struct Taken {
+    taken: u64,
+    /// What is left is not for this handler any more.
+    is_past_last: bool,
+}
+
+/// Takes what is on the ring, so many events at most and none from `last` on, until something else comes first.
+async fn take<E: Event, V: View<E>, H: Handle<E, V::Seen>>(
+    trials: &mut Trials<E, V>,
+    handler: &mut H,
+    poller: &mut Poller<Slot<E>>,
+    limit: u64,
+    last: u64,
+) -> Taken {
+    let Some(mut batch) = poller.read() else { return Taken::default() };
+    let mut taken = 0;
+    while taken < limit {
+        let run = trials.run(handler, &mut batch, limit - taken, last);
+        taken += run.taken;
+        match run.end {
+            RunEnd::Stop => break,
+            RunEnd::Waiting => {
+                let Some((sequence, slot)) = batch.peek() else { break };
+                if sequence >= last {
+                    break;
+                }
+                let goes_on = trials.take_waiting(handler, sequence, slot).await;
+                batch.pass();
+                taken += 1;
+                if !goes_on {
+                    break;
+                }
+            }
+            RunEnd::LongWay(failed) => {
+                let (sequence, Some(slot)) = (batch.sequence(), batch.next()) else { break };
+                taken += 1;
+                trials.take(handler, sequence, slot, failed).await;
+                if !trials.goes_on() || trials.hold().is_some() {
+                    break;
+                }
+            }
+        }
+    }
+    // All that is left before it was abandoned.
+    let is_past_last = batch.remaining() > 0 && batch.sequence() >= last;
+    finish(batch);
+    Taken { taken, is_past_last }
 }
 
 /// Ends a batch behind the event that was handed out last: also in a thread that panics elsewhere, in which a batch

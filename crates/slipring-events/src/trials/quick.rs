@@ -157,7 +157,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             let (hub, name) = (&self.owner.hub, &self.owner.card.name);
             let mut context = Context::new(hub, name, &delivered, 1, &mut self.outbox);
             let handling = AssertUnwindSafe(async {
-                let Some(seen) = V::view(delivered.event) else { return None };
+                let seen = V::view(delivered.event)?;
                 Some(handler.handle(seen, &mut context).await)
             });
             handling.catch_unwind().await
@@ -188,7 +188,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
 
     /// Whether nothing else comes before the next event.
     #[inline]
-    fn goes_on(&self) -> bool {
+    pub(crate) fn goes_on(&self) -> bool {
         self.card().orders() < Orders::Leave && !self.has_follow_ups()
     }
 

@@ -3,12 +3,14 @@
 use slipring_events::{Carries, events};
 
 /// A numbered note. No two events of a round have the same number.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Note {
     pub number: u64,
     pub key: u8,
     /// How many it follows from.
     pub depth: u8,
+    /// Somebody waits for a reply.
+    pub asks: bool,
 }
 
 /// The same, of another type.

@@ -1,14 +1,20 @@
-//! Random buses under random misfortune: handlers of every kind that fail and panic, are retried, parked and given
-//! back, lead to more, come and leave; publishers on small rings; a shutdown at any moment. Whatever happens, each
-//! event that was published is accounted for, one by one, by every handler that it concerns.
+//! Random buses under random misfortune: handlers of every kind that fail, panic and never end, are retried, parked and
+//! given back, hold, are kept from being called and have seen an event before, lead to more now and later, reply, tell
+//! stories, lag, come and leave; publishers on small rings; a shutdown at any moment. Whatever happens, each event that
+//! was published is accounted for, one by one, by every handler that it concerns.
+//!
+//! The bus's clock is turned by the machine. The system's only has somebody look again, and ends what never would.
 //!
 //! A round draws all that it does from its seed; who wins a race it does not. `MACHINE_ROUNDS` sets the number of
 //! rounds, `MACHINE_SEED` the first seed: with both, `MACHINE_ROUNDS=500 MACHINE_SEED=7 MACHINE_REPEAT=1` plays one round
 //! over and over.
 
+mod ends;
 mod facts;
 mod hands;
+mod memory;
 mod plan;
+mod reins;
 mod round;
 mod verdict;
 
@@ -68,7 +74,7 @@ fn every_event_is_accounted_for() {
     let is_repeated = setting("MACHINE_REPEAT").is_some();
     let current = Arc::new(AtomicU64::new(0));
     watchdog(&current);
-    let mut sum = round::Sum::default();
+    let mut sum = ends::Sum::default();
     for round in 0..rounds {
         let seed = if is_repeated { first } else { first + round };
         // So that a round that is repeated is another one for the watchdog.

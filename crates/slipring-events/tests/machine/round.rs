@@ -1,10 +1,9 @@
 //! Plays a round: publishers, handlers that come and leave, a meddler, somebody who looks on, and the shutdown.
 
 use std::{
-    collections::HashSet,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     thread,
     time::Duration,
@@ -14,132 +13,86 @@ use fastrand::Rng;
 use parking_lot::Mutex;
 use slipring::Detach;
 use slipring_events::{
-    Account, Bus, DeadLetters, Draft, Fate, Publisher, Reason, Receipt, RefusedReason, Subscription,
+    Account, Bulkhead, Bus, Clock, DeadLetters, Draft, EventId, ManualClock, Publisher, Reason,
+    Receipt, RefusedReason, Request, Source, Subscription, Time, WhenFull,
 };
 
 use crate::{
+    ends::{self, Seen, Sum},
     facts::{APART, Fact, Note, Remark},
-    hands::{self, Hand, Log, Rein},
+    hands::{Core, Log},
     plan::{HandlerPlan, How, Plan},
+    reins::{self, Around, Rein},
     verdict,
 };
 
 /// The numbers of what follows begin here.
 const FOLLOW_UPS: u64 = 1 << 48;
 
-/// What all rounds have come to.
-#[derive(Debug, Default)]
-pub struct Sum {
-    pub handled: u64,
-    pub failures: u64,
-    pub dead: u64,
-    pub requeued: u64,
-    pub purged: u64,
-    pub dropped: u64,
-    pub passed_over: u64,
-    pub follow_ups: u64,
-    pub unsent: u64,
-    pub receipts: u64,
-    pub cut_short: u64,
-}
-
-impl Sum {
-    pub fn has_everything(&self) -> bool {
-        let Self {
-            handled,
-            failures,
-            dead,
-            requeued,
-            purged,
-            dropped,
-            passed_over,
-            follow_ups,
-            ..
-        } = *self;
-        let all = [
-            handled,
-            failures,
-            dead,
-            requeued,
-            purged,
-            dropped,
-            passed_over,
-            follow_ups,
-            self.receipts,
-        ];
-        all.iter().all(|count| *count > 0) && self.cut_short > 0
-    }
-}
-
-/// An event as the auditor has seen it: what was really on the ring.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    pub sequence: u64,
-    pub fact: Fact,
-    pub topic: Arc<str>,
-}
-
-/// A handler that has played.
-pub struct Played {
-    pub name: String,
-    pub plan: HandlerPlan,
-    pub left: Option<How>,
-    pub first: u64,
-    pub account: Account,
-    pub tries: Vec<hands::Try>,
-    /// The numbers of those that are dead at the end, and why.
-    pub letters: Vec<(u64, Reason)>,
-    pub dropped: u64,
-    /// And whether it was one that could not be sent.
-    pub purged: Vec<(u64, bool)>,
-    pub given_back: HashSet<u64>,
-}
-
-/// Number and sequence of an event, and who has not handled it; `None` if that was not told.
-pub type Told = (u64, u64, Option<Vec<(String, Fate)>>);
-
-/// What is known of a round when it is over.
-pub struct Evidence {
-    pub is_done: bool,
-    pub truth: Vec<Seen>,
-    pub auditor: Account,
-    /// Publisher, number and sequence of each event that was taken.
-    pub accepted: Vec<(usize, u64, u64)>,
-    pub handlers: Vec<Played>,
-    pub receipts: Vec<Told>,
-}
+/// Where some events come from, now and then twice.
+const ELSEWHERE: Source = Source::named("elsewhere");
 
 /// A handler that is there, or was.
-struct Present {
-    name: String,
-    plan: HandlerPlan,
-    log: Log,
-    rein: Rein,
-    letters: DeadLetters<Fact>,
-    first: u64,
-    left: Option<How>,
+pub struct Present {
+    pub name: String,
+    pub plan: HandlerPlan,
+    pub log: Log,
+    pub ledger: Arc<Mutex<Vec<usize>>>,
+    pub rein: Rein,
+    pub letters: DeadLetters<Fact>,
+    pub first: u64,
+    pub left: Option<How>,
     /// When it has left.
-    account: Option<Account>,
+    pub account: Option<Account>,
 }
 
 /// What the threads of a round share.
 #[derive(Default)]
-struct Shared {
+pub struct Shared {
     /// Calls of all publishers, whatever came of them.
     calls: AtomicU64,
-    accepted: Mutex<Vec<(usize, u64, u64)>>,
-    receipts: Mutex<Vec<(u64, Receipt)>>,
-    subscriptions: Mutex<Vec<Option<Subscription<Fact>>>>,
+    clock: ManualClock,
+    pub accepted: Mutex<Vec<(usize, u64, u64)>>,
+    pub receipts: Mutex<Vec<(u64, Receipt)>>,
+    pub requests: Mutex<Vec<(u64, Request<Fact>)>>,
+    pub subscriptions: Mutex<Vec<Option<Subscription<Fact>>>>,
     letters: Mutex<Vec<DeadLetters<Fact>>>,
-    purged: Mutex<Vec<(usize, (u64, bool))>>,
-    given_back: Mutex<Vec<(usize, u64)>>,
-    complaints: Mutex<Vec<String>>,
+    pub purged: Mutex<Vec<(usize, (u64, bool))>>,
+    pub given_back: Mutex<Vec<(usize, u64)>>,
+    pub complaints: Mutex<Vec<String>>,
     meddling_is_over: AtomicBool,
     is_over: AtomicBool,
 }
 
+/// The clock of a round, which whoever waits looks at again soon.
+struct Turned(ManualClock);
+
+impl Clock for Turned {
+    fn now(&self) -> Time {
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn nap(&self, time: Duration) -> Duration {
+        time.min(Duration::from_micros(20))
+    }
+}
+
+/// Where handlers come.
+struct Place<'a> {
+    plan: &'a Plan,
+    bus: &'a Bus<Fact>,
+    shared: &'a Shared,
+    numbers: Arc<AtomicU64>,
+    bulkhead: Bulkhead,
+    crowd: Arc<AtomicUsize>,
+}
+
 impl Shared {
-    fn complain(&self, complaint: String) {
+    pub fn complain(&self, complaint: String) {
         self.complaints.lock().push(complaint);
     }
 }
@@ -147,35 +100,16 @@ impl Shared {
 /// Plays a round; returns what is wrong.
 pub fn play(plan: &Plan, sum: &mut Sum) -> Vec<String> {
     let shared = Arc::new(Shared::default());
-    let bus = Bus::<Fact>::start(plan.capacity).unwrap();
+    let turned = Turned(shared.clock.clone());
+    let bus = Bus::<Fact>::builder(plan.capacity).clock(turned).start().unwrap();
     let truth = Arc::new(Mutex::new(Vec::new()));
-    let auditor = {
-        let truth = Arc::clone(&truth);
-        let record = move |fact: &Fact, context: &mut slipring_events::Context<'_, Fact>| {
-            let seen =
-                Seen { sequence: context.sequence(), fact: fact.clone(), topic: context.topic() };
-            truth.lock().push(seen);
-        };
-        bus.handler("auditor").run(record).unwrap()
-    };
+    let auditor = audit(&bus, &truth);
     let mut present = Vec::new();
-    let numbers = Arc::new(AtomicU64::new(FOLLOW_UPS));
-    come_and_go(plan, &bus, &shared, &numbers, &mut present, 0);
-    let publishers = start_publishers(plan, &bus, &shared);
+    let seed = plan.seed;
+    let turns = spawn(&shared, move |shared| turn(shared, seed));
     let looks_on = spawn(&shared, look_on);
-    let meddler = plan.meddles.then(|| {
-        let seed = plan.seed;
-        spawn(&shared, move |shared| meddle(shared, seed))
-    });
-    loop {
-        let is_published = publishers.iter().all(thread::JoinHandle::is_finished);
-        let calls = shared.calls.load(Ordering::Relaxed);
-        come_and_go(plan, &bus, &shared, &numbers, &mut present, calls);
-        if is_published || calls >= plan.shutdown_after {
-            break;
-        }
-        thread::yield_now();
-    }
+    let meddler = plan.meddles.then(|| spawn(&shared, move |shared| meddle(shared, seed)));
+    let publishers = come_and_publish(plan, &bus, &shared, &mut present);
     let meddler = meddler.and_then(|meddler| {
         if plan.meddles_to_the_end {
             return Some(meddler);
@@ -196,25 +130,54 @@ pub fn play(plan: &Plan, sum: &mut Sum) -> Vec<String> {
     }
     shared.is_over.store(true, Ordering::Relaxed);
     looks_on.join().unwrap();
+    turns.join().unwrap();
 
-    let auditor = gone(auditor, &shared);
-    let handlers = present
-        .into_iter()
-        .enumerate()
-        .map(|(index, present)| conclude(index, present, &shared))
-        .collect();
-    let evidence = Evidence {
-        is_done: ended.is_ok(),
-        truth: std::mem::take(&mut *truth.lock()),
-        auditor,
-        accepted: std::mem::take(&mut *shared.accepted.lock()),
-        receipts: answers(&shared),
-        handlers,
-    };
-    verdict::count(&evidence, sum);
+    let auditor = ends::gone(auditor, &shared);
+    let truth = std::mem::take(&mut *truth.lock());
+    let evidence = ends::evidence(ended.is_ok(), truth, auditor, present, &shared);
+    ends::count(&evidence, sum);
     let mut complaints = std::mem::take(&mut *shared.complaints.lock());
     complaints.extend(verdict::on(plan, &evidence));
     complaints
+}
+
+/// Sees and writes down what is really on the ring.
+fn audit(bus: &Bus<Fact>, truth: &Arc<Mutex<Vec<Seen>>>) -> Subscription<Fact> {
+    let truth = Arc::clone(truth);
+    let record = move |fact: &Fact, context: &mut slipring_events::Context<'_, Fact>| {
+        let (sequence, topic) = (context.sequence(), context.topic());
+        let (id, time) = (context.id(), context.time());
+        truth.lock().push(Seen { sequence, fact: fact.clone(), topic, id, time });
+    };
+    bus.handler("auditor").run(record).unwrap()
+}
+
+/// Has handlers come and go while events are published, until the shutdown is to begin.
+fn come_and_publish(
+    plan: &Plan,
+    bus: &Bus<Fact>,
+    shared: &Arc<Shared>,
+    present: &mut Vec<Present>,
+) -> Vec<thread::JoinHandle<()>> {
+    let place = Place {
+        plan,
+        bus,
+        shared,
+        numbers: Arc::new(AtomicU64::new(FOLLOW_UPS)),
+        bulkhead: Bulkhead::new(plan.places),
+        crowd: Arc::default(),
+    };
+    place.come_and_go(present, 0);
+    let publishers = start_publishers(plan, bus, shared);
+    loop {
+        let is_published = publishers.iter().all(thread::JoinHandle::is_finished);
+        let calls = shared.calls.load(Ordering::Relaxed);
+        place.come_and_go(present, calls);
+        if is_published || calls >= plan.shutdown_after {
+            return publishers;
+        }
+        thread::yield_now();
+    }
 }
 
 fn spawn(
@@ -225,65 +188,58 @@ fn spawn(
     thread::spawn(move || work(&shared))
 }
 
-/// Its account when it has left.
-fn gone(subscription: Subscription<Fact>, shared: &Shared) -> Account {
-    subscription.unsubscribe(Detach::AtOnce, Plan::AMPLE).unwrap_or_else(|still| {
-        shared.complain(still.to_string());
-        still.subscription.account()
-    })
-}
-
-/// Those come and go whose time has come.
-fn come_and_go(
-    plan: &Plan,
-    bus: &Bus<Fact>,
-    shared: &Shared,
-    numbers: &Arc<AtomicU64>,
-    present: &mut Vec<Present>,
-    calls: u64,
-) {
-    for (index, handler) in plan.handlers.iter().enumerate() {
-        let name = format!("h{index} {:?}", handler.driver);
-        let here = present.iter().position(|present| present.name == name);
-        match here {
-            None if handler.comes_at <= calls => {
-                let hand = Hand {
-                    seed: plan.seed.wrapping_add(index as u64) << 8,
-                    fails: handler.fails,
-                    most_depth: plan.most_depth,
-                    numbers: Arc::clone(numbers),
-                    log: Log::default(),
-                };
-                let (log, letters) = (Arc::clone(&hand.log), DeadLetters::new(handler.letters));
-                match hands::register(bus, &name, handler, &letters, hand) {
-                    Ok((subscription, rein)) => {
-                        let first = subscription.first_sequence();
-                        shared.subscriptions.lock().push(Some(subscription));
-                        shared.letters.lock().push(letters.clone());
-                        let plan = handler.clone();
-                        present.push(Present {
-                            name,
-                            plan,
-                            log,
-                            rein,
-                            letters,
-                            first,
-                            left: None,
-                            account: None,
-                        });
+impl Place<'_> {
+    /// Those come and go whose time has come.
+    fn come_and_go(&self, present: &mut Vec<Present>, calls: u64) {
+        for (index, handler) in self.plan.handlers.iter().enumerate() {
+            let name = format!("h{index} {:?}", handler.driver);
+            match present.iter().position(|present| present.name == name) {
+                None if handler.comes_at <= calls => {
+                    present.extend(self.come(index, name, handler));
+                }
+                Some(here) => {
+                    let leaving = handler.leaves.filter(|leaving| leaving.at <= calls);
+                    if let Some(leaving) = leaving
+                        && present[here].left.is_none()
+                    {
+                        leave(here, &mut present[here], leaving.how, self.shared);
                     }
-                    Err(error) => shared.complain(format!("{name} cannot come: {error}")),
                 }
+                None => {}
             }
-            Some(here) => {
-                let leaving = handler.leaves.filter(|leaving| leaving.at <= calls);
-                if let Some(leaving) = leaving
-                    && present[here].left.is_none()
-                {
-                    leave(here, &mut present[here], leaving.how, shared);
-                }
+        }
+    }
+
+    fn come(&self, index: usize, name: String, plan: &HandlerPlan) -> Option<Present> {
+        let Self { shared, bulkhead, bus, .. } = self;
+        let when_full = if plan.holds { WhenFull::Hold } else { WhenFull::DropOldest };
+        let letters = DeadLetters::when_full(plan.letters, when_full);
+        let core = Core {
+            seed: self.plan.seed.wrapping_add(index as u64) << 8,
+            plan: plan.clone(),
+            most_depth: self.plan.most_depth,
+            numbers: Arc::clone(&self.numbers),
+            clock: shared.clock.clone(),
+            crowd: Arc::clone(&self.crowd),
+            places: self.plan.places,
+            letters: letters.clone(),
+            ledger: Arc::default(),
+            log: Log::default(),
+        };
+        let (log, ledger) = (Arc::clone(&core.log), Arc::clone(&core.ledger));
+        let around = Around { bus, letters: &letters, bulkhead };
+        match reins::register(&around, &name, plan, core) {
+            Ok((subscription, rein)) => {
+                let first = subscription.first_sequence();
+                shared.subscriptions.lock().push(Some(subscription));
+                shared.letters.lock().push(letters.clone());
+                let (plan, left, account) = (plan.clone(), None, None);
+                Some(Present { name, plan, log, ledger, rein, letters, first, left, account })
             }
-            None => {}
+            Err(error) => {
+                shared.complain(format!("{name} cannot come: {error}"));
+                None
+            }
         }
     }
 }
@@ -326,7 +282,7 @@ fn publish(shared: &Shared, index: usize, count: u32, mut publisher: Publisher<F
     let last = number + u64::from(count);
     let accept = |number, sequence| shared.accepted.lock().push((index, number, sequence));
     while number < last {
-        let note = Note { number, key: rng.u8(..4), depth: 0 };
+        let note = Note { number, key: rng.u8(..4), depth: 0, asks: false };
         let calls = if rng.u8(..8) == 0 { rng.u64(1..3).min(last - number) } else { 1 };
         let reason = if calls > 1 {
             let mut batch: Vec<Fact> = (number..number + calls)
@@ -360,8 +316,10 @@ fn publish_one(
     note: Note,
 ) -> Result<u64, RefusedReason> {
     let number = note.number;
+    let way = rng.u8(..9);
+    let note = Note { asks: way == 5, ..note };
     let fact: Fact = if rng.u8(..4) == 0 { Remark(note).into() } else { note.into() };
-    let taken = match rng.u8(..7) {
+    let taken = match way {
         0 => publisher.try_publish(fact).map_err(|refused| refused.reason)?,
         1 => publisher
             .publish_within(Duration::from_micros(50), fact)
@@ -370,14 +328,39 @@ fn publish_one(
         3 => publisher.send(Draft::new(fact).topic(APART)).map_err(|refused| refused.reason)?,
         4 => {
             let draft = if rng.bool() { Draft::new(fact).topic(APART) } else { Draft::new(fact) };
+            let draft = if rng.u8(..4) == 0 { draft.id(elsewhere(rng)) } else { draft };
             let receipt = publisher.send_tracked(draft).map_err(|refused| refused.reason)?;
             let at = receipt.published();
             shared.receipts.lock().push((number, receipt));
             at
         }
+        5 => {
+            let request = publisher.request(fact).map_err(|refused| refused.reason)?;
+            let at = request.published();
+            shared.requests.lock().push((number, request));
+            at
+        }
+        6 => {
+            let draft = Draft::new(fact).id(elsewhere(rng));
+            publisher.send(draft).map_err(|refused| refused.reason)?
+        }
         _ => publisher.publish(fact).map_err(|refused| refused.reason)?,
     };
     Ok(taken.sequence())
+}
+
+/// The id of an event that comes now and then twice.
+fn elsewhere(rng: &mut Rng) -> EventId {
+    EventId::of(ELSEWHERE, rng.u64(..40))
+}
+
+/// Turns the clock.
+fn turn(shared: &Shared, seed: u64) {
+    let mut rng = Rng::with_seed(seed ^ 0xc10c);
+    while !shared.is_over.load(Ordering::Relaxed) {
+        shared.clock.advance(Duration::from_nanos(rng.u64(..200_000)));
+        thread::sleep(Duration::from_micros(5));
+    }
 }
 
 /// Looks at all accounts, again and again.
@@ -395,19 +378,13 @@ fn look_on(shared: &Shared) {
             }
             let counts = |account: &Account| {
                 let Account { next, empty, filtered, handled, dead, requeued, .. } = *account;
-                [
-                    next,
-                    empty,
-                    filtered,
-                    handled,
-                    dead,
-                    requeued,
-                    account.passed_over,
-                    account.follow_ups,
-                ]
+                let Account { passed_over, follow_ups, duplicates, late, .. } = *account;
+                let first = [next, empty, filtered, handled, dead];
+                let others = [requeued, passed_over, follow_ups, duplicates, late];
+                first.into_iter().chain(others)
             };
             let old = std::mem::replace(&mut before[index], account);
-            if counts(&old).iter().zip(counts(&account)).any(|(old, new)| *old > new) {
+            if counts(&old).zip(counts(&account)).any(|(old, new)| old > new) {
                 shared.complain(format!("handler {index} goes back: {old:?}, {account:?}"));
             }
         }
@@ -446,48 +423,4 @@ fn meddle(shared: &Shared, seed: u64) {
             drop(all[handler].requeue(info.id));
         }
     }
-}
-
-// ---- the end ----
-
-fn conclude(index: usize, present: Present, shared: &Shared) -> Played {
-    let Present { name, plan, log, rein, letters, first, left, account } = present;
-    rein.join();
-    let subscription = shared.subscriptions.lock()[index].take();
-    let account = match (account, subscription) {
-        (Some(account), _) => account,
-        (None, Some(subscription)) => gone(subscription, shared),
-        (None, None) => unreachable!("it was told to leave, and its account is not known"),
-    };
-    let told = |info: slipring_events::LetterInfo| {
-        let letter = letters.get(info.id).expect("nobody meddles any more");
-        (letter.envelope.payload.note().number, info.reason)
-    };
-    Played {
-        name,
-        plan,
-        left,
-        first,
-        account,
-        tries: std::mem::take(&mut *log.lock()),
-        letters: letters.list().into_iter().map(told).collect(),
-        dropped: letters.dropped(),
-        purged: of(index, &shared.purged),
-        given_back: of(index, &shared.given_back).into_iter().collect(),
-    }
-}
-
-fn of<T: Copy>(index: usize, list: &Mutex<Vec<(usize, T)>>) -> Vec<T> {
-    list.lock().iter().filter(|(handler, _)| *handler == index).map(|(_, of_it)| *of_it).collect()
-}
-
-fn answers(shared: &Shared) -> Vec<Told> {
-    let receipts = std::mem::take(&mut *shared.receipts.lock());
-    let told = |(number, mut receipt): (u64, Receipt)| {
-        let answers = receipt.wait(Duration::ZERO).ok();
-        let answers = answers
-            .map(|all| all.into_iter().map(|one| (one.handler.to_string(), one.fate)).collect());
-        (number, receipt.published().sequence(), answers)
-    };
-    receipts.into_iter().map(told).collect()
 }

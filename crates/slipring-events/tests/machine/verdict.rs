@@ -1,13 +1,16 @@
 //! Whether a round was right: every event, for every handler, by its number.
 
+mod answers;
+mod limits;
+
 use std::collections::{HashMap, HashSet};
 
-use slipring_events::{Fate, Reason};
+use slipring_events::{EventId, Reason};
 
 use crate::{
-    hands::Try,
+    ends::{Evidence, Played, Seen},
+    hands::{Next, Try},
     plan::{How, Order, Plan},
-    round::{Evidence, Played, Seen, Sum},
 };
 
 /// What was on the ring.
@@ -18,22 +21,6 @@ struct Truth<'a> {
     end: u64,
 }
 
-pub fn count(evidence: &Evidence, sum: &mut Sum) {
-    for Played { account, purged, dropped, .. } in &evidence.handlers {
-        sum.handled += account.handled;
-        sum.failures += account.failures;
-        sum.dead += account.dead;
-        sum.requeued += account.requeued;
-        sum.passed_over += account.passed_over;
-        sum.follow_ups += account.follow_ups;
-        sum.unsent += account.unsent;
-        sum.purged += purged.len() as u64;
-        sum.dropped += dropped;
-    }
-    sum.receipts += evidence.receipts.len() as u64;
-    sum.cut_short += u64::from(!evidence.is_done);
-}
-
 /// What is wrong.
 pub fn on(plan: &Plan, evidence: &Evidence) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -41,11 +28,13 @@ pub fn on(plan: &Plan, evidence: &Evidence) -> Vec<String> {
     publishers(evidence, &truth, &mut wrong);
     origins(evidence, &truth, &mut wrong);
     for played in &evidence.handlers {
-        let mut complaints = Vec::new();
+        let mut complaints = played.notes.complaints.clone();
         attempts(played, &truth, &mut complaints);
         order(played, &mut complaints);
         fates(played, evidence, &truth, &mut complaints);
         totals(played, &mut complaints);
+        known(played, &truth, &mut complaints);
+        limits::on(played, &truth, &mut complaints);
         ends(plan, played, evidence, &mut complaints);
         if !complaints.is_empty() {
             complaints.push(format!(
@@ -57,7 +46,8 @@ pub fn on(plan: &Plan, evidence: &Evidence) -> Vec<String> {
             complaints.into_iter().map(|complaint| format!("{}: {complaint}", played.name)),
         );
     }
-    receipts(plan, evidence, &truth, &mut wrong);
+    answers::receipts(plan, evidence, &truth, &mut wrong);
+    answers::replies(evidence, &truth, &mut wrong);
     wrong
 }
 
@@ -106,9 +96,7 @@ fn origins(evidence: &Evidence, truth: &Truth<'_>, wrong: &mut Vec<String>) {
     for played in &evidence.handlers {
         let unsent: Vec<u64> = unsent(played).collect();
         let mut lost = 0;
-        let follow_ups =
-            played.tries.iter().filter(|one| one.is_ok).flat_map(|one| &one.follow_ups);
-        for number in follow_ups {
+        for Next { number, .. } in follow_ups(played) {
             known.insert(*number);
             let times = usize::from(truth.by_number.contains_key(number))
                 + unsent.iter().filter(|other| *other == number).count();
@@ -130,6 +118,11 @@ fn origins(evidence: &Evidence, truth: &Truth<'_>, wrong: &mut Vec<String>) {
     wrong.extend(strange.map(|number| format!("nobody has published {number}")));
 }
 
+/// What follows from what it has handled.
+fn follow_ups(played: &Played) -> impl Iterator<Item = &Next> {
+    played.notes.tries.iter().filter(|one| one.is_ok).flat_map(|one| &one.follow_ups)
+}
+
 fn unsent(played: &Played) -> impl Iterator<Item = u64> + '_ {
     let letters = played
         .letters
@@ -143,7 +136,8 @@ fn unsent(played: &Played) -> impl Iterator<Item = u64> + '_ {
 /// Each attempt is one more, on the event that stands there, and the last one was if it went well.
 fn attempts(played: &Played, truth: &Truth<'_>, wrong: &mut Vec<String>) {
     let mut last: HashMap<u64, &Try> = HashMap::new();
-    for one in &played.tries {
+    let mut missing = 0;
+    for one in &played.notes.tries {
         let seen = truth.by_sequence.get(&one.sequence);
         if seen.is_some_and(|seen| {
             seen.fact.note().number != one.number
@@ -153,11 +147,15 @@ fn attempts(played: &Played, truth: &Truth<'_>, wrong: &mut Vec<String>) {
             wrong.push(format!("it was given {one:?}, and there is {seen:?}"));
         }
         let before = last.insert(one.sequence, one);
-        if before.map_or(1, |before| before.attempt + 1) != one.attempt
-            || before.is_some_and(|before| before.is_ok)
-        {
+        let expected = before.map_or(1, |before| before.attempt + 1);
+        if one.attempt < expected || before.is_some_and(|before| before.is_ok) {
             wrong.push(format!("{one:?} after {before:?}"));
         }
+        missing += u64::from(one.attempt.saturating_sub(expected));
+    }
+    // Those that failed before the handler was called.
+    if missing > played.notes.unknowable {
+        wrong.push(format!("{missing} attempts are missing"));
     }
 }
 
@@ -169,13 +167,13 @@ fn order(played: &Played, wrong: &mut Vec<String>) {
             wrong.push(format!("{what} out of order: {sequences:?}"));
         }
     };
-    let handled = || played.tries.iter().filter(|one| one.is_ok);
+    let handled = || played.notes.tries.iter().filter(|one| one.is_ok);
     match played.plan.order {
         Order::Overtake => {
-            check("first attempts", &mut played.tries.iter().filter(|one| one.attempt == 1));
+            check("first attempts", &mut played.notes.tries.iter().filter(|one| one.attempt == 1));
         }
         Order::Strict => {
-            check("first attempts", &mut played.tries.iter().filter(|one| one.attempt == 1));
+            check("first attempts", &mut played.notes.tries.iter().filter(|one| one.attempt == 1));
             let given_back = &played.given_back;
             check("handled", &mut handled().filter(|one| !given_back.contains(&one.number)));
         }
@@ -191,11 +189,28 @@ fn order(played: &Played, wrong: &mut Vec<String>) {
 fn fates(played: &Played, evidence: &Evidence, truth: &Truth<'_>, wrong: &mut Vec<String>) {
     let mut fates: HashMap<u64, Vec<&str>> = HashMap::new();
     let mut note = |number: u64, fate| fates.entry(number).or_default().push(fate);
-    played.tries.iter().filter(|one| one.is_ok).for_each(|one| note(one.number, "handled"));
+    played.notes.tries.iter().filter(|one| one.is_ok).for_each(|one| note(one.number, "handled"));
     let letters = played.letters.iter().filter(|(_, reason)| *reason != Reason::Unsent);
     letters.for_each(|(number, _)| note(*number, "dead"));
     let purged = played.purged.iter().filter(|(_, is_unsent)| !is_unsent);
     purged.for_each(|(number, _)| note(*number, "purged"));
+    let mut known = count_each(&played.notes.known);
+    for seen in &evidence.truth {
+        // Of several of one id it is not known which of them it was.
+        let number = seen.fact.note().number;
+        if seen.sequence >= played.first
+            && played.plan.scope.wants(&seen.fact, &seen.topic)
+            && !fates.contains_key(&number)
+            && let Some(left) = known.get_mut(&seen.id).filter(|left| **left > 0)
+        {
+            *left -= 1;
+            fates.entry(number).or_default().push("known");
+        }
+    }
+    // Of what comes behind the last that the auditor has seen nothing is known.
+    if truth.end >= played.account.next && known.values().any(|left| *left > 0) {
+        wrong.push(format!("it was told too often that it knows them: {known:?}"));
+    }
     wrong.extend(
         fates
             .iter()
@@ -228,34 +243,72 @@ fn fates(played: &Played, evidence: &Evidence, truth: &Truth<'_>, wrong: &mut Ve
         wrong.push(format!("filtered and empty are {counts:?}"));
     }
     // What was left behind is the end of what it came to.
-    let passed_over =
-        if played.plan.lag_limit.is_some() { 0 } else { account.passed_over as usize };
+    let passed_over = if played.skips() { 0 } else { account.passed_over as usize };
     if let Some(strange) = mine.iter().rev().take(passed_over).find(|seen| has_fate(seen)) {
         wrong.push(format!("{strange:?} has a fate, and was left behind"));
     }
 }
 
+fn count_each(ids: &[EventId]) -> HashMap<EventId, usize> {
+    let mut counts = HashMap::new();
+    ids.iter().for_each(|id| *counts.entry(*id).or_default() += 1);
+    counts
+}
+
 /// The account says what was written down.
 fn totals(played: &Played, wrong: &mut Vec<String>) {
-    let account = &played.account;
-    let handled = played.tries.iter().filter(|one| one.is_ok).count() as u64;
-    let failures = played.tries.len() as u64 - handled;
-    // One that was dropped in the middle of an attempt has not written it down.
+    let (account, tries) = (&played.account, &played.notes.tries);
+    let handled = tries.iter().filter(|one| one.is_ok).count() as u64;
+    let unknowable = played.notes.unknowable;
+    let failures = tries.len() as u64 - handled + unknowable;
+    // One that was dropped in the middle of an attempt has written it down, and nobody has counted it.
     let broken_off = u64::from(played.left == Some(How::Dropped));
-    let retries = played.tries.iter().filter(|one| one.attempt > 1).count() as u64;
-    if (handled, failures) != (account.handled, account.failures)
-        || retries + broken_off < account.retries
+    let retries = tries.iter().filter(|one| one.attempt > 1).count() as u64;
+    if handled != account.handled
+        || !(account.failures..=account.failures + broken_off).contains(&failures)
+        // Nor has one that was known when it was to be tried again.
+        || retries + unknowable + account.duplicates < account.retries
     {
         wrong.push(format!("{handled} handled, {failures} failures, {retries} retries"));
     }
-    let follow_ups: usize =
-        played.tries.iter().filter(|one| one.is_ok).map(|one| one.follow_ups.len()).sum();
-    if follow_ups as u64 != account.follow_ups + account.unsent {
+    let follow_ups = follow_ups(played).count() as u64;
+    if follow_ups != account.follow_ups + account.unsent {
         wrong.push(format!("{follow_ups} follow"));
     }
     let gone = (played.letters.len() + played.purged.len()) as u64 + played.dropped;
     if account.dead + account.unsent != gone + account.requeued {
         wrong.push(format!("{gone} letters were written for good"));
+    }
+    if played.plan.holds && played.dropped > 0 {
+        wrong.push(format!("it holds, and {} letters were dropped", played.dropped));
+    }
+    let steps: usize = tries.iter().filter(|one| one.went_well).map(|one| one.steps).sum();
+    if steps != played.steps {
+        wrong.push(format!("{steps} steps were done for good, and {} are", played.steps));
+    }
+    if account.lost > 0 {
+        wrong.push("it has lost events".to_owned());
+    }
+}
+
+/// It knows what it has handled, and nothing else.
+fn known(played: &Played, truth: &Truth<'_>, wrong: &mut Vec<String>) {
+    let known = &played.notes.known;
+    if played.account.duplicates != known.len() as u64 {
+        wrong.push(format!("it was told {} times that it knows an event", known.len()));
+    }
+    let Some(inbox) = played.plan.inbox else { return };
+    let id = |one: &Try| truth.by_sequence.get(&one.sequence).map(|seen| seen.id);
+    let handled = played.notes.tries.iter().filter(|one| one.is_ok);
+    let ids: Vec<EventId> = handled.filter_map(id).collect();
+    let times = count_each(&ids);
+    let is_whole = truth.end >= played.account.next;
+    if is_whole && let Some(strange) = known.iter().find(|id| !times.contains_key(id)) {
+        wrong.push(format!("it knows {strange}, and has not handled it"));
+    }
+    let has_forgotten = ids.len() > inbox.remembers;
+    if !has_forgotten && let Some((twice, _)) = times.iter().find(|(_, times)| **times > 1) {
+        wrong.push(format!("it has handled {twice} more than once"));
     }
 }
 
@@ -265,52 +318,26 @@ fn ends(plan: &Plan, played: &Played, evidence: &Evidence, wrong: &mut Vec<Strin
     if !account.adds_up() || account.waiting > 0 {
         wrong.push("its account does not add up".to_owned());
     }
-    let has_stayed = played.left.is_none() && evidence.is_done;
-    if has_stayed && played.plan.lag_limit.is_none() && account.passed_over > 0 {
+    let has_stayed = played.has_stayed() && evidence.is_done;
+    if has_stayed && !played.skips() && account.passed_over > 0 {
         wrong.push("it has passed over events".to_owned());
     }
-    let left_over =
-        played.letters.iter().filter(|(_, reason)| matches!(reason, Reason::Left | Reason::Unsent));
-    if has_stayed && !plan.meddles_to_the_end && left_over.count() > 0 {
-        wrong.push(format!("the bus was done, and this is left over: {:?}", played.letters));
+    if account.late > 0 && played.plan.lag_limit.is_none() {
+        wrong.push("it was late, and may be".to_owned());
     }
-}
-
-/// Whoever waited for an event was told what became of it.
-fn receipts(plan: &Plan, evidence: &Evidence, truth: &Truth<'_>, wrong: &mut Vec<String>) {
-    for (number, sequence, answers) in &evidence.receipts {
-        let Some(answers) = answers else {
-            wrong.push(format!("nobody tells what became of {number} at {sequence}"));
-            continue;
-        };
-        for played in &evidence.handlers {
-            let told: Vec<&Fate> = answers
-                .iter()
-                .filter(|(name, _)| *name == played.name)
-                .map(|(_, fate)| fate)
-                .collect();
-            let is_handled = played.tries.iter().any(|one| one.number == *number && one.is_ok);
-            let was_dead = played.given_back.contains(number) || played.plan.order == Order::ByKey;
-            let concerns = truth.by_sequence.get(sequence).is_some_and(|seen| {
-                played.first <= *sequence && played.plan.scope.wants(&seen.fact, &seen.topic)
-            });
-            let is_right = match told[..] {
-                // Of one that came or left in this moment it may not know, nor of one that was done when the bus ended.
-                [] => {
-                    let may_move =
-                        played.plan.comes_at > 0 || played.left.is_some() || plan.is_cut_short();
-                    !concerns || is_handled || may_move || !evidence.is_done
-                }
-                [Fate::Failed(_)] => !is_handled || was_dead,
-                [Fate::PassedOver] => !is_handled && *sequence >= played.first,
-                _ => false,
-            };
-            if !is_right {
-                wrong.push(format!(
-                    "{}: of {number} at {sequence} it is told {told:?}",
-                    played.name
-                ));
-            }
-        }
+    if played.has_gone() && account.late > 1 {
+        wrong.push("it was late, and did not leave".to_owned());
+    }
+    // A shutdown does not wait for what is to be published later.
+    let later: HashSet<u64> =
+        follow_ups(played).filter_map(|next| next.delay.is_some().then_some(next.number)).collect();
+    let is_left_over = |(number, reason): &&(u64, Reason)| match reason {
+        Reason::Left => true,
+        Reason::Unsent => !later.contains(number),
+        _ => false,
+    };
+    let left_over = played.letters.iter().filter(is_left_over).count();
+    if has_stayed && !plan.meddles_to_the_end && left_over > 0 {
+        wrong.push(format!("the bus was done, and this is left over: {:?}", played.letters));
     }
 }

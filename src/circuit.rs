@@ -446,6 +446,15 @@ impl Circuit {
         self.wake_all();
     }
 
+    /// As `close`, if nothing is claimed from `end` on, or nothing happens; of many producers only.
+    pub(crate) fn close_at(&self, end: u64) -> bool {
+        let is_closed = self.sequencer.close_at(end);
+        if is_closed {
+            self.close();
+        }
+        is_closed
+    }
+
     /// Stops everybody where they are.
     pub(crate) fn halt(&self, fault: Option<Fault>) {
         let told = fault.clone();

@@ -63,6 +63,31 @@ impl<E> Producer<E, Multi> {
         ring.circuit.add_producer();
         Self { claims: Multi::new(&ring.circuit), ring }
     }
+
+    /// Closes the ring if `end` is the next sequence: if nothing from there on is published, or being written. Then
+    /// nothing ever is. Returns whether it ends there. If it does not, nothing has happened.
+    ///
+    /// For whoever has found that all is done that was published up to there, and would not be right any more if
+    /// something came between that and the closing.
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring::{Builder, PublishError, read};
+    ///
+    /// let (mut producer, dispatcher) =
+    ///     Builder::new(8, || 0_u64).then(read("sum", |_: &u64, _| ())).start_multi()?;
+    /// producer.publish(|event| *event = 1)?;
+    /// let mut other = producer.clone();
+    /// other.publish(|event| *event = 2)?;
+    /// assert!(!producer.close_at(1)); // The other one was faster.
+    /// assert!(producer.close_at(2));
+    /// assert_eq!(other.publish(|event| *event = 3), Err(PublishError::Closed));
+    /// dispatcher.join()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn close_at(&self, end: u64) -> bool {
+        self.ring.circuit.close_at(end)
+    }
 }
 
 impl<E> Clone for Producer<E, Multi> {

@@ -564,6 +564,15 @@ pub const FAULTS: &[Fault] = &[
         caught_by: &["p07::closing_under_many_producers/symmetric"],
     },
     Fault {
+        name: "closed_behind_the_end",
+        property: "p07",
+        what: "a ring that is to be closed where it ends is closed where it has come to",
+        file: "sequencer/mod.rs",
+        text: "self.multi.as_ref().is_some_and(|multi| multi.close_at(end))",
+        broken: "self.multi.as_ref().is_some_and(|multi| multi.claimed() == end)",
+        caught_by: &["p07::closing_where_it_ends"],
+    },
+    Fault {
         name: "the_first_of_two_producers_closes",
         property: "p07",
         what: "the ring closes with the first producer that goes",

@@ -21,6 +21,7 @@ pub const MODELS: &[Model] = &[
         .both_fences()
         .bounded(2)
         .full_bounded(2),
+    Model::exhaustive("p07", "closing_where_it_ends", (2, 2, 2), closing_where_it_ends),
     Model::exhaustive(
         "p07",
         "a_refused_event_is_not_reset",
@@ -119,6 +120,24 @@ fn closing_under_many() {
     accepted.sort_unstable();
     assert_eq!(seen, accepted);
     drop(dispatcher);
+}
+
+/// A ring that is closed where somebody believes that it ends has no event behind that, and is open if it has.
+fn closing_where_it_ends() {
+    let (mut first, mut dispatcher) = ring(2).then(poller("a")).start_multi().unwrap();
+    let mut a = reader(&mut dispatcher, "a");
+    let mut second = first.clone();
+    first.publish(|slot| *slot = 10).unwrap();
+    let publishing = thread::spawn(move || publish_until_closed(&mut second, 20..21));
+    let is_closed = first.close_at(1);
+    // All that is to be seen then is there already.
+    let mut seen = read_some(&mut a, 2);
+    let accepted = publishing.join().unwrap();
+    assert_eq!(is_closed, accepted.is_empty());
+    seen.extend(read_some(&mut a, 1));
+    assert_eq!(seen.len(), 1 + accepted.len());
+    let ended = a.poll(|_, _| ()).unwrap();
+    assert_eq!(ended, if is_closed { Poll::Closed } else { Poll::Idle });
 }
 
 /// Every station has left, and the reset hook follows what is published: but not a refused event.

@@ -73,4 +73,9 @@ impl Sequencer {
     pub(crate) fn close(&self) -> u64 {
         self.multi.as_ref().map_or_else(|| self.single.glance(), MultiSequencer::close)
     }
+
+    /// Refuses claims from now on if there is none from `end` on; of many producers only.
+    pub(crate) fn close_at(&self, end: u64) -> bool {
+        self.multi.as_ref().is_some_and(|multi| multi.close_at(end))
+    }
 }

@@ -155,6 +155,15 @@ impl MultiSequencer {
         // ORDERING(CLAIM): Relaxed: a read-modify-write sees the newest claim.
         self.claimed.fetch_or(CLOSED, Ordering::Relaxed) & !CLOSED
     }
+
+    /// Closes it there, if nothing is claimed from there on; whether that is its end now.
+    pub(super) fn close_at(&self, end: u64) -> bool {
+        // ORDERING(CLAIM): Relaxed in both cases: as in `close`. A claim is before it, and then this
+        // fails, or it is refused.
+        let was =
+            self.claimed.compare_exchange(end, end | CLOSED, Ordering::Relaxed, Ordering::Relaxed);
+        was.map_or_else(|was| was == end | CLOSED, |_| true)
+    }
 }
 
 #[cfg(test)]
@@ -180,6 +189,17 @@ mod tests {
         assert_eq!(multi.close(), 3);
         assert_eq!(multi.try_claim(3, 4), Err(None));
         assert_eq!(multi.claimed(), 3);
+    }
+
+    #[test]
+    fn it_is_closed_where_its_claims_end_and_nowhere_else() {
+        let multi = MultiSequencer::new(Capacity::new(4).unwrap(), 0);
+        assert_eq!(multi.try_claim(0, 3), Ok(()));
+        assert!(!multi.close_at(2) && !multi.close_at(4));
+        assert_eq!(multi.try_claim(3, 4), Ok(()));
+        assert!(multi.close_at(4) && multi.close_at(4) && !multi.close_at(5));
+        assert_eq!(multi.try_claim(4, 5), Err(None));
+        assert_eq!(multi.close(), 4);
     }
 
     proptest! {

@@ -338,8 +338,9 @@ impl<E: Event> Bus<E> {
             self.inline.clear(Instant::now());
             self.hands.clear();
         }
-        let is_done = self.await_quiet(deadline);
-        let cards = self.hub.handlers();
+        let quiet = self.await_quiet(deadline);
+        let is_done = quiet.is_some();
+        let cards = quiet.unwrap_or_else(|| self.hub.handlers());
         if !is_done {
             for card in &cards {
                 card.order(Orders::Quit);
@@ -362,38 +363,40 @@ impl<E: Event> Bus<E> {
         if is_done && running.is_empty() { Ok(report) } else { Err(NotDone { report, running }) }
     }
 
-    /// Waits until nothing is on its way any more.
-    fn await_quiet(&self, deadline: Option<Instant>) -> bool {
+    /// Waits until nothing is on its way any more, and closes the ring there. Returns the handlers that were there
+    /// then.
+    fn await_quiet(&self, deadline: Option<Instant>) -> Option<Vec<Arc<Card<E>>>> {
         let mut mark = None;
         let mut nap = Duration::from_micros(20);
         loop {
             self.inline.tend(&self.hub);
             self.hands.step();
+            let handlers = self.hub.handlers();
             mark = mark.or_else(|| self.hub.nudge());
             if let Some(at) = mark
-                && self.is_quiet_behind(at)
+                && self.is_quiet_behind(at, &handlers)
             {
-                // Everybody is past the mark, and nothing that follows waits. If nothing came after it, that is all.
-                mark = self.hub.nudge();
-                if mark == Some(at + 1) {
-                    return true;
+                // Everybody is past the mark, and nothing that follows waits. If nothing came after it, that is all;
+                // and nothing does any more, neither from one who has passed the gate before it was closed.
+                if self.hub.close_at(at + 1) {
+                    return Some(handlers);
                 }
+                mark = self.hub.nudge();
             }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return false;
+                return None;
             }
             thread::sleep(nap);
             nap = (nap * 2).min(Duration::from_millis(2));
         }
     }
 
-    fn is_quiet_behind(&self, mark: u64) -> bool {
+    fn is_quiet_behind(&self, mark: u64, handlers: &[Arc<Card<E>>]) -> bool {
         let is_past = |card: &Arc<Card<E>>| {
             let account = card.account();
             account.next > mark && account.waiting == 0
         };
-        let gate = &self.hub.gate;
-        self.hub.handlers().iter().all(is_past) && gate.pending() == 0 && gate.is_left()
+        handlers.iter().all(is_past) && self.hub.gate.pending() == 0
     }
 }
 
@@ -406,4 +409,26 @@ impl<E: Event> Drop for Bus<E> {
 
 fn report<E: Event>(card: &Arc<Card<E>>) -> HandlerReport {
     HandlerReport { name: Arc::clone(&card.name), account: card.account() }
+}
+
+#[cfg(test)]
+mod tests {
+    use slipring::PublishError;
+
+    use super::*;
+    use crate::AnyEvent;
+
+    #[test]
+    fn who_has_passed_the_gate_before_it_was_closed_is_refused_when_all_is_done() {
+        let mut bus = Bus::<AnyEvent>::start(4).unwrap();
+        let _handler = bus.handler("all").run(|_, _| ()).unwrap();
+        // Behind the gate there is nothing else before the ring.
+        let mut past_the_gate = bus.hub.producer().unwrap();
+        bus.close();
+        let handlers = bus.await_quiet(None).expect("there is nothing to be done");
+        assert_eq!(handlers.len(), 1);
+        assert_eq!(past_the_gate.try_publish(Slot::nudge), Err(PublishError::Closed));
+        // It has ended already.
+        drop(bus.dispatcher.take());
+    }
 }

@@ -4,7 +4,7 @@
 //! take the room first, it would have to keep more and more. So they wait until all follow-ups are on the ring.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering, fence},
+    sync::atomic::{AtomicU64, Ordering},
     task::Waker,
     time::Instant,
 };
@@ -18,19 +18,8 @@ const CLOSED: u64 = 1 << 63;
 pub(crate) struct Gate {
     /// How many follow-ups wait, and whether the bus is closed.
     state: AtomicU64,
-    /// How many publishers wait for room, and may yet publish though it is closed.
-    at_it: AtomicU64,
     waiting: Mutex<Vec<Waker>>,
     bell: Condvar,
-}
-
-/// Somebody waits for room.
-pub(crate) struct AtIt<'a>(&'a Gate);
-
-impl Drop for AtIt<'_> {
-    fn drop(&mut self) {
-        self.0.at_it.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 /// What a publisher finds.
@@ -53,20 +42,6 @@ impl Gate {
         }
     }
 
-    /// Whoever waits for room is counted as long as what is returned lives, and asks for the way after that.
-    pub(crate) fn enter(&self) -> AtIt<'_> {
-        // Pairs with `close` and `is_left`: either whoever closes sees this one, or this one sees that it is closed.
-        self.at_it.fetch_add(1, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        AtIt(self)
-    }
-
-    /// Whether nobody waits for room any more who has come before it was closed.
-    pub(crate) fn is_left(&self) -> bool {
-        // What they have published is seen with it.
-        self.at_it.load(Ordering::SeqCst) == 0
-    }
-
     /// Follow-ups wait for room. Before the cursor moves past the event that they follow from, so that whoever has
     /// seen the one sees the other: both pass through the handler's account.
     pub(crate) fn add(&self, follow_ups: usize) {
@@ -86,8 +61,8 @@ impl Gate {
     }
 
     pub(crate) fn close(&self) {
-        self.state.fetch_or(CLOSED, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        // Relaxed: who has not seen it yet finds the ring itself closed, sooner or later.
+        self.state.fetch_or(CLOSED, Ordering::Relaxed);
         self.ring();
     }
 

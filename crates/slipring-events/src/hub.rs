@@ -130,6 +130,11 @@ impl<E: Event> Hub<E> {
         self.nudger.lock().as_mut()?.try_publish(Slot::nudge).ok()
     }
 
+    /// Closes the ring if nothing came from there on; whether it ends there.
+    pub(crate) fn close_at(&self, end: u64) -> bool {
+        self.nudger.lock().as_ref().is_some_and(|nudger| nudger.close_at(end))
+    }
+
     /// A producer for a handler's follow-ups, or for others.
     pub(crate) fn producer(&self) -> Option<MultiProducer<Slot<E>>> {
         self.nudger.lock().clone()

@@ -255,8 +255,6 @@ impl<E: Event> Publisher<E> {
             }
         };
         let mut sent = self.producer.try_publish_batch(count, &mut write);
-        let hub = Arc::clone(&self.hub);
-        let _at_it = matches!(sent, Err(PublishError::Full)).then(|| hub.gate.enter());
         let placed = loop {
             match sent {
                 Err(PublishError::Full | PublishError::TimedOut) if self.hub.is_inside() => {
@@ -424,8 +422,6 @@ impl<E: Event> Publisher<E> {
         if self.hub.is_inside() {
             return Err(RefusedReason::WouldDeadlock);
         }
-        let hub = Arc::clone(&self.hub);
-        let _at_it = hub.gate.enter();
         loop {
             self.look_after_inline(deadline);
             // It may have been closed, and follow-ups may have come.
@@ -518,8 +514,6 @@ impl<E: Event> Publisher<E> {
                 break;
             }
         }
-        let hub = Arc::clone(&self.hub);
-        let _at_it = hub.gate.enter();
         loop {
             if self.is_closed() {
                 return Err(RefusedReason::Closed);

@@ -7,7 +7,7 @@
 include!(concat!(env!("OUT_DIR"), "/src/lib.rs"));
 
 /// Whether this fault is awake.
-fn is_planted(fault: &str) -> bool {
+pub fn is_planted(fault: &str) -> bool {
     static PLANTED: std::sync::OnceLock<Option<String>> = std::sync::OnceLock::new();
     let planted = PLANTED.get_or_init(|| std::env::var("PLANTED").ok());
     planted.as_deref() == Some(fault)

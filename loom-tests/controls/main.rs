@@ -26,6 +26,8 @@ use std::{
 
 use faults::{FAULTS, Fault};
 use models::{harness, shapes};
+// What is planted in what the models include asks for it here.
+use slipring::is_planted;
 
 /// Far more than any of them takes.
 const TIME_MAX: Duration = Duration::from_mins(5);

@@ -19,6 +19,7 @@ mod p15;
 mod p16;
 mod p17;
 mod p18;
+mod p19;
 pub(crate) mod shapes;
 
 use std::process::ExitCode;
@@ -43,5 +44,6 @@ pub(crate) fn main() -> ExitCode {
         p16::MODELS,
         p17::MODELS,
         p18::MODELS,
+        p19::MODELS,
     ])
 }

@@ -3,13 +3,14 @@
 use std::{
     fmt,
     future::poll_fn,
-    sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence},
     task::{Context, Poll, Waker},
     time::{Duration, Instant},
 };
 
-use parking_lot::Mutex;
-
+use self::{
+    handover::Handover,
+    sync::{AtomicUsize, Mutex, Ordering},
+};
 use crate::{
     drive,
     event::Event,
@@ -19,6 +20,15 @@ use crate::{
     view::View,
     worker::{Turn, Worker},
 };
+
+mod handover;
+
+/// What threads share here. A model of the hand-over has its own.
+mod sync {
+    pub use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+
+    pub use parking_lot::Mutex;
+}
 
 /// How long to wait for room before the others are looked after.
 const A_MOMENT: Duration = Duration::from_millis(1);
@@ -31,9 +41,8 @@ const LOOK_AROUND: Duration = Duration::from_millis(100);
 /// The handlers of a bus that run in the publishers' threads, in the order in which they were registered.
 pub(crate) struct Inline<E: Event> {
     count: AtomicUsize,
-    /// Somebody has published, or made room, and could not look after them: whoever has them looks again.
-    is_wanted: AtomicBool,
-    workers: Mutex<Vec<Box<dyn Inlined>>>,
+    /// Wanted by whoever has published or made room.
+    workers: Handover<Vec<Box<dyn Inlined>>>,
     /// Those that have come while others run, which may wait for room that the new ones have to make.
     newcomers: Mutex<Vec<Box<dyn Inlined>>>,
     /// Tasks that wait for room, and look after the first one that comes.
@@ -105,8 +114,7 @@ impl<E: Event> Inline<E> {
     pub(crate) fn new() -> Self {
         Self {
             count: AtomicUsize::new(0),
-            is_wanted: AtomicBool::new(false),
-            workers: Mutex::default(),
+            workers: Handover::new(Vec::new()),
             newcomers: Mutex::default(),
             onlookers: Mutex::default(),
             event: std::marker::PhantomData,
@@ -114,16 +122,27 @@ impl<E: Event> Inline<E> {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        // Whoever has registered one and then publishes sees it; for others there is no before.
+        // Relaxed: pairs with `expect_one` by the fences of the ring, the light one behind what was published, and
+        // the heavy one of whoever comes: either this sees that somebody comes, or that one finds what was published.
         self.count.load(Ordering::Relaxed) == 0
     }
 
+    /// Somebody is about to come: before it has its place on the ring.
+    pub(crate) fn expect_one(&self) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It does not come.
+    pub(crate) fn expect_one_less(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// One that was expected has come.
     pub(crate) fn add<V: View<E>, H>(&self, worker: Worker<E, V, H>)
     where
         H: Handle<E, V::Seen> + Send + 'static,
     {
         self.newcomers.lock().push(Box::new(worker));
-        self.count.fetch_add(1, Ordering::Relaxed);
         // Whoever looks after this under the lock sees the count; whoever looked before is in the list.
         let onlookers = std::mem::take(&mut *self.onlookers.lock());
         onlookers.into_iter().for_each(Waker::wake);
@@ -155,8 +174,7 @@ impl<E: Event> Inline<E> {
             // A handler of another bus publishes here. Somebody may run those of this one who publishes there.
             self.tend(hub);
         } else if !self.is_empty() {
-            self.run(&mut self.workers.lock(), true);
-            self.run_if_wanted();
+            self.workers.drive(|all| self.run(all, true), |all| self.run(all, false));
         }
     }
 
@@ -165,25 +183,7 @@ impl<E: Event> Inline<E> {
     #[inline]
     pub(crate) fn tend(&self, hub: &Hub<E>) {
         if !self.is_empty() && !hub.is_inside() {
-            self.is_wanted.store(true, Ordering::Relaxed);
-            self.run_if_wanted();
-        }
-    }
-
-    #[cold]
-    fn run_if_wanted(&self) {
-        loop {
-            // Between having said so and trying, and between having let go and looking: either whoever lets go sees
-            // that somebody wants them, or that one finds them free.
-            fence(Ordering::SeqCst);
-            if !self.is_wanted.load(Ordering::Relaxed) {
-                return;
-            }
-            let Some(mut workers) = self.workers.try_lock() else { return };
-            self.is_wanted.store(false, Ordering::Relaxed);
-            // What the one who wants them has done was done before: it said so at last.
-            fence(Ordering::SeqCst);
-            self.run(&mut workers, false);
+            self.workers.tend(|all| self.run(all, false));
         }
     }
 
@@ -210,7 +210,7 @@ impl<E: Event> Inline<E> {
 
     /// Has all of them leave, unless somebody is still at it then.
     pub(crate) fn clear(&self, deadline: Instant) {
-        let Some(mut workers) = self.workers.try_lock_until(deadline) else { return };
+        let Some(mut workers) = self.workers.inner().try_lock_until(deadline) else { return };
         let mut all = std::mem::take(&mut *workers);
         all.append(&mut self.newcomers.lock());
         self.count.fetch_sub(all.len(), Ordering::Relaxed);

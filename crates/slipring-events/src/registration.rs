@@ -391,9 +391,11 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
         }
         self.settings.keeps_time = false;
         let bus = self.bus;
-        let (subscription, worker) = self.register(handler)?;
+        // Before it is on the ring: a publisher that does not know of it yet has published where it is found below.
+        bus.inline().expect_one();
+        let registered = self.register(handler);
+        let (subscription, worker) = registered.inspect_err(|_| bus.inline().expect_one_less())?;
         bus.inline().add(worker);
-        // What has come meanwhile came from publishers that did not know of it.
         bus.inline().tend(bus.hub());
         Ok(subscription)
     }

@@ -53,6 +53,10 @@ impl fmt::Debug for dyn Answers {
 impl Ticket {
     pub(crate) fn settle(&self, handler: u64, fate: Fate) {
         let mut answers = self.answers.lock();
+        debug_assert!(
+            answers.settled.iter().all(|(other, _)| *other != handler),
+            "a handler is done with an event once"
+        );
         answers.settled.push((handler, fate));
         let waker = answers.waker.take();
         drop(answers);

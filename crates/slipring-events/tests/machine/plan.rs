@@ -27,6 +27,7 @@ pub struct Plan {
 }
 
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is drawn by itself")]
 pub struct HandlerPlan {
     pub driver: Driver,
     pub scope: Scope,

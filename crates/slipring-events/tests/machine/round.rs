@@ -285,9 +285,8 @@ fn publish(shared: &Shared, index: usize, count: u32, mut publisher: Publisher<F
         let note = Note { number, key: rng.u8(..4), depth: 0, asks: false };
         let calls = if rng.u8(..8) == 0 { rng.u64(1..3).min(last - number) } else { 1 };
         let reason = if calls > 1 {
-            let mut batch: Vec<Fact> = (number..number + calls)
-                .map(|number| Note { number, ..note.clone() }.into())
-                .collect();
+            let mut batch: Vec<Fact> =
+                (number..number + calls).map(|number| Note { number, ..note }.into()).collect();
             publisher.publish_batch(&mut batch).map(|range| {
                 range
                     .enumerate()
@@ -316,7 +315,7 @@ fn publish_one(
     note: Note,
 ) -> Result<u64, RefusedReason> {
     let number = note.number;
-    let way = rng.u8(..9);
+    let way = rng.u8(..10);
     let note = Note { asks: way == 5, ..note };
     let fact: Fact = if rng.u8(..4) == 0 { Remark(note).into() } else { note.into() };
     let taken = match way {
@@ -325,6 +324,19 @@ fn publish_one(
             .publish_within(Duration::from_micros(50), fact)
             .map_err(|refused| refused.reason)?,
         2 => smol::block_on(publisher.publish_async(fact)).map_err(|refused| refused.reason)?,
+        // One that is dropped has not published.
+        7 => {
+            let publishing = async { Some(publisher.publish_async(fact).await) };
+            let looks = rng.u8(..4);
+            let patience = async {
+                for _ in 0..looks {
+                    smol::future::yield_now().await;
+                }
+                None
+            };
+            let ended = smol::block_on(smol::future::or(publishing, patience));
+            ended.ok_or(RefusedReason::TimedOut)?.map_err(|refused| refused.reason)?
+        }
         3 => publisher.send(Draft::new(fact).topic(APART)).map_err(|refused| refused.reason)?,
         4 => {
             let draft = if rng.bool() { Draft::new(fact).topic(APART) } else { Draft::new(fact) };

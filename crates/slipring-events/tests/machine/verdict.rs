@@ -251,7 +251,9 @@ fn fates(played: &Played, evidence: &Evidence, truth: &Truth<'_>, wrong: &mut Ve
 
 fn count_each(ids: &[EventId]) -> HashMap<EventId, usize> {
     let mut counts = HashMap::new();
-    ids.iter().for_each(|id| *counts.entry(*id).or_default() += 1);
+    for id in ids {
+        *counts.entry(*id).or_default() += 1;
+    }
     counts
 }
 

@@ -65,13 +65,13 @@ fn is_right(
 /// Whoever asked has a reply that is on the ring, and none only if there is none.
 pub fn replies(evidence: &Evidence, truth: &Truth<'_>, wrong: &mut Vec<String>) {
     for (question, reply) in &evidence.replies {
-        let replied = |played: &Played| -> Vec<u64> {
+        let of = |played: &Played| -> Vec<u64> {
             let tries = played.notes.tries.iter();
             let ok = tries.filter(|one| one.is_ok && one.number == *question);
             let replies = ok.flat_map(|one| &one.follow_ups).filter(|next| next.is_reply);
             replies.map(|next| next.number).collect()
         };
-        let replies: Vec<u64> = evidence.handlers.iter().flat_map(replied).collect();
+        let replies: Vec<u64> = evidence.handlers.iter().flat_map(of).collect();
         let is_right = match reply {
             Some(reply) => replies.contains(reply),
             None => !replies.iter().any(|reply| truth.by_number.contains_key(reply)),

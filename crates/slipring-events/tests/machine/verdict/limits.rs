@@ -81,7 +81,7 @@ fn throttle(tries: &[Try], rate: Rate, wrong: &mut Vec<String>) {
         for first in last.saturating_sub(STRETCH)..last {
             // The first one was let through after the one before it had ended.
             let since = first.checked_sub(1).map_or(Duration::ZERO, |before| tries[before].to);
-            let time = (tries[last].from - since).as_nanos();
+            let time = tries[last].from.saturating_sub(since).as_nanos();
             let dripped = time * u128::from(rate.count) / rate.period.as_nanos();
             let attempts = (last - first + 1) as u128;
             if attempts > u128::from(rate.burst) + dripped {

@@ -120,7 +120,9 @@ fn a_third() {
         thread::spawn(move || publish_and_tend(&mut there, &inline, number))
     });
     publish_and_tend(&mut here, &inline, 10);
-    others.into_iter().for_each(|other| other.join().unwrap());
+    for other in others {
+        other.join().unwrap();
+    }
     all_is_seen(&inline, 3);
 }
 

@@ -238,6 +238,8 @@ impl<'a, E: Send + 'a> Builder<E, Within<'a>> {
             [] if self.may_have_none => Vec::new(),
             sketches => topology::resolve(sketches)?,
         };
+        let teller = |(station, _): &(Declared<'a, E>, Follows)| station.options.teller.clone();
+        let tellers = self.stations.iter().map(teller).collect();
         let mut all = Vec::new();
         for (index, (station, _)) in self.stations.into_iter().enumerate() {
             all.extend(entrants(index, station, self.wait, capacity)?);
@@ -250,6 +252,7 @@ impl<'a, E: Send + 'a> Builder<E, Within<'a>> {
             producer_wait: self.producer_wait.unwrap_or(self.wait),
             resets: self.reset.is_some(),
             nodes,
+            tellers,
         });
         Ok((Arc::new(Ring::new(circuit, self.factory, self.reset)), all))
     }
@@ -314,7 +317,8 @@ pub(crate) fn entrants<E>(
     capacity: Capacity,
 ) -> Result<Vec<Entrant<'_, E>>, BuildError> {
     let Declared { name, options, crew, mutates } = station;
-    let Options { wait: own_wait, cores, policy, max_batch, idle_after, lag_limit } = options;
+    let Options { wait: own_wait, cores, policy, max_batch, idle_after, lag_limit, teller: _ } =
+        options;
     let default_batch = (capacity.slots() / 4).clamp(1, DEFAULT_MAX_BATCH);
     let max_batch = max_batch.unwrap_or(default_batch).min(capacity.slots());
     if max_batch == 0 {

@@ -28,6 +28,7 @@ use crate::{
         time::{self, Instant},
     },
     team::{Hand, Team},
+    told::Teller,
     topology::{MOST_STATIONS, Node},
     trace,
     wait::{Wait, Waiter},
@@ -54,6 +55,8 @@ pub struct Circuit {
     pub(crate) posts: Box<[Post]>,
     /// What they are called.
     pub(crate) names: Box<[Arc<str>]>,
+    /// What their owners tell of them.
+    pub(crate) tellers: Box<[Option<Teller>]>,
     /// Those that came later.
     pub(crate) guests: Guests,
     /// The sequence that the ring started with.
@@ -89,12 +92,13 @@ pub(crate) struct Plan {
     pub(crate) producer_wait: Wait,
     pub(crate) resets: bool,
     pub(crate) nodes: Vec<Node>,
+    pub(crate) tellers: Box<[Option<Teller>]>,
 }
 
 impl Circuit {
     pub(crate) fn new(plan: Plan) -> Self {
-        let Plan { capacity, many_producers, first, station_wait, producer_wait, resets, nodes } =
-            plan;
+        let Plan { capacity, many_producers, first, station_wait, producer_wait, .. } = plan;
+        let Plan { resets, nodes, tellers, .. } = plan;
         let fences = Fences::detect();
         let followed = |index| nodes.iter().any(|node| node.follows.contains(&index));
         let last = (0..nodes.len()).filter(|index| !followed(*index)).collect();
@@ -127,6 +131,7 @@ impl Circuit {
             start: time::now(),
             posts: nodes.into_iter().enumerate().map(post).collect(),
             names,
+            tellers,
             guests,
         }
     }

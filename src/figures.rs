@@ -15,27 +15,29 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct Figures {
     /// Events that a worker's handler finished. A station of one thread is where its cursor is.
-    pub(crate) handled: Figure,
+    pub(crate) handled: Counter,
     pub(crate) batches: Sizes,
     /// What the cursor has passed unhandled.
     pub(crate) settled: Settled,
     /// Events that the handler failed on and the policy skipped, and the cursor has not passed yet; every one is
     /// before the next cursor.
-    pub(crate) newly_skipped: Figure,
+    pub(crate) newly_skipped: Counter,
     /// Abandoned sequences, of the same kind.
-    pub(crate) newly_passed_over: Figure,
+    pub(crate) newly_passed_over: Counter,
+    /// Calls that a poller has noted.
+    pub(crate) calls: Counter,
     /// Calls that failed.
-    pub(crate) failed: Figure,
+    pub(crate) failed: Counter,
     /// Those of them that the policy repeated.
-    pub(crate) retried: Figure,
+    pub(crate) retried: Counter,
     /// How often it was found to lag by more than it may.
-    pub(crate) late: Figure,
+    pub(crate) late: Counter,
     /// The cursor when the station left.
-    pub(crate) left_at: Figure,
+    pub(crate) left_at: Counter,
     /// The first sequence that is the station's to handle.
-    pub(crate) first: Figure,
+    pub(crate) first: Counter,
     /// Of a guest: where it has been told to leave.
-    pub(crate) dismissed_at: Figure,
+    pub(crate) dismissed_at: Counter,
     pub(crate) waits: Waits,
 }
 
@@ -48,8 +50,10 @@ impl Figures {
 
     /// Forgets who was here before, but for what is settled. For a guest that has the post to itself.
     pub(crate) fn start_at(&self, first: u64) {
-        let Self { handled, newly_skipped, newly_passed_over, failed, retried, late, .. } = self;
-        for figure in [handled, newly_skipped, newly_passed_over, failed, retried, late] {
+        let Self {
+            handled, newly_skipped, newly_passed_over, calls, failed, retried, late, ..
+        } = self;
+        for figure in [handled, newly_skipped, newly_passed_over, calls, failed, retried, late] {
             figure.set(0);
         }
         self.batches.forget();
@@ -80,9 +84,9 @@ impl Figures {
 
 /// A counter with one writer.
 #[derive(Debug, Default)]
-pub(crate) struct Figure(AtomicU64);
+pub(crate) struct Counter(AtomicU64);
 
-impl Figure {
+impl Counter {
     #[inline]
     pub(crate) fn add(&self, more: u64) {
         self.set(self.get() + more);
@@ -106,11 +110,11 @@ const SIZES: usize = if PATIENT { u64::BITS as usize } else { 1 };
 
 /// Batches, counted by their size.
 #[derive(Debug)]
-pub(crate) struct Sizes([Figure; SIZES]);
+pub(crate) struct Sizes([Counter; SIZES]);
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| Figure::default()))
+        Self(std::array::from_fn(|_| Counter::default()))
     }
 }
 
@@ -124,7 +128,7 @@ impl Sizes {
 
     /// How many there were of each size, ascending.
     pub(crate) fn get(&self) -> impl Iterator<Item = u64> {
-        self.0.iter().map(Figure::get)
+        self.0.iter().map(Counter::get)
     }
 
     fn forget(&self) {
@@ -137,11 +141,11 @@ impl Sizes {
 /// How often, and for how long, the thread of a station has waited.
 #[derive(Debug, Default)]
 pub(crate) struct Waits {
-    pub(crate) begun: Figure,
-    pub(crate) slept: Figure,
+    pub(crate) begun: Counter,
+    pub(crate) slept: Counter,
     /// Twice the nanoseconds that it has waited, while it is awake. While it sleeps, twice those minus
     /// the time at which it fell asleep, plus one: so that every look finds a sleep counted once.
-    time: Figure,
+    time: Counter,
 }
 
 impl Waits {

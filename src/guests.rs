@@ -31,6 +31,7 @@ use crate::{
         fence::{self, Fences},
         lock::flow::Mutex,
     },
+    told::Teller,
 };
 
 /// Beyond any number of arrivals.
@@ -68,6 +69,7 @@ type Seats = Vec<Option<Sitting>>;
 #[derive(Debug)]
 struct Sitting {
     name: Arc<str>,
+    teller: Option<Teller>,
     has_arrived: bool,
 }
 
@@ -175,12 +177,12 @@ impl Guests {
         seats
     }
 
-    /// The seats of those that have arrived, and what they are called.
-    pub(crate) fn present(&self) -> Vec<(usize, Arc<str>)> {
+    /// The seats of those that have arrived, what they are called, and who tells of them.
+    pub(crate) fn present(&self) -> Vec<(usize, Arc<str>, Option<Teller>)> {
         let seats = self.seats.lock();
         let sitting = |(seat, sitting): (usize, &Option<Sitting>)| {
             let sitting = sitting.as_ref().filter(|sitting| sitting.has_arrived)?;
-            Some((seat, Arc::clone(&sitting.name)))
+            Some((seat, Arc::clone(&sitting.name), sitting.teller.clone()))
         };
         seats.iter().enumerate().filter_map(sitting).collect()
     }
@@ -194,7 +196,12 @@ impl Guests {
     }
 
     /// Reserves a seat for somebody who follows these stations. It is not to be seen on the ring yet.
-    pub(crate) fn reserve(&self, name: &Arc<str>, follows: &[usize]) -> Result<usize, NoSeat> {
+    pub(crate) fn reserve(
+        &self,
+        name: &Arc<str>,
+        follows: &[usize],
+        teller: Option<Teller>,
+    ) -> Result<usize, NoSeat> {
         let mut seats = self.seats.lock();
         if seats.iter().flatten().any(|sitting| sitting.name == *name) {
             return Err(NoSeat::NameTaken);
@@ -220,7 +227,7 @@ impl Guests {
                 new
             }
         };
-        seats[seat] = Some(Sitting { name: Arc::clone(name), has_arrived: false });
+        seats[seat] = Some(Sitting { name: Arc::clone(name), teller, has_arrived: false });
         Ok(seat)
     }
 
@@ -228,9 +235,10 @@ impl Guests {
     /// else's by now: `name` is the one that [`name`](Self::name) told.
     pub(crate) fn vacate(&self, seat: usize, name: &Arc<str>) {
         let mut seats = self.seats.lock();
-        if seats[seat].as_ref().is_some_and(|sitting| Arc::ptr_eq(&sitting.name, name)) {
-            seats[seat] = None;
-        }
+        let left = seats[seat].take_if(|sitting| Arc::ptr_eq(&sitting.name, name));
+        // What the teller has captured is somebody else's code.
+        drop(seats);
+        drop(left);
     }
 
     /// What the guest at a seat is called.
@@ -249,13 +257,15 @@ mod tests {
         let guests = Guests::new(2, 1, Fences::Symmetric);
         let arrive = || {
             let name = Arc::from("guest");
-            let seat = guests.reserve(&name, &[]).expect("there is one");
+            let seat = guests.reserve(&name, &[], None).expect("there is one");
             assert!(guests.present().is_empty(), "it has not arrived");
             drop(guests.one_at_a_time(seat));
             (seat, name)
         };
         let (seat, name) = arrive();
-        assert_eq!(guests.present(), [(seat, Arc::clone(&name))]);
+        let present = guests.present();
+        let present: Vec<_> = present.iter().map(|(seat, name, _)| (*seat, &**name)).collect();
+        assert_eq!(present, [(seat, "guest")]);
         assert!(guests.is_present(seat, &name));
         guests.vacate(seat, &name);
         assert!(!guests.is_present(seat, &name));

@@ -107,6 +107,7 @@ mod snapshot;
 mod station;
 mod sync;
 mod team;
+mod told;
 mod topology;
 mod trace;
 mod wait;
@@ -135,6 +136,7 @@ pub use station::{
     Stage, Station, poller, poller_mut, read, read_batch, read_handler, read_with, update,
     update_batch, update_handler, update_with,
 };
+pub use told::{Calls, Figure, FigureKind};
 pub use wait::{ParseWaitError, Wait};
 pub use work::{Access, Exclusive, Shared};
 

@@ -17,6 +17,7 @@ use crate::{
     ring::Ring,
     station::{Crew, Declared, Station},
     sync::{Arc, thread, time},
+    told::Teller,
     topology::MOST_STATIONS,
     work::Shared,
 };
@@ -197,7 +198,8 @@ impl<E: Send + Sync> Membership<E> {
         if matches!(declared.crew, Crew::Team { .. }) {
             return Err(AttachError::Team(declared.name));
         }
-        let reserved = Reserved::new(circuit, &declared.name, follows)?;
+        let teller = declared.options.teller.clone();
+        let reserved = Reserved::new(circuit, &declared.name, follows, teller)?;
         let entrants =
             builder::entrants(reserved.index, declared, circuit.station_wait, circuit.capacity)?;
         let entrant = entrants.into_iter().next().expect("a station without a team is one");
@@ -214,7 +216,12 @@ struct Reserved<'a> {
 }
 
 impl<'a> Reserved<'a> {
-    fn new(circuit: &'a Circuit, name: &str, follows: &[usize]) -> Result<Self, BuildError> {
+    fn new(
+        circuit: &'a Circuit,
+        name: &str,
+        follows: &[usize],
+        teller: Option<Teller>,
+    ) -> Result<Self, BuildError> {
         let taken = || BuildError::DuplicateName(name.to_owned());
         if name.contains('\0') {
             return Err(BuildError::BadName(name.to_owned()));
@@ -229,7 +236,7 @@ impl<'a> Reserved<'a> {
             return Err(BuildError::Unordered { mutating, other: name.to_owned() });
         }
         let name: Arc<str> = Arc::from(name);
-        let seat = circuit.guests.reserve(&name, follows).map_err(|why| match why {
+        let seat = circuit.guests.reserve(&name, follows, teller).map_err(|why| match why {
             NoSeat::NameTaken => taken(),
             NoSeat::AllTaken => {
                 BuildError::TooManyStations { asked: MOST_STATIONS + 1, most: MOST_STATIONS }

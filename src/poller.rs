@@ -9,6 +9,7 @@ use crate::{
     error::Fault,
     handler::{At, Handler, HandlerMut, Outcome},
     sync::{thread, time, watch::Held},
+    told::Calls,
     wait::Waiter,
     work::{Access, Each, Exclusive, Hooked, Shared, Slices, Work},
 };
@@ -170,6 +171,44 @@ impl<E, A: Access> Poller<E, A> {
     /// ```
     pub fn skip_ahead(&mut self, keep: u64) -> u64 {
         self.seat.skip_ahead(keep)
+    }
+
+    /// Notes calls that were made since the last time, for an owner who handles events by a policy of its own: out of
+    /// a [`Batch`], say, and again when one has failed. They are in the station's account as
+    /// [`calls`](crate::StationReport::calls), [`failed`](crate::StationReport::failed) and
+    /// [`retried`](crate::StationReport::retried), beside those of the station's own policy. It costs a store
+    /// for each of the three, so it is best done once a batch.
+    ///
+    /// ```
+    /// use slipring::{Builder, Calls, poller};
+    ///
+    /// let (mut producer, mut dispatcher) = Builder::new(8, || "").then(poller("p")).start()?;
+    /// let mut poller = dispatcher.poller("p")?;
+    /// producer.publish_slice(&["1", "two", "3"])?;
+    /// let mut calls = Calls::default();
+    /// while let Some(mut batch) = poller.read() {
+    ///     while let Some(text) = batch.next() {
+    ///         calls.made += 1;
+    ///         calls.failed += u64::from(text.parse::<u32>().is_err());
+    ///     }
+    /// }
+    /// poller.note_calls(calls);
+    /// let account = &dispatcher.snapshot().stations[0].account;
+    /// assert_eq!((account.calls, account.failed, account.retried), (3, 1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn note_calls(&mut self, calls: Calls) {
+        let Calls { made, failed, retried } = calls;
+        let figures = &self.seat.post().figures;
+        figures.calls.add(made);
+        figures.failed.add(failed);
+        figures.retried.add(retried);
+    }
+
+    /// Notes that it was found to lag by more than it may, for an owner who has set it a limit: it is counted as
+    /// [`late`](crate::StationSnapshot::late).
+    pub fn note_late(&mut self) {
+        self.seat.post().figures.late.add(1);
     }
 
     /// Whether no poll will ever find an event again: everything published was handled and the

@@ -9,11 +9,12 @@ use std::time::Duration;
 use crate::{
     circuit::Circuit,
     cursor::DETACHED,
-    figures::{Figure, Figures},
+    figures::{Counter, Figures},
     post::Post,
     report::{BatchSizes, StationReport},
     settled::Unhandled,
     sync::{Arc, time},
+    told::Teller,
 };
 
 /// What was read of the whole ring.
@@ -99,8 +100,11 @@ impl Readings {
         let declared = circuit.posts.len();
         // The seats are not held meanwhile: whoever comes would have to wait.
         let present = circuit.guests.present().into_iter();
-        let mut guests: Vec<_> =
-            present.map(|(seat, name)| Reading::of(circuit, declared + seat, name)).collect();
+        let guest = |(seat, name, teller)| Reading {
+            teller,
+            ..Reading::of(circuit, declared + seat, name)
+        };
+        let mut guests: Vec<_> = present.map(guest).collect();
         let mut stations: Vec<_> = last_first(circuit)
             .into_iter()
             .map(|index| Reading::of(circuit, index, Arc::clone(&circuit.names[index])))
@@ -140,6 +144,8 @@ pub(crate) struct Reading {
     pub(crate) index: usize,
     pub(crate) is_guest: bool,
     name: Arc<str>,
+    /// Not asked yet.
+    pub(crate) teller: Option<Teller>,
     pub(crate) first: u64,
     /// Where it stands, or stood when it left.
     pub(crate) position: u64,
@@ -149,6 +155,7 @@ pub(crate) struct Reading {
     handled: u64,
     skipped: u64,
     conflated: u64,
+    calls: u64,
     failed: u64,
     retried: u64,
     batch_sizes: BatchSizes,
@@ -166,7 +173,7 @@ impl Reading {
         let (position, unhandled) = post.figures.settled.at(|| post.position());
         let seat = index.checked_sub(circuit.posts.len());
         let first = post.figures.first.get();
-        let sum = |figure: fn(&Figures) -> &Figure| figures(post).map(|it| figure(it).get()).sum();
+        let sum = |figure: fn(&Figures) -> &Counter| figures(post).map(|it| figure(it).get()).sum();
         let Unhandled { skipped, passed_over, conflated } = unhandled;
         let (handled, skipped) = if post.team.is_some() {
             // The workers are ahead of the station's cursor, each as far as it has come.
@@ -180,6 +187,7 @@ impl Reading {
             index,
             is_guest: seat.is_some(),
             name,
+            teller: circuit.tellers.get(index).cloned().flatten(),
             first,
             position,
             has_left,
@@ -187,6 +195,7 @@ impl Reading {
             handled,
             skipped,
             conflated,
+            calls: sum(|figures| &figures.calls),
             failed: sum(|figures| &figures.failed),
             retried: sum(|figures| &figures.retried),
             batch_sizes: BatchSizes::sum(figures(post).map(|figures| &figures.batches)),
@@ -236,6 +245,7 @@ impl Reading {
             due,
             handled,
             skipped,
+            calls: self.calls,
             failed: self.failed,
             retried: self.retried,
             conflated,

@@ -44,6 +44,10 @@ pub struct StationReport {
     pub handled: u64,
     /// Events that the handler failed on and the policy skipped.
     pub skipped: u64,
+    /// Calls that were made by a policy of the owner's, as far as it has
+    /// [noted](crate::Poller::note_calls) them; 0 of a station whose calls nobody notes.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub calls: u64,
     /// Calls that failed: those that were made again, those that were skipped, and the one that halted the
     /// ring.
     pub failed: u64,

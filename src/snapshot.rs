@@ -9,6 +9,7 @@ use crate::{
     ring::Ring,
     seen::Seen,
     sync::Arc,
+    told::{Figure, Teller},
 };
 
 /// Looks at a running ring, from any thread, for as long as one likes. It can be cloned.
@@ -174,6 +175,9 @@ pub struct StationSnapshot {
     pub wait_time: Duration,
     /// How often it fell asleep, and had to be woken or took a nap.
     pub sleeps: u64,
+    /// What its owner [tells](crate::Station::tell) of it besides.
+    #[cfg_attr(feature = "serde", serde(default))]
+    pub told: Vec<Figure>,
 }
 
 impl Snapshot {
@@ -244,6 +248,7 @@ impl Snapshot {
                 waits: reading.waits,
                 wait_time: reading.wait_time,
                 sleeps: reading.sleeps,
+                told: Vec::new(),
             }
         };
         let gate = readings.cleared.unwrap_or_else(|| {
@@ -251,7 +256,7 @@ impl Snapshot {
             present.map(|reading| reading.position).min().unwrap_or(reach.end)
         });
         let (stalls, stall_time, stalled) = circuit.stalls.get();
-        Self {
+        let mut snapshot = Self {
             at: circuit.age(),
             capacity: circuit.capacity.lap_len(),
             phase,
@@ -265,7 +270,12 @@ impl Snapshot {
                 stall_time,
             },
             stations: readings.stations.iter().map(station).collect(),
+        };
+        // At last: they may take their time, and the rest belongs together.
+        for (station, reading) in snapshot.stations.iter_mut().zip(&readings.stations) {
+            station.told = reading.teller.as_ref().map(Teller::ask).unwrap_or_default();
         }
+        snapshot
     }
 }
 

@@ -10,6 +10,7 @@ use crate::{
     lag::{LagLimit, LagPolicy},
     policy::Policy,
     team::Workers,
+    told::{Figure, Teller},
     wait::Wait,
     work::{Access, Each, Exclusive, Hooked, Shared, Slices, Work},
 };
@@ -51,6 +52,7 @@ pub(crate) struct Options {
     pub(crate) max_batch: Option<usize>,
     pub(crate) idle_after: Option<Duration>,
     pub(crate) lag_limit: Option<LagLimit>,
+    pub(crate) teller: Option<Teller>,
 }
 
 /// A station: a named consumer of every event, to be placed on a ring with
@@ -179,6 +181,40 @@ impl<'a, E, A: Access> Station<E, A, Within<'a>> {
     /// ```
     pub fn lag_limit(mut self, events: u64, policy: LagPolicy) -> Self {
         self.declared.options.lag_limit = Some(LagLimit { events, policy });
+        self
+    }
+
+    /// Tells more of the station than the ring knows, to whoever takes a [snapshot](crate::Snapshot): it is
+    /// asked then, in that one's thread, when everything else has been read, and its figures are
+    /// [`StationSnapshot::told`](crate::StationSnapshot::told). Nothing is done for it while events flow.
+    ///
+    /// It may be asked by several threads at once, and as long as somebody keeps a monitor of the ring; of a guest, until it
+    /// has left. Whoever looks waits for it. If it panics, nothing is told at that look. One that owns a
+    /// [`Monitor`](crate::Monitor) or a producer of the same ring keeps the ring's memory from ever being freed.
+    ///
+    /// ```
+    /// use slipring::{Builder, Figure, read};
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use std::sync::Arc;
+    ///
+    /// let odd = Arc::new(AtomicU64::new(0));
+    /// let seen = Arc::clone(&odd);
+    /// let count = read("count", move |event: &u64, _| {
+    ///     odd.fetch_add(event % 2, Ordering::Relaxed);
+    /// });
+    /// let count = count.tell(move |figures| {
+    ///     figures.push(Figure::count("odd", seen.load(Ordering::Relaxed)));
+    /// });
+    /// let (mut producer, dispatcher) = Builder::new(8, || 0_u64).then(count).start()?;
+    /// producer.publish_slice(&[3, 4, 5])?;
+    /// drop(producer);
+    /// let monitor = dispatcher.monitor();
+    /// dispatcher.join()?;
+    /// assert_eq!(monitor.snapshot().stations[0].told, [Figure::count("odd", 2)]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tell(mut self, tell: impl Fn(&mut Vec<Figure>) + Send + Sync + 'static) -> Self {
+        self.declared.options.teller = Some(Teller::new(tell));
         self
     }
 

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use slipring::{Builder, Dispatcher, Producer, poller};
+use slipring::{Builder, Dispatcher, Figure, Producer, poller};
 use slipring_insight::{Address, Server, Service};
 
 fn top(line: &str) -> Output {
@@ -52,6 +52,22 @@ ledger   working   0/s    2  100%    0.0       0        0        0       0  risk
         )
     };
     assert_eq!(text(&output.stdout), picture("orders") + "\n" + &picture("again"));
+}
+
+#[test]
+fn what_stations_tell_is_in_the_picture() {
+    let station = poller("mail").tell(|figures| {
+        figures.push(Figure::level("waiting", 12));
+        figures.push(Figure::count("dead", 0));
+    });
+    let (_producer, dispatcher) = Builder::new(8, || 0_u64).then(station).start().unwrap();
+    let server = server(&dispatcher);
+    let output = top(&format!("{} --once --text --interval 50ms", server.address()));
+    let lines = "\
+station  doing    rate  lag  busy  batch  failed  skipped  waiting  handled  sleeps  follows
+mail     waiting   0/s    0  100%    0.0       0        0       12        0       0  producers
+";
+    assert!(text(&output.stdout).contains(lines), "{}", text(&output.stdout));
 }
 
 #[test]

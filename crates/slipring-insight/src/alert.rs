@@ -69,8 +69,8 @@ impl fmt::Display for Alert {
                 write!(f, "ring `{ring}`: {what} (alert from {threshold} on; since {since})")
             }
             Turn::Cleared => {
-                let name = self.rule.name();
-                write!(f, "ring `{ring}`: {name} over after {lasted}: {what}")?;
+                let what_is = self.rule.figure.label();
+                write!(f, "ring `{ring}`: {what_is} over after {lasted}: {what}")?;
                 let is_there = self.value.is_some();
                 if is_there { write!(f, " (below {threshold})") } else { Ok(()) }
             }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use slipring::{BatchSizes, Snapshot, StationSnapshot};
+use slipring::{BatchSizes, Figure, FigureKind, Snapshot, StationReport, StationSnapshot};
+
+use crate::told;
 
 /// What has happened between two looks at the same ring.
 ///
@@ -47,6 +49,9 @@ pub struct StationChange {
     pub handled: u64,
     /// Events skipped by policy.
     pub skipped: u64,
+    /// Calls of its handler, if its owner [notes](slipring::Poller::note_calls) them; else one for each event that was
+    /// handled, and each failure.
+    pub calls: u64,
     /// Calls that failed.
     pub failed: u64,
     /// Calls made again.
@@ -60,6 +65,8 @@ pub struct StationChange {
     /// The share of the time in which it did not wait, from 0 to 1: of a poller, also while nobody
     /// polled. `None` if no time has passed.
     pub busy: Option<f64>,
+    /// By how much each of the counts has grown that its owner tells.
+    pub told: Vec<Figure>,
 }
 
 impl Change {
@@ -101,6 +108,16 @@ fn rate(events: u64, time: Duration) -> f64 {
     if time.is_zero() { 0.0 } else { events as f64 / time.as_secs_f64() }
 }
 
+/// By how much a count has grown that a station tells.
+fn grown(before: Option<&StationSnapshot>, now: &Figure) -> Option<Figure> {
+    if now.kind != FigureKind::Count {
+        return None;
+    }
+    let before = before.and_then(|before| told::find(&before.told, &now.name));
+    let before = before.map_or(0, |before| before.value);
+    Some(Figure::count(now.name.clone(), now.value.saturating_sub(before)))
+}
+
 impl StationChange {
     #[allow(clippy::cast_precision_loss)] // A figure for people.
     fn of(before: Option<&StationSnapshot>, after: &StationSnapshot, time: Duration) -> Self {
@@ -113,6 +130,10 @@ impl StationChange {
             name: after.account.name.clone(),
             handled: since(|station| station.account.handled),
             skipped: since(|station| station.account.skipped),
+            calls: since(|station| match &station.account {
+                StationReport { calls: 0, handled, failed, .. } => handled.saturating_add(*failed),
+                StationReport { calls, .. } => *calls,
+            }),
             failed: since(|station| station.account.failed),
             retried: since(|station| station.account.retried),
             batch_sizes: before.map_or(after.account.batch_sizes, |before| {
@@ -121,6 +142,7 @@ impl StationChange {
             waits: since(|station| station.waits),
             sleeps: since(|station| station.sleeps),
             busy: (in_all > 0.0).then(|| (1.0 - waited.as_secs_f64() / in_all).clamp(0.0, 1.0)),
+            told: after.told.iter().filter_map(|count| grown(before, count)).collect(),
         }
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use slipring::{Doing, Snapshot, StationSnapshot};
+use slipring::{Doing, FigureKind, Snapshot, StationSnapshot};
 
-use crate::{change::Change, rule::Figure, value::Value};
+use crate::{change::Change, rule::Figure, told, value::Value};
 
 /// Remembers the look before.
 #[derive(Clone, Debug, Default)]
@@ -58,8 +58,18 @@ impl Look<'_> {
             Figure::BackPressure => self.back_pressure.map(Value::Share),
             Figure::ErrorRate(_) => {
                 let station = self.change.as_ref()?.stations.get(station?)?;
-                share(station.failed, station.handled.saturating_add(station.failed))
-                    .map(Value::Share)
+                share(station.failed, station.calls).map(Value::Share)
+            }
+            Figure::Told(_, name) => {
+                let told = told::find(&self.now.stations.get(station?)?.told, name)?;
+                Some(match told.kind {
+                    FigureKind::Count | FigureKind::Level => Value::Number(told.value),
+                    FigureKind::Time => Value::Time(Duration::from_nanos(told.value)),
+                })
+            }
+            Figure::Growth(_, name) => {
+                let station = self.change.as_ref()?.stations.get(station?)?;
+                told::find(&station.told, name).map(|grown| Value::Number(grown.value))
             }
         }
     }

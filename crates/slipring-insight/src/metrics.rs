@@ -26,10 +26,16 @@
 //! | `slipring_sleeps_total` | counter | count | ring, station | How often it fell asleep while it waited. |
 //! | `slipring_lag` | gauge | count | ring, station | Sequences that it could have handled and has not. |
 //! | `slipring_left` | gauge | count | ring, station | Events published and not yet reached. |
+//! | `slipring_calls_total` | counter | count | ring, station | Calls, if the station's owner notes them. |
+//! | `slipring_told_total` | counter | count | ring, station, figure | Counts that the station's owner tells. |
+//! | `slipring_told` | gauge | count | ring, station, figure | Levels that the station's owner tells. |
+//! | `slipring_told_nanoseconds` | gauge | nanoseconds | ring, station, figure | Times that the station's owner tells. |
 //! | `slipring_workers` | gauge | count | ring, station | Threads that share it. |
 //!
 //! `le` is a number of events, or `+Inf`: with the sizes below it, each bucket counts those of the smaller
 //! ones, as in a histogram of Prometheus, whose `histogram_quantile` understands them.
+//!
+//! `figure` is the name that the station's owner has given it.
 //!
 //! Counters are absolute, and collectors take a smaller value for an old one: a ring that takes another one's
 //! place needs another name, or its counts are not seen before they exceed what was there. The gauges of a
@@ -42,9 +48,9 @@ use ::metrics::{
     Unit::{Count, Nanoseconds},
     counter, describe_counter, describe_gauge, gauge,
 };
-use slipring::{BatchSizes, Phase, Snapshot, StationSnapshot};
+use slipring::{BatchSizes, FigureKind, Phase, Snapshot, StationSnapshot};
 
-use Source::{BatchSizeBucket, RingCounter, RingGauge, StationCounter, StationGauge};
+use Source::{BatchSizeBucket, RingCounter, RingGauge, StationCounter, StationGauge, Told};
 
 /// A name, and where its value comes from.
 struct Metric {
@@ -61,6 +67,8 @@ enum Source {
     StationGauge(fn(&StationSnapshot) -> u64),
     /// One value for each size.
     BatchSizeBucket,
+    /// One value for each figure of the kind.
+    Told(FigureKind),
 }
 
 const fn metric(name: &'static str, unit: Unit, about: &'static str, source: Source) -> Metric {
@@ -69,7 +77,7 @@ const fn metric(name: &'static str, unit: Unit, about: &'static str, source: Sou
 
 /// Everything that is exported, as in the table above.
 #[rustfmt::skip] // A row each.
-const METRICS: [Metric; 23] = [
+const METRICS: [Metric; 27] = [
     metric("slipring_published_total", Count, "Events published.", RingCounter(|it| it.published)),
     metric("slipring_abandoned_total", Count, "Sequences that a panicking producer abandoned.", RingCounter(|it| it.abandoned)),
     metric("slipring_stalls_total", Count, "Waits of producers for room.", RingCounter(|it| it.producers.stalls)),
@@ -92,6 +100,10 @@ const METRICS: [Metric; 23] = [
     metric("slipring_sleeps_total", Count, "How often it fell asleep while it waited.", StationCounter(|it| it.sleeps)),
     metric("slipring_lag", Count, "Sequences that it could have handled and has not.", StationGauge(|it| it.lag)),
     metric("slipring_left", Count, "Events published and not yet reached.", StationGauge(|it| it.account.left)),
+    metric("slipring_calls_total", Count, "Calls, if the station's owner notes them.", StationCounter(|it| it.account.calls)),
+    metric("slipring_told_total", Count, "Counts that the station's owner tells.", Told(FigureKind::Count)),
+    metric("slipring_told", Count, "Levels that the station's owner tells.", Told(FigureKind::Level)),
+    metric("slipring_told_nanoseconds", Nanoseconds, "Times that the station's owner tells.", Told(FigureKind::Time)),
     metric("slipring_workers", Count, "Threads that share it.", StationGauge(|it| it.workers as u64)),
 ];
 
@@ -99,10 +111,10 @@ const METRICS: [Metric; 23] = [
 pub fn describe() {
     for Metric { name, unit, about, source } in METRICS {
         match source {
-            RingCounter(_) | StationCounter(_) | BatchSizeBucket => {
+            RingCounter(_) | StationCounter(_) | BatchSizeBucket | Told(FigureKind::Count) => {
                 describe_counter!(name, unit, about);
             }
-            RingGauge(_) | StationGauge(_) => describe_gauge!(name, unit, about),
+            RingGauge(_) | StationGauge(_) | Told(_) => describe_gauge!(name, unit, about),
         }
     }
 }
@@ -130,7 +142,7 @@ pub fn export(ring: &str, snapshot: &Snapshot) {
         match source {
             RingCounter(read) => counter!(name, of_ring.clone()).absolute(read(snapshot)),
             RingGauge(read) => gauge!(name, of_ring.clone()).set(level(read(snapshot))),
-            StationCounter(_) | StationGauge(_) | BatchSizeBucket => {}
+            StationCounter(_) | StationGauge(_) | BatchSizeBucket | Told(_) => {}
         }
     }
     for station in &snapshot.stations {
@@ -153,7 +165,24 @@ fn export_station(of_station: &[Label], station: &StationSnapshot) {
                     counter!(name, labels).absolute(batches);
                 }
             }
+            Told(kind) => export_told(name, &labels, kind, station),
             RingCounter(_) | RingGauge(_) => {}
+        }
+    }
+}
+
+fn export_told(
+    name: &'static str,
+    of_station: &[Label],
+    kind: FigureKind,
+    station: &StationSnapshot,
+) {
+    for figure in station.told.iter().filter(|figure| figure.kind == kind) {
+        let mut labels = of_station.to_vec();
+        labels.push(Label::new("figure", figure.name.to_string()));
+        match kind {
+            FigureKind::Count => counter!(name, labels).absolute(figure.value),
+            FigureKind::Level | FigureKind::Time => gauge!(name, labels).set(level(figure.value)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Rules: which figure of a ring is worth an alert, from where on, and when it is over.
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, time::Duration};
 
 use crate::value::Value;
 
@@ -57,7 +57,12 @@ impl fmt::Display for Stations {
 /// let hung = Rule::stall(Stations::Any, Duration::from_secs(10));
 /// let waiting = Rule::back_pressure(0.5);
 /// let failing = Rule::error_rate(Stations::Any, 0.01);
-/// # let _ = (full, hung, waiting, failing);
+/// // Of what stations tell themselves, by names that they choose.
+/// let waiting_mail = Rule::told("welcome mail", "waiting", 100).until(10);
+/// let slow = Rule::told(Stations::Any, "age p99", Duration::from_secs(2));
+/// let dead = Rule::growth(Stations::Any, "dead", 1);
+/// assert_eq!(dead.to_string(), "growth of `dead` of any station: from 1 on");
+/// # let _ = (full, hung, waiting, failing, waiting_mail, slow);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[must_use = "a rule is looked after by `Rules`"]
@@ -76,6 +81,10 @@ pub(crate) enum Figure {
     Stall(Stations),
     BackPressure,
     ErrorRate(Stations),
+    /// By its name, as a station tells it.
+    Told(Stations, String),
+    /// By how much a count has grown.
+    Growth(Stations, String),
 }
 
 impl Rule<u64> {
@@ -85,6 +94,31 @@ impl Rule<u64> {
     /// reached.
     pub fn lag(stations: impl Into<Stations>, events: u64) -> Self {
         Self::new(Figure::Lag(stations.into()), events)
+    }
+
+    /// A count that a station [tells](slipring::Station::tell), by the name that it has there, has grown by so much since
+    /// the look before. Of a figure that is no count, nothing is known.
+    pub fn growth(stations: impl Into<Stations>, figure: impl Into<String>, more: u64) -> Self {
+        Self::new(Figure::Growth(stations.into(), figure.into()), more)
+    }
+}
+
+/// What a figure that is [told](Rule::told) can be compared with: a number, or a time.
+pub trait Told: Copy + PartialOrd + sealed::Told {}
+impl<T: Copy + PartialOrd + sealed::Told> Told for T {}
+
+mod sealed {
+    pub trait Told {}
+    impl Told for u64 {}
+    impl Told for std::time::Duration {}
+}
+
+impl<T: Told> Rule<T> {
+    /// A figure that a station [tells](slipring::Station::tell), by the name that it has there, has this value: a number of a
+    /// level or a count, or a time of a time. Of one that is of the other kind, or that the station does not tell, nothing
+    /// is known, and an alert stays as it was. A count never goes back: see [`growth`](Self::growth).
+    pub fn told(stations: impl Into<Stations>, figure: impl Into<String>, value: T) -> Self {
+        Self::new(Figure::Told(stations.into(), figure.into()), value)
     }
 }
 
@@ -114,7 +148,8 @@ impl Rule<f64> {
     }
 
     /// Calls of a station's handler fail: so large a share of those since the look before, from 0 to 1. What
-    /// went well counts by events, and so does one call for a slice of them. Without a call, nothing
+    /// went well counts by events, and so does one call for a slice of them, unless the station's owner
+    /// [notes](slipring::Poller::note_calls) its calls. Without a call, nothing
     /// is known, and an alert stays as it was.
     pub fn error_rate(stations: impl Into<Stations>, share: f64) -> Self {
         Self::new(Figure::ErrorRate(stations.into()), share)
@@ -143,7 +178,8 @@ impl<T> Rule<T> {
         self
     }
 
-    /// What it is about, in a word that stays the same: `lag`, `fill`, `stall`, `back_pressure`, `error_rate`.
+    /// What it is about, in a word that stays the same: `lag`, `fill`, `stall`, `back_pressure`, `error_rate`,
+    /// `told`, `growth`.
     pub fn name(&self) -> &'static str {
         self.figure.name()
     }
@@ -182,20 +218,21 @@ impl From<Rule<Duration>> for Rule {
 impl<T: Into<Value>> Rule<T> {
     fn with_units(self) -> Rule {
         let Self { figure, from, until, for_at_least } = self;
-        Rule { figure, from: from.into(), until: until.into(), for_at_least }
+        let [from, until] = [from, until].map(|value| figure.in_its_unit(value.into()));
+        Rule { figure, from, until, for_at_least }
     }
 }
 
 impl<T: Copy + PartialEq + Into<Value>> fmt::Display for Rule<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { figure, from, until, for_at_least } = self;
-        let from_value: Value = (*from).into();
+        let from_value = figure.in_its_unit((*from).into());
         write!(f, "{figure}: from {from_value} on")?;
         if !for_at_least.is_zero() {
             write!(f, ", for at least {}", Value::Time(*for_at_least))?;
         }
         if until != from {
-            let until: Value = (*until).into();
+            let until = figure.in_its_unit((*until).into());
             write!(f, ", until below {until}")?;
         }
         Ok(())
@@ -210,15 +247,36 @@ impl Figure {
             Self::Stall(_) => "stall",
             Self::BackPressure => "back_pressure",
             Self::ErrorRate(_) => "error_rate",
+            Self::Told(..) => "told",
+            Self::Growth(..) => "growth",
+        }
+    }
+
+    /// What it is called in a sentence.
+    pub(crate) fn label(&self) -> Cow<'static, str> {
+        match self {
+            Self::Told(_, figure) => format!("`{figure}`").into(),
+            Self::Growth(_, figure) => format!("growth of `{figure}`").into(),
+            known => known.name().into(),
+        }
+    }
+
+    /// A number of events is one of something else where a station says of what.
+    fn in_its_unit(&self, value: Value) -> Value {
+        match (self, value) {
+            (Self::Told(..) | Self::Growth(..), Value::Events(number)) => Value::Number(number),
+            (_, value) => value,
         }
     }
 
     /// Whom it is measured for; `None`: the ring as a whole.
     pub(crate) fn stations(&self) -> Option<&Stations> {
         match self {
-            Self::Lag(stations) | Self::Stall(stations) | Self::ErrorRate(stations) => {
-                Some(stations)
-            }
+            Self::Lag(stations)
+            | Self::Stall(stations)
+            | Self::ErrorRate(stations)
+            | Self::Told(stations, _)
+            | Self::Growth(stations, _) => Some(stations),
             Self::Fill | Self::BackPressure => None,
         }
     }
@@ -231,13 +289,15 @@ impl Figure {
             Self::Stall(_) => format!("`{station}` has work and has not moved for {value}"),
             Self::BackPressure => format!("producers wait for room {value} of the time"),
             Self::ErrorRate(_) => format!("{value} of the calls of `{station}` fail"),
+            Self::Told(_, figure) => format!("`{figure}` of `{station}` is {value}"),
+            Self::Growth(_, figure) => format!("`{figure}` of `{station}` has grown by {value}"),
         }
     }
 }
 
 impl fmt::Display for Figure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())?;
+        f.write_str(&self.label())?;
         self.stations().map_or(Ok(()), |stations| write!(f, " of {stations}"))
     }
 }

@@ -152,7 +152,8 @@ impl Kept {
         for place in places(rule, look.now) {
             let station = place.map(|place| &look.now.stations[place]);
             let state = take(&mut earlier, station);
-            let value = look.value(&rule.figure, place);
+            // A time is not compared with a number, should a station tell one where the rule has the other.
+            let value = look.value(&rule.figure, place).filter(|value| value.is_like(&rule.from));
             let (state, turn) = value.map_or((state, None), |it| state.next(rule, it, look.now.at));
             alerts.extend(turn.map(|(turn, since)| alert(turn, station, value, since)));
             cases.push(Case { station: station.cloned(), state });

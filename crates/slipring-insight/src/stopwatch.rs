@@ -5,14 +5,16 @@ use std::{
     fmt,
     num::NonZero,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use histogram::AtomicHistogram;
-use slipring::At;
+use histogram::{AtomicHistogram, Histogram};
+use slipring::{At, Figure};
+
+use crate::recent::Recent;
 
 /// Times are told apart to 1 part in 128.
 const PRECISION: u8 = 7;
@@ -62,6 +64,10 @@ struct Dials {
     age: AtomicHistogram,
     is_on: AtomicBool,
     one_in: u32,
+    /// From when times are taken.
+    start: Instant,
+    /// What was told of the two last. For those who look; nobody who takes a time comes here.
+    recent: Mutex<[Recent; 2]>,
 }
 
 impl fmt::Debug for Stopwatch {
@@ -97,6 +103,8 @@ impl Stopwatch {
             age: histogram(),
             is_on: AtomicBool::new(true),
             one_in: calls.get(),
+            start: Instant::now(),
+            recent: Mutex::default(),
         }))
     }
 
@@ -161,25 +169,81 @@ impl Stopwatch {
         }
     }
 
+    /// Whether the call for the event of this sequence is to be timed.
+    #[inline]
+    pub fn wants(&self, sequence: u64) -> bool {
+        let Dials { is_on, one_in, .. } = &*self.0;
+        // Relaxed: as in `switch`.
+        is_on.load(Ordering::Relaxed) && sequence.is_multiple_of(u64::from(*one_in))
+    }
+
+    /// Takes what somebody else has measured, who has asked whether it [is wanted](Self::wants): how long a call
+    /// took, and how old the event was when it was done with, if it was.
+    ///
+    /// ```
+    /// use slipring_insight::Stopwatch;
+    /// use std::time::Duration;
+    ///
+    /// let times = Stopwatch::new();
+    /// if times.wants(7) {
+    ///     times.note(Duration::from_micros(3), Some(Duration::from_millis(1)));
+    /// }
+    /// assert_eq!((times.service().calls, times.age().calls), (1, 1));
+    /// ```
+    pub fn note(&self, service: Duration, age: Option<Duration>) {
+        note(&self.0.service, service);
+        if let Some(time) = age {
+            note(&self.0.age, time);
+        }
+    }
+
+    /// Tells the medians and the 99 % of what it has taken of late, as `service p50`, `service p99`, `age p50` and `age
+    /// p99`: of the last 10 to 20 s, or since the look before if that is longer ago. So what was slow is not seen for
+    /// ever, and what is slow is not lost among all that was not. Nothing taken is a time of 0.
+    ///
+    /// ```
+    /// use slipring::{Builder, read};
+    /// use slipring_insight::Stopwatch;
+    ///
+    /// let times = Stopwatch::new();
+    /// let risk = read("risk", times.around(|order: &u64, _| assert!(*order < 7)));
+    /// let risk = risk.tell(move |figures| times.tell(figures));
+    /// let (mut producer, dispatcher) = Builder::new(8, || 0_u64).then(risk).start()?;
+    /// # producer.publish(|_| ())?;
+    /// let told = &dispatcher.snapshot().stations[0].told;
+    /// let names: Vec<&str> = told.iter().map(|figure| &*figure.name).collect();
+    /// assert_eq!(names, ["service p50", "service p99", "age p50", "age p99"]);
+    /// # drop(producer);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn tell(&self, figures: &mut Vec<Figure>) {
+        let Dials { service, age, start, recent, .. } = &*self.0;
+        let mut recent = recent.lock().unwrap_or_else(PoisonError::into_inner);
+        // Behind the lock: of two who look, the later one has taken no less.
+        let (now, taken) = (start.elapsed(), [service.load(), age.load()]);
+        let names = [["service p50", "service p99"], ["age p50", "age p99"]];
+        for ((recent, taken), [median, p99]) in recent.iter_mut().zip(taken).zip(names) {
+            let times = recent.part_of(taken, now);
+            figures.push(Figure::time(median, quantile(&times, 0.5)));
+            figures.push(Figure::time(p99, quantile(&times, 0.99)));
+        }
+    }
+
     fn time<R>(
         &self,
         sequence: u64,
         due: Option<&dyn Fn() -> Instant>,
         call: impl FnOnce() -> R,
     ) -> R {
-        let Dials { service, age, is_on, one_in } = &*self.0;
-        // Relaxed: as in `switch`.
-        if !is_on.load(Ordering::Relaxed) || !sequence.is_multiple_of(u64::from(*one_in)) {
+        if !self.wants(sequence) {
             return call();
         }
         let due = due.map(|due| due());
         let begin = Instant::now();
         let result = call();
         let end = Instant::now();
-        note(service, end.saturating_duration_since(begin));
-        if let Some(due) = due {
-            note(age, end.saturating_duration_since(due));
-        }
+        let age = due.map(|due| end.saturating_duration_since(due));
+        self.note(end.saturating_duration_since(begin), age);
         result
     }
 
@@ -199,6 +263,12 @@ fn note(histogram: &AtomicHistogram, time: Duration) {
     let nanos = u64::try_from(time.as_nanos()).unwrap_or(MOST).min(MOST);
     // Every value up to that has its place.
     let _ = histogram.increment(nanos);
+}
+
+/// So large a share of the times was no longer; 0 if there is none.
+fn quantile(taken: &Histogram, share: f64) -> Duration {
+    let bucket = taken.quantile_bucket(share).ok().flatten();
+    bucket.map_or(Duration::ZERO, |bucket| Duration::from_nanos(bucket.end()))
 }
 
 /// How long something took: times are rounded up, by less than 1 %.
@@ -222,10 +292,7 @@ pub struct Times {
 impl Times {
     fn of(histogram: &AtomicHistogram) -> Self {
         let taken = histogram.load();
-        let quantile = |quantile| {
-            let bucket = taken.quantile_bucket(quantile).ok().flatten();
-            bucket.map_or(Duration::ZERO, |bucket| Duration::from_nanos(bucket.end()))
-        };
+        let quantile = |share| quantile(&taken, share);
         Self {
             calls: taken.as_slice().iter().sum(),
             median: quantile(0.5),

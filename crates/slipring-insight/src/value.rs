@@ -1,6 +1,6 @@
 //! What rules measure, in their units.
 
-use std::{fmt, time::Duration};
+use std::{fmt, mem, time::Duration};
 
 /// A measured value, or a threshold: a number and its unit. Values of the same unit can be compared.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
@@ -12,6 +12,15 @@ pub enum Value {
     Share(f64),
     /// A time.
     Time(Duration),
+    /// A number of whatever a station tells.
+    Number(u64),
+}
+
+impl Value {
+    /// Whether the two can be compared.
+    pub(crate) fn is_like(&self, other: &Self) -> bool {
+        mem::discriminant(self) == mem::discriminant(other)
+    }
 }
 
 impl From<u64> for Value {
@@ -39,6 +48,7 @@ impl fmt::Display for Value {
             Self::Events(events) => write!(f, "{events} events"),
             Self::Share(share) => write!(f, "{:.1}%", share * 100.0),
             Self::Time(time) => write!(f, "{time:.1?}"),
+            Self::Number(number) => number.fmt(f),
         }
     }
 }

@@ -6,7 +6,8 @@ use slipring::Snapshot;
 /// Raised whenever an older client could misread what is sent.
 pub(crate) const VERSION: u64 = 1;
 
-/// No line is longer, in bytes: a snapshot has some 600 for each station.
+/// No line is longer, in bytes: a snapshot has some 600 for each station, and some 60 for each figure that
+/// the station tells.
 pub(crate) const LINE_MAX: usize = 4 << 20;
 
 /// One line.

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use common::{
     hostile::{any_look, hello, server, through_a_feed},
-    ring, station, with,
+    ring, station, telling, with,
 };
 use proptest::{collection::vec, prelude::*};
 use serde_json::json;
-use slipring_insight::{Change, Feed, FeedError, Picture, Rule, Rules, Stations, columns, figure};
+use slipring::{Builder, Figure, poller};
+use slipring_insight::{
+    Change, Column, Feed, FeedError, Picture, Rule, Rules, Stations, columns, figure, serve,
+};
 
 /// What comes of a server that sends this: of connecting, or of the first update.
 fn outcome(text: impl Into<Vec<u8>>) -> FeedError {
@@ -78,6 +81,47 @@ fn nobody_is_reached_where_nobody_is() {
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
 
+#[test]
+fn an_older_server_tells_no_figures_and_notes_no_calls() {
+    let looks = through_a_feed(&[ring(&[station("risk", &[])])]);
+    let station = &looks[0].snapshot.stations[0];
+    assert_eq!((&station.told[..], station.account.calls), (&[][..], 0));
+}
+
+#[test]
+fn a_server_that_tells_too_much_is_cut_short() {
+    let name = |number: usize| format!("{number}{}", "é\u{202e}".repeat(5_000));
+    let names: Vec<String> = (0..100).map(name).collect();
+    let figures: Vec<(&str, &str, u64)> = names.iter().map(|name| (&**name, "Level", 1)).collect();
+    let looks = through_a_feed(&[ring(&[telling(station("risk", &[]), &figures)])]);
+    let snapshot = &looks[0].snapshot;
+    let told = &snapshot.stations[0].told;
+    assert_eq!(told.len(), 64);
+    assert!(told.iter().all(|figure| figure.name.chars().count() == 64));
+    let picture = Picture::new("orders", snapshot);
+    let told: Vec<&Column> = picture.table().columns().iter().filter(|it| it.is_told).collect();
+    assert_eq!(told.len(), 16);
+    assert!(told.iter().all(|column| columns(&column.heading) == 20), "{told:?}");
+    assert!(told.iter().all(|column| !column.heading.contains('\u{202e}')), "{told:?}");
+    assert!(picture.dot().to_string().len() < 2_000);
+}
+
+#[test]
+fn a_program_that_tells_too_much_is_cut_short_by_itself() {
+    let huge = "x".repeat(3 << 20);
+    let station = poller("risk").tell(move |figures| {
+        let more = || Figure::level(huge.clone(), 1);
+        figures.extend((0..100).map(|_| more()));
+    });
+    let (_producer, dispatcher) = Builder::new(8, || 0_u64).then(station).start().unwrap();
+    let address = "127.0.0.1:0".parse().unwrap();
+    let server = serve("orders", dispatcher.monitor(), &address).unwrap();
+    let mut feed = Feed::connect(server.address()).unwrap();
+    let update = feed.next_update().unwrap();
+    assert_eq!(update.snapshot.stations[0].told.len(), 64);
+    assert_eq!(update.snapshot.stations[0].told[0].name, "x".repeat(64));
+}
+
 proptest! {
     /// Whatever a server says is shown as well as it can be.
     #[test]
@@ -88,7 +132,10 @@ proptest! {
             .with(Rule::fill(0.5))
             .with(Rule::stall(any.clone(), Duration::from_secs(1)))
             .with(Rule::back_pressure(0.5))
-            .with(Rule::error_rate(any, 0.5));
+            .with(Rule::error_rate(any.clone(), 0.5))
+            .with(Rule::told(any.clone(), "dead", u64::MAX).until(1))
+            .with(Rule::told(any.clone(), "dead", Duration::from_secs(1)))
+            .with(Rule::growth(any, "dead", 1));
         let looks = through_a_feed(&looks);
         prop_assert_eq!(looks.len(), 3);
         for pair in looks.windows(2) {

@@ -10,7 +10,7 @@ use metrics_util::{
     MetricKind,
     debugging::{DebugValue, DebuggingRecorder},
 };
-use slipring::{Builder, Phase, Snapshot, poller};
+use slipring::{Builder, Figure, Phase, Snapshot, poller};
 use slipring_insight::metrics::{describe, export};
 
 /// A row of the table: the kind, the unit, the labels and the description of a name.
@@ -77,6 +77,13 @@ fn look() -> Snapshot {
     let account = &mut risk.account;
     (account.handled, account.skipped, account.conflated) = (114, 115, 116);
     (account.failed, account.retried, account.left, account.batches) = (117, 118, 119, 120);
+    account.calls = 121;
+    risk.told = vec![
+        Figure::count("dead", 122),
+        Figure::level("waiting", 123),
+        Figure::time("age p99", Duration::from_nanos(124)),
+    ];
+    let account = &mut risk.account;
     let sizes: [u64; 17] = std::array::from_fn(|power| 1 << power);
     let sizes = serde_json::to_value(sizes).and_then(serde_json::from_value);
     account.batch_sizes = sizes.expect("a count for each size");
@@ -90,7 +97,7 @@ fn what_is_exported_is_what_is_documented() {
         export("orders", &look());
     });
     assert_eq!(rows, documented());
-    assert_eq!(rows.len(), 23);
+    assert_eq!(rows.len(), 27);
 }
 
 #[test]
@@ -119,6 +126,10 @@ fn every_figure_is_the_snapshots() {
         ("lag orders risk", 109),
         ("left orders risk", 119),
         ("workers orders risk", 108),
+        ("calls_total orders risk", 121),
+        ("told_total orders risk dead", 122),
+        ("told orders risk waiting", 123),
+        ("told_nanoseconds orders risk age p99", 124),
     ];
     let mut expected: BTreeMap<String, u64> =
         expected.map(|(name, value)| (format!("slipring_{name}"), value)).into();

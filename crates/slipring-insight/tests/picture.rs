@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{at, before, ring, snapshot, station, with};
+use common::{at, before, ring, snapshot, station, telling, with};
 use layout::gv::{DotParser, parser::ast};
 use proptest::{collection::vec, prelude::*};
 use serde_json::Value;
@@ -47,6 +47,44 @@ fn columns_that_say_nothing_are_left_out() {
             assert!(line.contains(expected), "{table}");
         }
     }
+}
+
+#[test]
+fn what_stations_tell_has_columns_where_it_says_something() {
+    let mail = [
+        ("waiting", "Level", 12),
+        ("late", "Count", 3),
+        ("never", "Count", 0),
+        ("age p99", "Time", 1_234_000),
+    ];
+    let audit = [("dead", "Count", 1_300), ("waiting", "Level", 0), ("dead", "Count", 7)];
+    let stations = [
+        telling(station("mail", &[]), &mail),
+        telling(station("audit", &[]), &audit),
+        station("silent", &[]),
+    ];
+    let table = "\
+station  doing     rate  lag  busy  batch  failed  skipped  waiting  late  age p99   dead  handled  sleeps  follows
+mail     working  970/s   30   50%   10.0       0        0       12     3  1.23 ms             970       2  producers
+audit    working  970/s   30   50%   10.0       0        0        0                 1,300      970       2  producers
+silent   working  970/s   30   50%   10.0       0        0                                     970       2  producers
+";
+    let picture = picture(&stations);
+    assert_eq!(picture.table().to_string(), table);
+    let dot = picture.dot().to_string();
+    assert!(dot.contains("handled 970\\nwaiting 12\\nlate 3\\nage p99 1.23 ms\""), "{dot}");
+    assert!(dot.contains("handled 970\\ndead 1,300\""), "{dot}");
+}
+
+#[test]
+fn calls_that_were_made_again_have_a_column_where_there_are_some() {
+    let mut failing = station("mail", &[]);
+    (failing["account"]["failed"], failing["account"]["retried"]) = (5.into(), 4.into());
+    let picture = picture(&[failing]);
+    let table = picture.table().to_string();
+    assert!(table.contains("failed  retried  skipped"), "{table}");
+    assert!(table.contains("     5        4        0"), "{table}");
+    assert!(picture.mermaid().to_string().contains("failed 5<br>retried 4"));
 }
 
 #[test]
@@ -220,16 +258,21 @@ fn any_name() -> impl Strategy<Value = String> {
 
 /// Up to eight stations, each behind some of those before it.
 fn any_ring() -> impl Strategy<Value = Vec<Value>> {
-    vec((any_name(), any::<[bool; 8]>(), 0_u64..=1_000, 1_usize..4), 1..8).prop_map(|stations| {
-        let station = |(index, (name, follows, handled, workers)): (
-            usize,
-            (String, [bool; 8], u64, usize),
-        )| {
-            let followed: Vec<usize> = (0..index).filter(|earlier| follows[*earlier]).collect();
-            with(at(&name, &followed, handled, 1_000 - handled), "workers", workers)
-        };
-        stations.into_iter().enumerate().map(station).collect()
-    })
+    let told = (any_name(), 0..3_u64);
+    vec((any_name(), any::<[bool; 8]>(), 0_u64..=1_000, 1_usize..4, told), 1..8).prop_map(
+        |stations| {
+            let station = |(index, (name, follows, handled, workers, (told, value))): (
+                usize,
+                (String, [bool; 8], u64, usize, (String, u64)),
+            )| {
+                let followed: Vec<usize> = (0..index).filter(|earlier| follows[*earlier]).collect();
+                let station =
+                    with(at(&name, &followed, handled, 1_000 - handled), "workers", workers);
+                telling(station, &[(&told, "Level", value)])
+            };
+            stations.into_iter().enumerate().map(station).collect()
+        },
+    )
 }
 
 /// The labels of the nodes, as they are after the escapes have been read.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use slipring::{Builder, Doing, Snapshot, poller};
+use slipring::{Builder, Doing, Figure, Snapshot, poller};
 use slipring_insight::{Alert, Rule, Rules, Stations, Turn, Value};
 
 const fn seconds(seconds: u64) -> Duration {
@@ -199,6 +199,103 @@ fn back_pressure_is_the_share_of_time_that_producers_wait() {
 }
 
 #[test]
+fn a_level_that_is_told_raises_one_alert_until_it_is_low_again() {
+    let rule = Rule::told("mail", "waiting", 10).until(3).for_at_least(seconds(2));
+    let mut rules = Rules::new("bus").with(rule);
+    let mut snapshot = untouched(&["mail", "other"]);
+    let mut turns = Vec::new();
+    for (second, waiting) in (0..).zip([12, 9, 10, 11, 12, 3, 10, 2, 9]) {
+        snapshot = after(seconds(1), &snapshot, |it| {
+            it.stations[0].told = vec![Figure::level("waiting", waiting)];
+            it.stations[1].told = vec![Figure::level("waiting", 99)];
+        });
+        turns.extend(rules.look(&snapshot).iter().map(|alert| (second, alert.to_string())));
+    }
+    let raised = "ring `bus`: `waiting` of `mail` is 12 (alert from 10 on; since 3.0s)".to_owned();
+    let cleared =
+        "ring `bus`: `waiting` over after 5.0s: `waiting` of `mail` is 2 (below 3)".to_owned();
+    assert_eq!(turns, [(4, raised), (7, cleared)]);
+}
+
+#[test]
+fn what_is_not_told_or_is_something_else_changes_nothing() {
+    let time = |name: &'static str, millis| Figure::time(name, Duration::from_millis(millis));
+    let rules = || {
+        Rules::new("bus")
+            .with(Rule::told(Stations::Any, "age", Duration::from_millis(5)))
+            .with(Rule::told(Stations::Any, "age", 5))
+    };
+    let raised = |figure: Figure| {
+        let snapshot =
+            after(seconds(1), &untouched(&["mail"]), |it| it.stations[0].told = vec![figure]);
+        let alerts = rules().look(&snapshot);
+        alerts.iter().map(|alert| alert.value).collect::<Vec<_>>()
+    };
+    assert_eq!(raised(time("age", 5)), [Some(Value::Time(Duration::from_millis(5)))]);
+    assert_eq!(raised(time("age", 4)), []);
+    assert_eq!(raised(Figure::level("age", 5)), [Some(Value::Number(5))]);
+    assert_eq!(raised(Figure::count("age", 6)), [Some(Value::Number(6))]);
+    assert_eq!(raised(Figure::count("ages", 6)), []);
+    // It tells nothing for a while: the alert stays.
+    let mut watched = rules();
+    let mut snapshot = untouched(&["mail"]);
+    let mut turns = Vec::new();
+    for told in [vec![time("age", 5)], vec![], vec![time("age", 1)]] {
+        snapshot = after(seconds(1), &snapshot, |it| it.stations[0].told = told);
+        turns.push(watched.look(&snapshot).iter().map(|alert| alert.turn).collect::<Vec<_>>());
+    }
+    assert_eq!(turns, [vec![Turn::Raised], vec![], vec![Turn::Cleared]]);
+}
+
+#[test]
+fn growth_is_what_has_come_since_the_look_before() {
+    let mut rules = Rules::new("bus").with(Rule::growth(Stations::Any, "dead", 3).until(1));
+    let mut snapshot = untouched(&["mail"]);
+    let mut turns = Vec::new();
+    // At the first look nothing is known; a count that goes back has not grown.
+    for dead in [100, 102, 105, 106, 107, 107, 50, 53] {
+        snapshot = after(seconds(1), &snapshot, |it| {
+            it.stations[0].told = vec![Figure::level("waiting", dead), Figure::count("dead", dead)];
+        });
+        turns.extend(rules.look(&snapshot).iter().map(|alert| (dead, alert.turn, alert.value)));
+    }
+    let number = |number| Some(Value::Number(number));
+    let expected = [
+        (105, Turn::Raised, number(3)),
+        (107, Turn::Cleared, number(0)),
+        (53, Turn::Raised, number(3)),
+    ];
+    assert_eq!(turns, expected);
+    // Whoever has come since counts from the beginning.
+    let mut watched = Rules::new("bus").with(Rule::growth("guest", "dead", 3));
+    assert!(watched.look(&untouched(&["mail"])).is_empty());
+    let come = after(seconds(1), &untouched(&["mail", "guest"]), |it| {
+        it.stations[1].told = vec![Figure::count("dead", 3)];
+    });
+    let alerts = watched.look(&come);
+    let text = "ring `bus`: `dead` of `guest` has grown by 3 (alert from 3 on; since 1.0s)";
+    assert_eq!(alerts.iter().map(Alert::to_string).collect::<Vec<_>>(), [text]);
+}
+
+#[test]
+fn an_error_rate_is_one_of_calls_if_they_are_noted() {
+    let mut rules = Rules::new("bus").with(Rule::error_rate("mail", 0.5));
+    let start = untouched(&["mail"]);
+    assert!(rules.look(&start).is_empty());
+    // A thousand events passed, for two of which the handler was called.
+    let failing = after(seconds(1), &start, |it| {
+        let account = &mut it.stations[0].account;
+        (account.handled, account.calls, account.failed) = (1_000, 3, 2);
+    });
+    assert_eq!(rules.look(&failing)[0].value, Some(Value::Share(2.0 / 3.0)));
+    // Others pass, without a call: that says nothing.
+    let passing = after(seconds(1), &failing, |it| it.stations[0].account.handled += 1_000);
+    assert!(rules.look(&passing).is_empty());
+    let well = after(seconds(1), &passing, |it| it.stations[0].account.calls += 1);
+    assert_eq!(gist(&rules.look(&well)), [(false, "mail", Some(Value::Share(0.0)))]);
+}
+
+#[test]
 fn a_look_at_the_same_moment_tells_no_share() {
     let mut rules = Rules::new("orders").with(Rule::back_pressure(0.0));
     let snapshot = untouched(&["one"]);
@@ -302,6 +399,9 @@ fn a_rule_can_be_read_and_has_a_name_that_stays() {
         Rule::stall(Stations::Any, seconds(1)).name(),
         Rule::back_pressure(0.5).name(),
         Rule::error_rate(Stations::Any, 0.5).name(),
+        Rule::told(Stations::Any, "dead", 1).name(),
+        Rule::growth(Stations::Any, "dead", 1).name(),
     ];
-    assert_eq!(names, ["lag", "fill", "stall", "back_pressure", "error_rate"]);
+    let expected = ["lag", "fill", "stall", "back_pressure", "error_rate", "told", "growth"];
+    assert_eq!(names, expected);
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use slipring::{At, Builder, Policy, keyed, read, share_mut, update};
+use slipring::{At, Builder, FigureKind, Policy, keyed, read, share_mut, update};
 use slipring_insight::Stopwatch;
 
 #[test]
@@ -79,4 +79,39 @@ fn switched_off_it_takes_nothing_and_keeps_what_it_has() {
             .unwrap();
     }
     assert_eq!(times.service().calls, 2);
+}
+
+#[test]
+fn what_was_noted_is_told_with_what_was_timed() {
+    let times = Stopwatch::one_in(NonZero::new(10).unwrap());
+    let milli = Duration::from_millis(1);
+    for sequence in 0..1_000 {
+        if times.wants(sequence) {
+            // One in a hundred failed, and was not done with.
+            let age = (sequence > 0).then_some(50 * milli);
+            times.note(if sequence == 990 { 9 * milli } else { milli }, age);
+        }
+    }
+    times.switch(false);
+    assert!(!times.wants(0));
+    assert_eq!((times.service().calls, times.age().calls), (100, 99));
+    let mut told = Vec::new();
+    times.tell(&mut told);
+    let told: Vec<(&str, FigureKind, u64)> =
+        told.iter().map(|figure| (&*figure.name, figure.kind, figure.value / 1_000_000)).collect();
+    let time = FigureKind::Time;
+    let expected = [
+        ("service p50", time, 1),
+        ("service p99", time, 1),
+        ("age p50", time, 50),
+        ("age p99", time, 50),
+    ];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn nothing_taken_is_no_time() {
+    let mut told = Vec::new();
+    Stopwatch::new().tell(&mut told);
+    assert!(told.len() == 4 && told.iter().all(|figure| figure.value == 0));
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{
     at, before,
     hostile::{any_look, through_a_feed},
-    ring, snapshot, with,
+    ring, snapshot, telling, with,
 };
 use proptest::{collection::vec, prelude::*};
 use ratatui::{Terminal, backend::TestBackend};
@@ -119,6 +119,37 @@ fn who_is_late_and_what_was_conflated_has_columns_where_there_is_some() {
     assert!(row("│ ledger").contains("       0        0          0      0 "), "{shown}");
     top.grant(Wish::Help);
     assert!(screen(&top, 80, 24).contains("how often it exceeded its lag limit"));
+}
+
+#[test]
+fn what_stations_tell_has_columns_as_far_as_there_is_room() {
+    let mail = [("waiting", "Level", 12), ("dead", "Count", 1_300), ("none", "Count", 0)];
+    let audit = [("age p99", "Time", 1_234_000)];
+    let mail = telling(at("mail", &[], 700, 300), &mail);
+    let mut top = after(ring(&[mail, telling(at("audit", &[], 980, 20), &audit)]));
+    let shown = |top: &Top, width| -> Vec<String> {
+        let screen = screen(top, width, 26);
+        let rows = ["│ station", "│ mail", "│ audit"];
+        let row =
+            |start: &str| screen.lines().find(|line| line.starts_with(start)).map(str::to_owned);
+        rows.iter().filter_map(|start| row(start)).collect()
+    };
+    let rows = [
+        "│ station     doing        rate      lag   busy   batch  failed  skipped  waiting   dead  age p99        handled ",
+        "│ mail        working     700/s      300    50%     7.2       0        0       12  1,300                     700 ",
+        "│ audit       working     980/s       20    50%    10.1       0        0                  1.23 ms            980 ",
+    ];
+    for (row, start) in shown(&top, 130).iter().zip(rows) {
+        assert!(row.starts_with(start), "{row}");
+    }
+    // Where room is short, columns go from the right, whole.
+    let narrower = shown(&top, 96);
+    let [heading, mail, audit] = &narrower[..] else { panic!("three rows: {narrower:?}") };
+    assert!(heading.ends_with("  skipped  waiting   dead       │"), "{heading}");
+    assert!(mail.ends_with("        0       12  1,300       │"), "{mail}");
+    assert!(audit.ends_with("        0                       │"), "{audit}");
+    top.grant(Wish::Help);
+    assert!(screen(&top, 80, 24).contains("what the program tells of the station"));
 }
 
 #[test]

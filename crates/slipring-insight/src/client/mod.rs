@@ -10,6 +10,7 @@ use slipring::Snapshot;
 use crate::{
     Address, Hello,
     socket::Stream,
+    told,
     wire::{FirstLine, Message, VERSION},
 };
 pub use error::FeedError;
@@ -109,7 +110,7 @@ impl Feed {
     }
 
     /// What points to something points to something that is there.
-    fn checked(&self, ring: usize, snapshot: Snapshot) -> Result<Update, FeedError> {
+    fn checked(&self, ring: usize, mut snapshot: Snapshot) -> Result<Update, FeedError> {
         let stations = snapshot.stations.len();
         let follows = || snapshot.stations.iter().flat_map(|station| &station.follows);
         if ring >= self.hello.rings.len() {
@@ -117,6 +118,7 @@ impl Feed {
         } else if let Some(unknown) = follows().find(|followed| **followed >= stations) {
             Err(FeedError::garbage(&format_args!("station {unknown} of {stations}")))
         } else {
+            told::bound(&mut snapshot);
             Ok(Update { ring, snapshot })
         }
     }

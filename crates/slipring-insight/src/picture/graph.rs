@@ -2,7 +2,7 @@
 
 use slipring::{Doing, Phase, Snapshot, StationSnapshot};
 
-use crate::{Change, StationChange, figure, printable};
+use crate::{Change, StationChange, figure, printable, told};
 
 /// The producers, or a station.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +59,8 @@ impl Graph {
         let stations = &snapshot.stations;
         let change_of = |index: usize| change.and_then(|change| change.stations.get(index));
         let described = stations.iter().enumerate();
-        let described = described.map(|(index, station)| node(station, change_of(index)));
+        let names = told::names(snapshot);
+        let described = described.map(|(index, station)| node(station, change_of(index), &names));
         let nodes = std::iter::once(producers(snapshot, change)).chain(described).collect();
         let mut edges = Vec::new();
         for (index, station) in stations.iter().enumerate() {
@@ -110,7 +111,7 @@ fn producers(snapshot: &Snapshot, change: Option<&Change>) -> Node {
     Node { name: "producers".to_owned(), kind, remarks }
 }
 
-fn node(station: &StationSnapshot, change: Option<&StationChange>) -> Node {
+fn node(station: &StationSnapshot, change: Option<&StationChange>, names: &[&str]) -> Node {
     let account = &station.account;
     let busy = change.and_then(|change| change.busy);
     let busy = busy.map_or(String::new(), |share| format!(", busy {}", figure::percent(share)));
@@ -121,6 +122,7 @@ fn node(station: &StationSnapshot, change: Option<&StationChange>) -> Node {
         ("skipped", account.skipped),
         ("conflated", account.conflated),
         ("failed", account.failed),
+        ("retried", account.retried),
         ("late", station.late),
     ];
     for (what, count) in exceptions {
@@ -128,6 +130,9 @@ fn node(station: &StationSnapshot, change: Option<&StationChange>) -> Node {
             remarks.push(format!("{what} {}", figure::grouped(count)));
         }
     }
+    let shown = names.iter().filter_map(|name| told::find(&station.told, name));
+    let shown = shown.filter(|figure| figure.value > 0);
+    remarks.extend(shown.map(|it| format!("{} {}", told::heading(&it.name), told::text(it))));
     let kind = Kind {
         is_producers: false,
         is_guest: station.is_guest,

@@ -16,7 +16,7 @@ use crate::{Change, columns, figure, fitted, printable};
 use drawing::Style;
 use graph::Graph;
 pub use graph::{doing, phase};
-pub use table::{Align, StationTable};
+pub use table::{Align, Column, StationTable};
 
 /// A picture of a ring at one look.
 ///

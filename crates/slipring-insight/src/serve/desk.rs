@@ -9,6 +9,7 @@ use std::{
 use super::Service;
 use crate::{
     socket::{Listener, Stream},
+    told,
     wire::{self, Message},
 };
 
@@ -122,7 +123,8 @@ impl Desk {
     fn snapshots(&self) -> Vec<u8> {
         let mut lines = Vec::new();
         for (ring, (_, monitor)) in self.service.rings.iter().enumerate() {
-            let snapshot = Box::new(monitor.snapshot());
+            let mut snapshot = Box::new(monitor.snapshot());
+            told::bound(&mut snapshot);
             wire::append(&mut lines, &Message::Snapshot { ring, snapshot });
         }
         lines

@@ -10,7 +10,7 @@ use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 use slipring_insight::{Address, Feed, FeedError, Update};
 
-use super::{ring, station, with};
+use super::{ring, station, telling, with};
 
 /// Sends this to the first who comes, and ends.
 pub fn server(text: impl Into<Vec<u8>>) -> (Address, JoinHandle<()>) {
@@ -56,14 +56,22 @@ fn any_number() -> impl Strategy<Value = u64> {
 pub fn any_look() -> impl Strategy<Value = Value> {
     let doing = prop::sample::select(vec!["Working", "Waiting", "Finished", "Stopped"]);
     let phase = prop::sample::select(vec!["Open", "Closed", "Halted"]);
-    let stations = vec((vec(any::<prop::sample::Index>(), 0..4), doing, any::<bool>()), 0..5);
-    (stations, phase, vec(any_number(), 200)).prop_map(|(stations, phase, numbers)| {
+    let kind = prop::sample::select(vec!["Count", "Level", "Time"]);
+    // Names that are told twice, are those of other columns, or do what they should not.
+    let name =
+        prop::sample::select(vec!["dead", "lag", "", "\u{202e}\n", "価格".repeat(40).leak()]);
+    let told = vec((name, kind, 0..1_u64), 0..20);
+    let follows = vec(any::<prop::sample::Index>(), 0..4);
+    let stations = vec((follows, doing, any::<bool>(), told), 0..5);
+    (stations, phase, vec(any_number(), 400)).prop_map(|(stations, phase, numbers)| {
         let count = stations.len();
-        let station = |(place, (follows, doing, is_guest)): (usize, (Vec<_>, &str, bool))| {
-            let follows = follows.iter().map(|it: &prop::sample::Index| it.index(count));
-            let station = station(&format!("s{place}"), &follows.collect::<Vec<_>>());
-            with(with(station, "doing", doing), "is_guest", is_guest)
-        };
+        let station =
+            |(place, (follows, doing, is_guest, told)): (usize, (Vec<_>, &str, bool, Vec<_>))| {
+                let follows = follows.iter().map(|it: &prop::sample::Index| it.index(count));
+                let station = station(&format!("s{place}"), &follows.collect::<Vec<_>>());
+                let station = with(with(station, "doing", doing), "is_guest", is_guest);
+                telling(station, &told)
+            };
         let stations: Vec<Value> = stations.into_iter().enumerate().map(station).collect();
         renumbered(with(ring(&stations), "phase", phase), &mut numbers.into_iter())
     })

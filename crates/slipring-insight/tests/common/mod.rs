@@ -35,6 +35,13 @@ pub fn at(name: &str, follows: &[usize], handled: u64, lag: u64) -> Value {
     station
 }
 
+/// The same with figures that its owner tells.
+pub fn telling(mut station: Value, figures: &[(&str, &str, u64)]) -> Value {
+    let figure = |(name, kind, value): &(&str, &str, u64)| json!({"name": name, "kind": kind, "value": value});
+    station["told"] = figures.iter().map(figure).collect();
+    station
+}
+
 /// Changed in one place.
 pub fn with(mut station: Value, key: &str, value: impl Into<Value>) -> Value {
     station[key] = value.into();

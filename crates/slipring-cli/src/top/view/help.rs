@@ -13,14 +13,16 @@ use crate::top::keys;
 
 const KEYS: &str = " q quit   ↑↓ station   tab ring   p pause   ? help";
 
-const FIGURES: [(&str, &str); 9] = [
+const FIGURES: [(&str, &str); 11] = [
     ("rate", "events handled in a second"),
     ("lag", "events it could handle and has not"),
     ("busy", "share of time in which it did not wait"),
     ("batch", "events at a time, on average"),
+    ("retried", "calls made again after a failure"),
     ("conflated", "events passed unhandled to keep up"),
     ("late", "how often it exceeded its lag limit"),
     ("sleeps", "how often it fell asleep"),
+    ("others", "what the program tells of the station"),
     ("stalls", "how often a producer had to wait"),
     ("fill", "slots not yet passed by all stations"),
 ];

@@ -7,14 +7,29 @@ use ratatui::{
     text::Text,
     widgets::{Cell, Row, Table, TableState},
 };
-use slipring_insight::{Align, StationTable, columns};
+use slipring_insight::{Align, Column, StationTable, columns};
 
 use super::pane;
 use crate::top::state::{Look, RingView};
 
-const COLUMNS: usize = StationTable::COLUMNS.len();
 /// Columns are at least so wide that ordinary figures do not move their neighbours.
-const WIDTHS_MIN: [u16; COLUMNS] = [10, 8, 7, 7, 5, 6, 6, 7, 9, 5, 13, 7, 0, 0];
+const WIDTHS_MIN: [(&str, u16); 13] = [
+    ("station", 10),
+    ("doing", 8),
+    ("rate", 7),
+    ("lag", 7),
+    ("busy", 5),
+    ("batch", 6),
+    ("failed", 6),
+    ("retried", 7),
+    ("skipped", 7),
+    ("conflated", 9),
+    ("late", 5),
+    ("handled", 13),
+    ("sleeps", 7),
+];
+/// The same for figures that stations tell.
+const TOLD_WIDTH_MIN: u16 = 5;
 const SPACING: u16 = 2;
 /// A border and a space at each end.
 const FRAME_COLUMNS: u16 = 4;
@@ -26,27 +41,28 @@ pub fn draw(ring: &RingView, look: &Look, frame: &mut Frame<'_>, area: Rect) {
     let selected = ring.station().map(|(place, _)| place);
     let shown = rows.iter().enumerate().map(|(place, row)| {
         let style = Style::new().fg(colour(look, place));
-        Row::new(cells(&places, |column| &row[column])).style(style)
+        Row::new(cells(table, &places, |column| &row[column])).style(style)
     });
-    let headings = cells(&places, |column| StationTable::COLUMNS[column].0);
-    let table = Table::new(shown, &widths)
+    let headings = cells(table, &places, |column| &table.columns()[column].heading);
+    let drawn = Table::new(shown, &widths)
         .header(Row::new(headings).dim())
         .column_spacing(SPACING)
         .row_highlight_style(Style::new().add_modifier(Modifier::REVERSED))
         .block(pane(" stations ").padding(ratatui::widgets::Padding::horizontal(1)));
     let mut state = TableState::default().with_selected(selected);
-    frame.render_stateful_widget(table, area, &mut state);
+    frame.render_stateful_widget(drawn, area, &mut state);
 }
 
 /// The places and the widths of as many columns as there is room for, from the left.
 fn columns_shown(table: &StationTable, room: u16) -> (Vec<usize>, Vec<Constraint>) {
     let (mut places, mut widths) = (Vec::new(), Vec::new());
     let mut used = 0;
-    for place in (0..COLUMNS).filter(|place| table.is_shown(*place)) {
-        let (heading, _) = StationTable::COLUMNS[place];
-        let texts = table.rows().iter().map(|row| columns(&row[place])).chain([columns(heading)]);
+    let all = table.columns().iter().enumerate();
+    for (place, column) in all.filter(|(place, _)| table.is_shown(*place)) {
+        let texts = table.rows().iter().map(|row| columns(&row[place]));
+        let texts = texts.chain([columns(&column.heading)]);
         let widest = u16::try_from(texts.max().unwrap_or(0)).unwrap_or(u16::MAX);
-        let width = widest.max(WIDTHS_MIN[place]).min(if place == 0 { 24 } else { 60 });
+        let width = widest.max(width_min(column)).min(if place == 0 { 24 } else { 60 });
         let needed = if place == 0 { width } else { width.saturating_add(SPACING) };
         if place > 0 && used + needed > room {
             break;
@@ -58,8 +74,20 @@ fn columns_shown(table: &StationTable, room: u16) -> (Vec<usize>, Vec<Constraint
     (places, widths)
 }
 
-fn cells<'a>(places: &[usize], text: impl Fn(usize) -> &'a str) -> Vec<Cell<'a>> {
-    let cell = |place: &usize| match StationTable::COLUMNS[*place].1 {
+fn width_min(column: &Column) -> u16 {
+    if column.is_told {
+        return TOLD_WIDTH_MIN;
+    }
+    let known = WIDTHS_MIN.iter().find(|(heading, _)| *heading == column.heading);
+    known.map_or(0, |(_, width)| *width)
+}
+
+fn cells<'a>(
+    table: &StationTable,
+    places: &[usize],
+    text: impl Fn(usize) -> &'a str,
+) -> Vec<Cell<'a>> {
+    let cell = |place: &usize| match table.columns()[*place].align {
         Align::Left => Cell::from(Text::from(text(*place))),
         Align::Right => Cell::from(Text::from(text(*place)).right_aligned()),
     };

@@ -1,8 +1,12 @@
 //! `slipring top`, as it is called from a shell, on rings of this process.
 
-use std::process::{Command, Output};
+use std::{
+    process::{Command, Output},
+    time::Duration,
+};
 
 use slipring::{Builder, Dispatcher, Figure, Producer, poller};
+use slipring_events::{AnyEvent, Backoff, Bus, Retry, Step};
 use slipring_insight::{Address, Server, Service};
 
 fn top(line: &str) -> Output {
@@ -66,6 +70,38 @@ fn what_stations_tell_is_in_the_picture() {
     let lines = "\
 station  doing    rate  lag  busy  batch  failed  skipped  waiting  handled  sleeps  follows
 mail     waiting   0/s    0  100%    0.0       0        0       12        0       0  producers
+";
+    assert!(text(&output.stdout).contains(lines), "{}", text(&output.stdout));
+}
+
+#[test]
+fn the_handlers_of_a_bus_are_shown_with_what_they_tell() {
+    let bus = Bus::<AnyEvent>::start(8).unwrap();
+    let wait = Backoff::fixed(Duration::from_hours(1));
+    let mail = bus.handler("mail").on::<u32>();
+    // Of three events the second one dies at once, and the third waits, tried twice.
+    let retry = Retry::immediately(1).then(wait, 1).when(|error| error.to_string() == "busy");
+    let (_mail, mut mail) = mail
+        .retry(retry)
+        .by_hand(|number, _| match number {
+            1 => Ok(()),
+            2 => Err("never"),
+            _ => Err("busy"),
+        })
+        .unwrap();
+    let (_audit, mut audit) = bus.handler("audit").topic("nothing").by_hand(|_, _| ()).unwrap();
+    let mut publisher = bus.publisher();
+    for number in [1_u32, 2, 3] {
+        publisher.publish(AnyEvent::new(number)).unwrap();
+    }
+    while [mail.step(), audit.step()].contains(&Step::Moved) {}
+    let service = Service::new("users").ring("users", bus.monitor());
+    let server = service.start(&"127.0.0.1:0".parse().unwrap()).unwrap();
+    let output = top(&format!("{} --once --text --interval 50ms", server.address()));
+    let lines = "\
+station  doing    rate  lag  busy  batch  failed  retried  skipped  waiting  dead  filtered  handled  sleeps  follows
+mail     waiting   0/s    0  100%    0.0       3        1        0        1     1         0        3       0  producers  guest
+audit    waiting   0/s    0  100%    0.0       0        0        0        0     0         3        3       0  producers  guest
 ";
     assert!(text(&output.stdout).contains(lines), "{}", text(&output.stdout));
 }

@@ -288,7 +288,25 @@ impl<E: Event> Bus<E> {
         self.hub.handlers().iter().map(report).collect()
     }
 
-    /// Looks at the ring: its stations are the handlers.
+    /// Looks at the ring: its stations are the handlers. Of each the account has the attempts as
+    /// [`calls`](slipring::StationReport::calls), with those that failed and those that were made again, and
+    /// [told](slipring::StationSnapshot::told) are, as of its last turn, and by the names in its [`Account`]:
+    /// `waiting`, `dead`, `lost`, `unsent`, `requeued`, `duplicates`, `passed over`, `filtered` and `follow-ups`; and `held`,
+    /// which is 1 while it is not to go on, because of a breaker, a bulkhead, a throttle, or what was put aside.
+    ///
+    /// ```
+    /// use slipring_events::{AnyEvent, Bus};
+    ///
+    /// let bus = Bus::<AnyEvent>::start(64)?;
+    /// let (_handler, mut hand) = bus.handler("mail").on::<u32>().by_hand(|_, _| Err::<(), _>("no server"))?;
+    /// bus.publisher().publish(AnyEvent::new(4_u32))?;
+    /// hand.step();
+    /// let mail = &bus.monitor().snapshot().stations[0];
+    /// assert_eq!((mail.account.calls, mail.account.failed), (1, 1));
+    /// let dead = mail.told.iter().find(|figure| figure.name == "dead");
+    /// assert_eq!(dead.map(|dead| dead.value), Some(1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Panics
     /// Not before the bus has ended, and then nobody has it.

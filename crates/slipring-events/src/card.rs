@@ -32,6 +32,8 @@ pub(crate) struct Card<E: Event> {
     pub first: u64,
     /// As of the end of its last turn: all of it belongs together.
     account: Mutex<Account>,
+    /// Whether it was not to go on, as of then.
+    is_held: AtomicBool,
     orders: AtomicU8,
     pub alarm: Arc<Alarm>,
     /// None when nobody takes anything back any more.
@@ -71,6 +73,7 @@ impl<E: Event> Card<E> {
             patterns,
             first,
             account: Mutex::new(Account::starting_at(first)),
+            is_held: AtomicBool::new(false),
             orders: AtomicU8::new(Orders::Stay as u8),
             alarm: Arc::default(),
             returned: Mutex::new(Some(Vec::new())),
@@ -87,6 +90,19 @@ impl<E: Event> Card<E> {
 
     pub(crate) fn post(&self, account: &Account) {
         *self.account.lock() = *account;
+    }
+
+    /// Notes whether the handler is held up by a breaker, a bulkhead, a throttle, or what was put aside.
+    #[inline]
+    pub(crate) fn note_held(&self, is_held: bool) {
+        // For whoever looks; it orders nothing, and only whoever runs the handler writes it.
+        if self.is_held.load(Ordering::Relaxed) != is_held {
+            self.is_held.store(is_held, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn is_held(&self) -> bool {
+        self.is_held.load(Ordering::Relaxed)
     }
 
     pub(crate) fn order(&self, orders: Orders) {

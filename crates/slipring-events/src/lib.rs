@@ -34,6 +34,8 @@ mod saga;
 mod settings;
 mod slot;
 mod stamps;
+mod times;
+mod told;
 pub mod topic;
 mod topics;
 mod trace;

@@ -7,6 +7,7 @@ use slipring::LagPolicy;
 use crate::{
     delivery::{Breaker, Bulkhead, DeadLetters, Inbox, Key, Retry, Throttle},
     event::Event,
+    times::Times,
 };
 
 /// How a handler wants its events; `T` is what it sees of them.
@@ -28,6 +29,8 @@ pub(crate) struct Settings<E: Event, T> {
     pub page: usize,
     /// Whether somebody wakes it when something is due.
     pub keeps_time: bool,
+    /// Takes the time of attempts.
+    pub times: Option<Times>,
 }
 
 /// What an event that is to be tried again later holds up.
@@ -68,6 +71,7 @@ impl<E: Event, T> Settings<E, T> {
             lag: None,
             page: 256,
             keeps_time: true,
+            times: None,
         }
     }
 
@@ -87,7 +91,7 @@ impl<W: Event> Settings<W, W> {
             Order::ByKey(key) | Order::ByWhole(key) => Order::ByWhole(key),
         };
         let Self { inbox, letters, retry, breaker, bulkhead, throttle, timeout, .. } = self;
-        let Self { most_aside, most_follow_ups, lag, page, keeps_time, .. } = self;
+        let Self { most_aside, most_follow_ups, lag, page, keeps_time, times, .. } = self;
         Settings {
             inbox,
             letters,
@@ -102,6 +106,7 @@ impl<W: Event> Settings<W, W> {
             lag,
             page,
             keeps_time,
+            times,
         }
     }
 }

@@ -34,6 +34,7 @@ mod in_hand;
 mod later;
 mod quick;
 mod sending;
+mod timing;
 
 use failure::{Failed, caught};
 use in_hand::{InHand, Out};
@@ -251,6 +252,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             return false;
         }
         self.account.late += 1;
+        poller.note_late();
         if policy == LagPolicy::SkipAhead {
             let to = poller.sequence() + (lag - limit);
             self.pass_over_to(poller, to);
@@ -365,6 +367,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         }
         self.pass();
         self.make_outbox();
+        let begun = self.begin_timing(delivered.sequence);
         let name = &self.owner.card.name;
         let mut context = Context::new(&self.owner.hub, name, delivered, attempt, &mut self.outbox);
         // The call as well: it may do something before there is a future.
@@ -379,6 +382,9 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             Some(Err(payload)) => Err(Failed::by_panic(&*payload)),
             None => Err(plainly("it took longer than its timeout".into())),
         };
+        if let Some(begun) = begun {
+            self.end_timing(begun, delivered, result.is_ok());
+        }
         self.record(result.is_ok());
         let recorded = result.and_then(|()| match &mut self.settings.inbox {
             Some(inbox) => {

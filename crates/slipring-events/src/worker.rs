@@ -14,6 +14,7 @@ use crate::{
     handler::Handle,
     settings::Settings,
     slot::Slot,
+    told,
     trials::{RunEnd, Trials},
     view::View,
 };
@@ -83,7 +84,12 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
             .await
         };
         self.trials.step_back();
+        self.card().note_held(matches!(turn, Turn::Hold(_)));
         if self.trials.account != before {
+            // After it has left, nobody sees its station.
+            if let Some(poller) = &mut self.poller {
+                poller.note_calls(told::calls(&before, &self.trials.account));
+            }
             self.trials.post();
         }
         turn

@@ -256,15 +256,16 @@ fn any_name() -> impl Strategy<Value = String> {
         .prop_map(|parts| parts.concat())
 }
 
+/// A name, whom of those before it follows, how much it has handled, its workers, and a figure that it tells.
+type Drawn = (String, [bool; 8], u64, usize, (String, u64));
+
 /// Up to eight stations, each behind some of those before it.
 fn any_ring() -> impl Strategy<Value = Vec<Value>> {
     let told = (any_name(), 0..3_u64);
     vec((any_name(), any::<[bool; 8]>(), 0_u64..=1_000, 1_usize..4, told), 1..8).prop_map(
         |stations| {
-            let station = |(index, (name, follows, handled, workers, (told, value))): (
-                usize,
-                (String, [bool; 8], u64, usize, (String, u64)),
-            )| {
+            let station = |(index, drawn): (usize, Drawn)| {
+                let (name, follows, handled, workers, (told, value)) = drawn;
                 let followed: Vec<usize> = (0..index).filter(|earlier| follows[*earlier]).collect();
                 let station =
                     with(at(&name, &followed, handled, 1_000 - handled), "workers", workers);

@@ -249,7 +249,10 @@ fn what_is_not_told_or_is_something_else_changes_nothing() {
 
 #[test]
 fn growth_is_what_has_come_since_the_look_before() {
-    let mut rules = Rules::new("bus").with(Rule::growth(Stations::Any, "dead", 3).until(1));
+    let mut rules = Rules::new("bus")
+        .with(Rule::growth(Stations::Any, "dead", 3).until(1))
+        // A level, of which no growth is known.
+        .with(Rule::growth(Stations::Any, "waiting", 1));
     let mut snapshot = untouched(&["mail"]);
     let mut turns = Vec::new();
     // At the first look nothing is known; a count that goes back has not grown.

@@ -30,6 +30,7 @@ use crate::{
         Untimed,
     },
     outcome::Outcome,
+    reactive::Pool,
     settings::{Order, Settings},
     slot::Slot,
     told,
@@ -461,6 +462,40 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
     }
 
     #[allow(clippy::type_complexity)]
+    /// Registers it, to run on a pool of threads, which any number of handlers may share: hundreds of them need
+    /// no thread each. One at a time runs it, and after each batch others have their turn; a handler that takes long
+    /// keeps one thread of the pool meanwhile, and the others go on.
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring_events::{AnyEvent, Bus, reactive::Pool};
+    /// use std::time::Duration;
+    ///
+    /// let (bus, pool) = (Bus::<AnyEvent>::start(1024)?, Pool::new(2)?);
+    /// for number in 0..100 {
+    ///     bus.handler(format!("customer {number}")).on::<u32>().pooled(&pool, |_, _| ())?;
+    /// }
+    /// bus.publisher().publish(AnyEvent::new(4_u32))?;
+    /// let report = bus.shutdown(Duration::from_secs(5))?;
+    /// assert!(report.handlers.iter().all(|handler| handler.account.handled == 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`RegisterError`].
+    pub fn pooled<R, F>(self, pool: &Pool, handler: F) -> Result<Subscription<E>, RegisterError>
+    where
+        L: Untimed,
+        R: Outcome<E>,
+        F: FnMut(&V::Seen, &mut Context<'_, E>) -> R + Send + 'static,
+        V::Seen: Sync + 'static,
+    {
+        let tender = self.tender();
+        let (subscription, worker) = self.register(Plain(handler))?;
+        pool.spawn(drive::task(worker, tender));
+        Ok(subscription)
+    }
+
     fn register<H>(self, handler: H) -> Result<(Subscription<E>, Worker<E, V, H>), RegisterError>
     where
         H: Handle<E, V::Seen>,

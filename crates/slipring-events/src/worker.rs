@@ -254,14 +254,13 @@ async fn take<E: Event, V: View<E>, H: Handle<E, V::Seen>>(
         match run.end {
             RunEnd::Stop => break,
             RunEnd::Waiting => {
-                let Some((sequence, slot)) = batch.peek() else { break };
-                if sequence >= last {
+                let Some((sequence, _)) = batch.peek().filter(|(next, _)| *next < last) else {
                     break;
-                }
-                let goes_on = trials.take_waiting(handler, sequence, slot).await;
-                batch.pass();
+                };
+                // It is off the ring before it is handled: if whoever awaits this is dropped, it was in hand.
+                let Some(slot) = batch.next() else { break };
                 taken += 1;
-                if !goes_on {
+                if !trials.take_waiting(handler, sequence, slot).await {
                     break;
                 }
             }

@@ -11,14 +11,16 @@ use std::{
     thread::{self, available_parallelism},
 };
 
+use async_task::Runnable;
 use parking_lot::{Condvar, Mutex};
 
 use super::panics;
 
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
-/// Worker threads, for [`Flow::observe_on`](super::Flow::observe_on). Clones are the same threads, and any
-/// number of flows may share them.
+/// Worker threads, for [`Flow::observe_on`](super::Flow::observe_on) and for handlers of a bus
+/// ([`pooled`](crate::Registration::pooled)). Clones are the same threads, and any
+/// number of flows and handlers may share them.
 ///
 /// The threads end when the last handle is gone, flows that use them included, and what was begun is done. Nobody
 /// waits for that.
@@ -86,6 +88,21 @@ impl Pool {
     pub(super) fn run(&self, job: Job) {
         self.0.crew.todo.lock().waiting.push_back(job);
         self.0.crew.arrival.notify_one();
+    }
+}
+
+impl Pool {
+    /// Has a future run by these threads, which stay as long as it does.
+    pub(crate) fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        let pool = self.clone();
+        let schedule = move |runnable: Runnable| {
+            pool.run(Box::new(move || {
+                runnable.run();
+            }))
+        };
+        let (runnable, task) = async_task::spawn(future, schedule);
+        task.detach();
+        runnable.schedule();
     }
 }
 

@@ -51,7 +51,11 @@ pub(super) fn is_plain<E: Event, T>(settings: &Settings<E, T>) -> bool {
     let Settings { inbox, letters, breaker, bulkhead, throttle, timeout, times, order, .. } =
         settings;
     let is_bare = inbox.is_none() && breaker.is_none() && bulkhead.is_none() && throttle.is_none();
-    is_bare && times.is_none() && timeout.is_none() && matches!(order, Order::Overtake) && letters.has_always_room()
+    is_bare
+        && times.is_none()
+        && timeout.is_none()
+        && matches!(order, Order::Overtake)
+        && letters.has_always_room()
 }
 
 impl<E: Event, V: View<E>> Trials<E, V> {

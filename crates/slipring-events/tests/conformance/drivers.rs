@@ -10,6 +10,7 @@ use std::{
 
 use slipring_events::{
     Bus, Context, Event, HandlerError, Registration, Retried, Retry, Step, Subscription, Whole,
+    reactive::Pool,
 };
 
 /// Longer than anything takes: what is not done by then hangs.
@@ -38,6 +39,7 @@ impl Message {
 pub enum Kind {
     Inline,
     Thread,
+    Pooled,
     ByHand,
     Tokio,
     Smol,
@@ -67,6 +69,9 @@ static TOKIO: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap()
 });
 
+/// Some handlers of these tests wait for others: there are threads for all that do at a time.
+static POOL: LazyLock<Pool> = LazyLock::new(|| Pool::new(16).unwrap());
+
 impl Kind {
     /// Whether its handler runs in the thread that publishes, which waits for it.
     pub fn is_inline(self) -> bool {
@@ -88,6 +93,10 @@ impl Kind {
             }
             Self::Thread => {
                 let subscription = registration.run(handler).unwrap();
+                Subscriber { subscription, end: Box::new(|| ()) }
+            }
+            Self::Pooled => {
+                let subscription = registration.pooled(&POOL, handler).unwrap();
                 Subscriber { subscription, end: Box::new(|| ()) }
             }
             Self::ByHand => {

@@ -19,7 +19,7 @@ use drivers::Kind;
 /// Each property for each kind, as a test of its own.
 macro_rules! on_all_kinds {
     ($($property:ident),+ $(,)?) => {
-        on_all_kinds! { @kinds [$($property)+] inline Inline, thread Thread, by_hand ByHand, tokio Tokio, smol Smol }
+        on_all_kinds! { @kinds [$($property)+] inline Inline, thread Thread, pooled Pooled, by_hand ByHand, tokio Tokio, smol Smol }
     };
     (@kinds $properties:tt $($module:ident $kind:ident),+) => {
         $(on_all_kinds! { @kind $properties $module $kind })+

@@ -8,7 +8,7 @@ use crate::{
     distance::Distance,
     error::Fault,
     handler::{At, Handler, HandlerMut, Outcome},
-    sync::{thread, time, watch::Held},
+    sync::{prefetch, thread, time, watch::Held},
     told::Calls,
     wait::Waiter,
     work::{Access, Each, Exclusive, Hooked, Shared, Slices, Work},
@@ -467,6 +467,7 @@ impl<E> Batch<'_, E> {
     /// An event of this batch.
     #[inline]
     fn lend(&mut self, sequence: u64) -> &E {
+        self.seat.ring.prefetch_before(self.to, sequence, prefetch::LINES_AHEAD_IN_A_RUN);
         // SAFETY: one slot lies inside a lap; the seat's cursor stays at or before it for as
         // long as this batch lives, so nobody writes to it while it is lent.
         let (slot, held) = unsafe { self.seat.ring.shared(sequence, 1) };

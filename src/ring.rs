@@ -68,7 +68,18 @@ impl<E> Ring<E> {
     /// Has the slots that come so many lines after a sequence's fetched for writing.
     #[inline(always)]
     pub(crate) fn prefetch_after(&self, sequence: u64, lines: usize) {
-        prefetch::for_writing(self.slot(sequence + prefetch::items_in::<E>(lines)));
+        let coming = self.slot(sequence + prefetch::items_in::<E>(lines));
+        prefetch::lines_of(coming).for_each(prefetch::for_writing);
+    }
+
+    /// Has the slot fetched for reading that comes so many lines after a sequence's, if that is before `to`: what is
+    /// behind belongs to others.
+    #[inline(always)]
+    pub(crate) fn prefetch_before(&self, to: u64, sequence: u64, lines: usize) {
+        let coming = sequence + prefetch::items_in::<E>(lines);
+        if coming < to {
+            prefetch::lines_of(self.slot(coming)).for_each(prefetch::for_reading);
+        }
     }
 
     /// Has a sequence's slot fetched for reading.

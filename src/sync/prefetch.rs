@@ -16,6 +16,15 @@ pub(crate) const fn items_in<T>(lines: usize) -> u64 {
     if items == 0 { 1 } else { items as u64 }
 }
 
+/// Where the lines of an item begin, the first few of them: those that lie behind them come by themselves, as memory
+/// that is gone through does.
+#[inline(always)]
+pub(crate) fn lines_of<T>(item: *const T) -> impl Iterator<Item = *const u8> {
+    const MOST: usize = 4;
+    let lines = const { size_of::<T>().div_ceil(LINE) }.clamp(1, MOST);
+    (0..lines).map(move |line| item.cast::<u8>().wrapping_add(line * LINE))
+}
+
 /// A hint for a place: any address will do, and nothing is read or written.
 macro_rules! hint {
     ($(#[$doc:meta])* $name:ident, $x86:literal, $arm:literal) => {

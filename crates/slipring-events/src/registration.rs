@@ -461,7 +461,6 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
         Tender { inline: Arc::clone(self.bus.inline()), hub: Arc::clone(self.bus.hub()) }
     }
 
-    #[allow(clippy::type_complexity)]
     /// Registers it, to run on a pool of threads, which any number of handlers may share: hundreds of them need
     /// no thread each. One at a time runs it, and after each batch others have their turn; a handler that takes long
     /// keeps one thread of the pool meanwhile, and the others go on.
@@ -496,6 +495,7 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
         Ok(subscription)
     }
 
+    #[allow(clippy::type_complexity)]
     fn register<H>(self, handler: H) -> Result<(Subscription<E>, Worker<E, V, H>), RegisterError>
     where
         H: Handle<E, V::Seen>,

@@ -98,7 +98,7 @@ impl Pool {
         let schedule = move |runnable: Runnable| {
             pool.run(Box::new(move || {
                 runnable.run();
-            }))
+            }));
         };
         let (runnable, task) = async_task::spawn(future, schedule);
         task.detach();

@@ -317,6 +317,7 @@ impl<E: Event> Bus<E> {
     /// Takes nothing more from outside. Handlers go on, also with what follows.
     pub fn close(&self) {
         self.hub.gate.close();
+        self.inline.call_onlookers();
     }
 
     /// Takes nothing more from outside, waits until everything is done that was published, with what follows from

@@ -14,6 +14,7 @@ use self::{
 use crate::{
     drive,
     event::Event,
+    gate::Way,
     handler::Handle,
     hub::{self, Hub},
     reactive::{SystemTimer, Timer as _},
@@ -56,9 +57,10 @@ impl<E: Event> fmt::Debug for Inline<E> {
     }
 }
 
-/// A task that waits for the first one to come.
+/// A task that waits for the first one to come, or for the end.
 struct Onlooker<'a, E: Event> {
     inline: &'a Inline<E>,
+    hub: &'a Hub<E>,
     waker: Option<Waker>,
 }
 
@@ -69,8 +71,9 @@ impl<E: Event> Onlooker<'_, E> {
         let (waker, same) = (task.waker().clone(), task.waker().clone());
         self.inline.onlookers.lock().push(waker);
         self.waker = Some(same);
-        // Pairs with `add` by the lock.
-        if self.inline.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        // Pairs with `call_onlookers` by the lock.
+        let is_closed = self.hub.gate.way() == Way::Closed;
+        if self.inline.is_empty() && !is_closed { Poll::Pending } else { Poll::Ready(()) }
     }
 
     /// Wakers are somebody else's code: none is dropped under the lock.
@@ -143,14 +146,20 @@ impl<E: Event> Inline<E> {
         H: Handle<E, V::Seen> + Send + 'static,
     {
         self.newcomers.lock().push(Box::new(worker));
-        // Whoever looks after this under the lock sees the count; whoever looked before is in the list.
+        self.call_onlookers();
+    }
+
+    /// One has come, or the bus is closed. Whoever looks after this under the lock sees it; whoever looked before is
+    /// in the list.
+    pub(crate) fn call_onlookers(&self) {
         let onlookers = std::mem::take(&mut *self.onlookers.lock());
         onlookers.into_iter().for_each(Waker::wake);
     }
 
-    /// Until they are to be looked after, by a task that waits for room: now and then, or when the first one comes.
-    pub(crate) async fn turn_up(&self) {
-        let mut looking = Onlooker { inline: self, waker: None };
+    /// Until a task that waits for room is to look around: when the first one has come or the bus is closed; and
+    /// now and then from there on.
+    pub(crate) async fn turn_up(&self, hub: &Hub<E>) {
+        let mut looking = Onlooker { inline: self, hub, waker: None };
         poll_fn(|task| looking.poll(task)).await;
         drop(looking);
         SystemTimer.after(LOOK_AFTER).await;

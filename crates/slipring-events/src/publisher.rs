@@ -485,7 +485,7 @@ impl<E: Event> Publisher<E> {
                 true => Poll::Pending,
                 false => Poll::Ready(Ok(())),
             });
-            match select(way, pin!(self.inline.turn_up())).await {
+            match select(way, pin!(self.inline.turn_up(&self.hub))).await {
                 Either::Left((way, _)) => break way?,
                 Either::Right(_) => self.inline.tend(&self.hub),
             }
@@ -521,7 +521,9 @@ impl<E: Event> Publisher<E> {
             // Handlers that run in the publishers' threads may have to make room.
             self.inline.tend(&self.hub);
             let placed = pin!(self.producer.publish_async(&mut once));
-            if let Either::Left((placed, _)) = select(placed, pin!(self.inline.turn_up())).await {
+            if let Either::Left((placed, _)) =
+                select(placed, pin!(self.inline.turn_up(&self.hub))).await
+            {
                 return placed.map_err(reason);
             }
         }

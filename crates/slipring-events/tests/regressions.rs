@@ -15,8 +15,8 @@ use std::{
 
 use slipring::{Detach, LagPolicy};
 use slipring_events::{
-    AnyEvent, Backoff, Breaker, Bus, DeadLetters, Fate, Handle, HandlerError, ManualClock,
-    Publisher, Reason, RefusedReason, Requeue, Retry, Step,
+    AnyEvent, Backoff, Breaker, Bus, Carries, DeadLetters, Event, Fate, Handle, HandlerError,
+    ManualClock, Publisher, Reason, RefusedReason, Requeue, Retry, Step,
 };
 
 const AMPLE: Duration = Duration::from_secs(20);
@@ -633,4 +633,77 @@ fn a_destructor_that_panics_stops_nobody() {
         (4, 2, true),
         "{account:?}"
     );
+}
+
+/// Notes that it was woken.
+#[derive(Default)]
+struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_task_that_awaits_room_is_told_when_the_bus_closes() {
+    let bus = Bus::<AnyEvent>::start(2).unwrap();
+    let (_handler, _hand) = bus.handler("never steps").by_hand(|_, _| ()).unwrap();
+    let mut publisher = bus.publisher();
+    publisher.publish(number(0)).unwrap();
+    publisher.publish(number(1)).unwrap();
+
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
+    let mut task = Context::from_waker(&waker);
+    let mut publishing = pin!(publisher.publish_async(number(2)));
+    // It looks around a few times before it falls asleep.
+    loop {
+        assert!(publishing.as_mut().poll(&mut task).is_pending());
+        if !bell.0.swap(false, Ordering::SeqCst) {
+            break;
+        }
+    }
+    bus.close();
+    assert!(bell.0.load(Ordering::SeqCst));
+    let refused = smol::block_on(publishing).unwrap_err();
+    assert_eq!(refused.reason, RefusedReason::Closed);
+}
+
+/// An event that panics when it is asked what it carries.
+#[derive(Clone, Debug)]
+struct Moody(u32);
+
+impl Event for Moody {
+    fn name(&self) -> &'static str {
+        "moody"
+    }
+}
+
+impl Carries<u32> for Moody {
+    fn get(&self) -> Option<&u32> {
+        assert_ne!(self.0, 1, "not in the mood");
+        Some(&self.0)
+    }
+}
+
+#[test]
+fn an_event_that_panics_when_it_is_asked_what_it_carries_is_a_dead_letter() {
+    within_a_minute(|| {
+        let bus = Bus::<Moody>::start(8).unwrap();
+        let _thread = bus.handler("thread").on::<u32>().run(|_, _| ()).unwrap();
+        let (_handler, task) = bus.handler("task").on::<u32>().task(async |_, _| ()).unwrap();
+        let task = smol::spawn(task);
+        let mut publisher = bus.publisher();
+        for number in 0..3 {
+            publisher.publish(Moody(number)).unwrap();
+        }
+        let report = bus.shutdown(AMPLE).unwrap();
+        smol::block_on(task);
+        for handler in report.handlers {
+            let account = handler.account;
+            assert!(account.adds_up(), "{account}");
+            assert_eq!((account.handled, account.dead), (2, 1), "{}", handler.name);
+        }
+    });
 }

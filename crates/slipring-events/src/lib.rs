@@ -32,6 +32,7 @@ mod request;
 mod rollback;
 mod saga;
 mod settings;
+mod share;
 mod slot;
 mod stamps;
 mod times;

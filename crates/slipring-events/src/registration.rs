@@ -32,6 +32,7 @@ use crate::{
     outcome::Outcome,
     reactive::Pool,
     settings::{Order, Settings},
+    share::{By, Share},
     slot::Slot,
     told,
     topic::{Pattern, TopicError},
@@ -106,6 +107,14 @@ pub enum RegisterError {
         limit: u64,
         /// How many events the ring has room for.
         capacity: usize,
+    },
+    /// There is no such part of the work.
+    #[error("worker {worker} of {of} has no part of the work: workers are numbered from 0")]
+    Share {
+        /// The worker that was asked for.
+        worker: u64,
+        /// How many there are.
+        of: u64,
     },
     /// It runs in the publishers' threads, and something of it has to wait: nobody would wake it.
     #[error(
@@ -209,6 +218,46 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
     /// dies they are dead letters behind it, until they are requeued together. Other keys go on.
     pub fn in_sequence<K: Hash>(mut self, key: impl Fn(&V::Seen) -> K + Send + 'static) -> Self {
         self.settings.order = Order::ByKey(Box::new(move |seen| Key::of(&key(seen))));
+        self
+    }
+
+    /// One of `of` handlers that share the work: of the events that it asks for it takes those of which the sequence
+    /// falls to it, each to exactly one of them, and leaves alone the others, which are counted as
+    /// [filtered](crate::Account::filtered). Each has a name, a cursor and an account of its own; they are numbered from 0.
+    ///
+    /// Events that are published before the last of them is registered may be nobody's.
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring_events::{AnyEvent, Bus};
+    /// use std::time::Duration;
+    ///
+    /// let bus = Bus::<AnyEvent>::start(1024)?;
+    /// for worker in 0..4 {
+    ///     bus.handler(format!("resize {worker}")).on::<u32>().share(worker, 4).run(|_, _| ())?;
+    /// }
+    /// let mut publisher = bus.publisher();
+    /// for number in 0..100_u32 {
+    ///     publisher.publish(AnyEvent::new(number))?;
+    /// }
+    /// let report = bus.shutdown(Duration::from_secs(5))?;
+    /// assert_eq!(report.handlers.iter().map(|worker| worker.account.handled).sum::<u64>(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn share(mut self, worker: u64, of: u64) -> Self {
+        self.settings.share = Share::Part { worker, of, by: By::Sequence };
+        self
+    }
+
+    /// As [`share`](Self::share), by a key: all events of one key are one handler's, in order.
+    pub fn share_by<K: Hash>(
+        mut self,
+        worker: u64,
+        of: u64,
+        key: impl Fn(&V::Seen) -> K + Send + 'static,
+    ) -> Self {
+        let by = By::Key(Box::new(move |seen| Key::of(&key(seen))));
+        self.settings.share = Share::Part { worker, of, by };
         self
     }
 
@@ -511,6 +560,9 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
         let hub = bus.hub();
         if hub.gate.way() == crate::gate::Way::Closed {
             return Err(AttachError::Closed.into());
+        }
+        if let Some((worker, of)) = settings.share.check() {
+            return Err(RegisterError::Share { worker, of });
         }
         let capacity = bus.capacity();
         if let Some((limit, _)) = settings.lag

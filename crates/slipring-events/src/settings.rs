@@ -7,6 +7,7 @@ use slipring::LagPolicy;
 use crate::{
     delivery::{Breaker, Bulkhead, DeadLetters, Inbox, Key, Retry, Throttle},
     event::Event,
+    share::Share,
     times::Times,
 };
 
@@ -20,6 +21,7 @@ pub(crate) struct Settings<E: Event, T> {
     pub throttle: Option<Throttle>,
     pub timeout: Option<Duration>,
     pub order: Order<E, T>,
+    pub share: Share<E, T>,
     /// How many events may be put aside.
     pub most_aside: usize,
     /// How many follow-ups may wait for room.
@@ -66,6 +68,7 @@ impl<E: Event, T> Settings<E, T> {
             throttle: None,
             timeout: None,
             order: Order::Overtake,
+            share: Share::Whole,
             most_aside: 1_024,
             most_follow_ups: 1_024,
             lag: None,
@@ -90,7 +93,7 @@ impl<W: Event> Settings<W, W> {
             Order::Strict => Order::Strict,
             Order::ByKey(key) | Order::ByWhole(key) => Order::ByWhole(key),
         };
-        let Self { inbox, letters, retry, breaker, bulkhead, throttle, timeout, .. } = self;
+        let Self { inbox, letters, retry, breaker, bulkhead, throttle, timeout, share, .. } = self;
         let Self { most_aside, most_follow_ups, lag, page, keeps_time, times, .. } = self;
         Settings {
             inbox,
@@ -101,6 +104,7 @@ impl<W: Event> Settings<W, W> {
             throttle,
             timeout,
             order,
+            share: share.seeing_less(),
             most_aside,
             most_follow_ups,
             lag,

@@ -130,7 +130,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             return;
         }
         let mut trial = Trial::default();
-        let (seen, key) = match self.look(delivered.event) {
+        let (seen, key) = match self.look(&delivered) {
             Ok(Some(seen)) => seen,
             Ok(None) => {
                 self.account.filtered += 1;
@@ -194,13 +194,20 @@ impl<E: Event, V: View<E>> Trials<E, V> {
     /// What the handler sees of an event, if it is for it, and the key by which events keep their order.
     #[inline]
     #[allow(clippy::type_complexity)]
-    fn look<'a>(&self, event: &'a E) -> Result<Option<(&'a V::Seen, Option<Key>)>, Failed> {
+    fn look<'a>(
+        &self,
+        delivered: &Delivered<'a, E>,
+    ) -> Result<Option<(&'a V::Seen, Option<Key>)>, Failed> {
+        let event = delivered.event;
         let key = |seen| match &self.settings.order {
             Order::Overtake | Order::Strict => None,
             Order::ByKey(key) => Some(key(seen)),
             Order::ByWhole(key) => Some(key(event)),
         };
-        caught(|| V::view(event).map(|seen| (seen, key(seen))))
+        caught(|| {
+            let seen = V::view(event).filter(|seen| self.settings.share.has(delivered, seen))?;
+            Some((seen, key(seen)))
+        })
     }
 
     /// Puts an event aside if others of its key wait, or are dead.
@@ -291,7 +298,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         };
         let fate = match () {
             () if !self.wants(&delivered) => None,
-            () if !matches!(self.look(delivered.event), Ok(None)) => Some(Fate::PassedOver),
+            () if !matches!(self.look(&delivered), Ok(None)) => Some(Fate::PassedOver),
             () => Some(Fate::Filtered),
         };
         if fate == Some(Fate::PassedOver) {

@@ -16,7 +16,7 @@ use std::{
 use slipring::{Detach, LagPolicy};
 use slipring_events::{
     AnyEvent, Backoff, Breaker, Bus, Carries, DeadLetters, Event, Fate, Handle, HandlerError,
-    ManualClock, Publisher, Reason, RefusedReason, Requeue, Retry, Step,
+    ManualClock, Publisher, Reason, RefusedReason, RegisterError, Requeue, Retry, Step,
 };
 
 const AMPLE: Duration = Duration::from_secs(20);
@@ -633,6 +633,15 @@ fn a_destructor_that_panics_stops_nobody() {
         (4, 2, true),
         "{account:?}"
     );
+}
+
+#[test]
+fn a_worker_that_has_no_part_of_the_work_is_refused() {
+    let bus = Bus::<AnyEvent>::start(8).unwrap();
+    for (worker, of) in [(2, 2), (0, 0)] {
+        let refused = bus.handler("worker").share(worker, of).run(|_, _| ()).unwrap_err();
+        assert!(matches!(refused, RegisterError::Share { .. }), "{refused}");
+    }
 }
 
 /// Notes that it was woken.

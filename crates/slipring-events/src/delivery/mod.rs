@@ -111,4 +111,8 @@ impl Key {
         key.hash(&mut hasher);
         Self(hasher.finish())
     }
+
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
 }

@@ -19,7 +19,7 @@ use crate::{
     handler::Handle,
     receipt::Fate,
     settings::{Order, Settings},
-    slot::Slot,
+    slot::{Delivered, Slot},
     view::View,
 };
 
@@ -110,9 +110,9 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             return Quick::Done;
         }
         let (mut is_called, hub, name) = (false, &self.owner.hub, &self.owner.card.name);
-        let outbox = &mut self.outbox;
+        let (outbox, share) = (&mut self.outbox, &self.settings.share);
         let called = caught(|| {
-            let seen = V::view(delivered.event)?;
+            let seen = V::view(delivered.event).filter(|seen| share.has(&delivered, seen))?;
             is_called = true;
             Some(handler.handle_now(seen, &mut Context::new(hub, name, &delivered, 1, outbox)))
         });
@@ -157,37 +157,24 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             self.account.filtered += 1;
             return true;
         }
-        let in_hand = InHand::new(&self.owner.card, &delivered);
-        let ended = {
-            let (hub, name) = (&self.owner.hub, &self.owner.card.name);
-            let mut context = Context::new(hub, name, &delivered, 1, &mut self.outbox);
-            let handling = AssertUnwindSafe(async {
-                let seen = V::view(delivered.event)?;
-                Some(handler.handle(seen, &mut context).await)
-            });
-            handling.catch_unwind().await
-        };
-        in_hand.let_go();
-        let failed = match ended {
-            Ok(Some(Ok(()))) => {
-                if !self.outbox.drafts.is_empty() {
-                    self.send_all();
-                    self.make_outbox();
-                }
-                self.settle(&delivered, Fate::Handled);
-                return self.goes_on();
-            }
+        let share = &self.settings.share;
+        let seen = caught(|| V::view(delivered.event).filter(|seen| share.has(&delivered, seen)));
+        let failed = match seen {
+            Ok(Some(seen)) => match self.try_waiting(handler, &delivered, seen).await {
+                Ok(()) => return self.goes_on(),
+                Err(failed) => Some(failed),
+            },
             Ok(None) => {
                 self.account.filtered += 1;
                 self.owner.card.settle_if_awaited(&delivered, || Fate::Filtered);
                 return true;
             }
-            Ok(Some(Err(error))) => Failed { error, panicked: false },
-            Err(payload) => Failed::by_panic(&*payload),
+            // It is asked once more what the event is.
+            Err(_) => None,
         };
         self.outbox.drafts.clear();
         // In a box: what is rare is not to make the future of every event larger.
-        Box::pin(self.take(handler, sequence, slot, Some(failed))).await;
+        Box::pin(self.take(handler, sequence, slot, failed)).await;
         self.goes_on() && self.hold().is_none()
     }
 
@@ -195,6 +182,36 @@ impl<E: Event, V: View<E>> Trials<E, V> {
     #[inline]
     pub(crate) fn goes_on(&self) -> bool {
         self.card().orders() < Orders::Leave && !self.has_follow_ups()
+    }
+
+    #[inline]
+    async fn try_waiting<H: Handle<E, V::Seen>>(
+        &mut self,
+        handler: &mut H,
+        delivered: &Delivered<'_, E>,
+        seen: &V::Seen,
+    ) -> Result<(), Failed> {
+        let in_hand = InHand::new(&self.owner.card, delivered);
+        let ended = {
+            let (hub, name) = (&self.owner.hub, &self.owner.card.name);
+            let mut context = Context::new(hub, name, delivered, 1, &mut self.outbox);
+            // The call as well: it may do something before there is a future.
+            let handling = AssertUnwindSafe(async { handler.handle(seen, &mut context).await });
+            handling.catch_unwind().await
+        };
+        in_hand.let_go();
+        match ended {
+            Ok(Ok(())) => {
+                if !self.outbox.drafts.is_empty() {
+                    self.send_all();
+                    self.make_outbox();
+                }
+                self.settle(delivered, Fate::Handled);
+                Ok(())
+            }
+            Ok(Err(error)) => Err(Failed { error, panicked: false }),
+            Err(payload) => Err(Failed::by_panic(&*payload)),
+        }
     }
 
     #[cold]

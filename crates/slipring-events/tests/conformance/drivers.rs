@@ -51,11 +51,19 @@ pub struct Wish {
     pub topic: &'static str,
     pub retry: Retry,
     pub is_in_order: bool,
+    /// Which of how many workers it is, and whether events are shared by a key.
+    pub share: Option<(u64, u64, bool)>,
 }
 
 impl Wish {
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), topic: "#", retry: Retry::none(), is_in_order: false }
+        Self {
+            name: name.into(),
+            topic: "#",
+            retry: Retry::none(),
+            is_in_order: false,
+            share: None,
+        }
     }
 }
 
@@ -84,6 +92,13 @@ impl Kind {
     {
         let registration = bus.handler(wish.name).topic(wish.topic);
         let registration = if wish.is_in_order { registration.in_order() } else { registration };
+        let registration = match wish.share {
+            None => registration,
+            Some((worker, of, false)) => registration.share(worker, of),
+            Some((worker, of, true)) => {
+                registration.share_by(worker, of, |message: &Message| message.id / 50)
+            }
+        };
         let registration: Registration<'_, Message, Whole, Retried> =
             registration.retry(wish.retry);
         match self {

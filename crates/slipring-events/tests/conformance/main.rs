@@ -8,8 +8,6 @@
 //! * P6 (a subscription goes on where its predecessor was closed) and P14 (a new subscriber gets the whole history)
 //!   need events that outlast their handler: they come with the store.
 //! * P15 (reconnecting to a broker that was restarted) comes with the bridges to brokers.
-//! * P2 and P16 speak of consumer groups. There is none on the bus yet; the form of P2 in which subscribers share is
-//!   played with a handler for each shard, which leaves alone what is not in it.
 
 mod drivers;
 mod properties;

@@ -111,19 +111,24 @@ pub fn p02_many_subscribers_share_what_many_publishers_say(kind: Kind) {
     let bus = bus();
     let (numbers, record) = twice(Numbers::default());
     let subscribers: Vec<_> = (0..50)
-        .map(|shard| {
+        .map(|worker| {
             let record = Arc::clone(&record);
-            kind.subscribe(&bus, Wish::new(format!("shard {shard}")), move |message, _| {
-                if message.id / 50 % 50 == shard {
-                    record.lock().push(message.id);
-                }
+            // By turns and by key, both.
+            let share =
+                Some(if worker < 25 { (worker, 25, false) } else { (worker - 25, 25, true) });
+            let wish = Wish { share, ..Wish::new(format!("worker {worker}")) };
+            kind.subscribe(&bus, wish, move |message, _| {
+                record.lock().push(message.id);
                 Ok(())
             })
         })
         .collect();
     publish_from(&bus, 50, 0..5_000);
-    shut_down(bus, subscribers);
-    assert_eq!(sorted(&numbers), (0..5_000).collect::<Vec<u32>>());
+    let accounts = shut_down(bus, subscribers);
+    let taken = |workers: &[Account]| workers.iter().map(|account| account.handled).sum::<u64>();
+    assert_eq!((taken(&accounts[..25]), taken(&accounts[25..])), (5_000, 5_000));
+    let twice_each: Vec<u32> = (0..5_000).flat_map(|id| [id, id]).collect();
+    assert_eq!(sorted(&numbers), twice_each);
 }
 
 pub fn p03_many_topics_at_once(kind: Kind) {

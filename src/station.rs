@@ -194,16 +194,13 @@ impl<'a, E, A: Access> Station<E, A, Within<'a>> {
     ///
     /// ```
     /// use slipring::{Builder, Figure, read};
-    /// use std::sync::atomic::{AtomicU64, Ordering};
-    /// use std::sync::Arc;
+    /// use std::sync::{Arc, Mutex};
     ///
-    /// let odd = Arc::new(AtomicU64::new(0));
+    /// let odd = Arc::new(Mutex::new(0));
     /// let seen = Arc::clone(&odd);
-    /// let count = read("count", move |event: &u64, _| {
-    ///     odd.fetch_add(event % 2, Ordering::Relaxed);
-    /// });
+    /// let count = read("count", move |event: &u64, _| *odd.lock().unwrap() += event % 2);
     /// let count = count.tell(move |figures| {
-    ///     figures.push(Figure::count("odd", seen.load(Ordering::Relaxed)));
+    ///     figures.push(Figure::count("odd", *seen.lock().unwrap()));
     /// });
     /// let (mut producer, dispatcher) = Builder::new(8, || 0_u64).then(count).start()?;
     /// producer.publish_slice(&[3, 4, 5])?;

@@ -347,6 +347,50 @@ fn a_batch_in_hand_passes_over_abandoned_sequences() {
     });
 }
 
+#[test]
+fn what_is_looked_at_is_not_taken_before_it_is_passed() {
+    within_a_minute(|| {
+        let (mut producer, mut dispatcher) = Builder::new(8, || 0_u64)
+            .then(poller("hand").max_batch(8))
+            .start_multi()
+            .expect("a good graph");
+        let mut poller = dispatcher.poller("hand").expect("it was declared");
+        abandon(&mut producer);
+        for number in [10, 20, 30] {
+            producer.publish(|event| *event = number).expect("there is room");
+        }
+        abandon(&mut producer);
+
+        let mut batch = poller.read().expect("five sequences are there");
+        assert_eq!(batch.peek(), Some((1, &10)));
+        assert_eq!(batch.peek(), Some((1, &10)));
+        drop(batch);
+        assert_eq!(poller.sequence(), 1, "abandoned ones are passed over, and nothing else");
+
+        let panicking = catch_unwind(AssertUnwindSafe(|| {
+            let mut batch = poller.read().expect("four are there");
+            batch.peek();
+            batch.pass();
+            assert_eq!(batch.peek(), Some((2, &20)));
+            panic!("with the second in hand");
+        }));
+        assert!(panicking.is_err());
+        assert_eq!(poller.sequence(), 2, "the first is done with, the second is not");
+
+        let mut batch = poller.read().expect("three are there");
+        assert_eq!(batch.next(), Some(&20));
+        assert_eq!(batch.peek(), Some((3, &30)));
+        batch.pass();
+        assert_eq!(batch.peek(), None);
+        batch.pass();
+        assert_eq!((batch.sequence(), batch.remaining()), (5, 0));
+        drop(batch);
+        drop((producer, poller));
+        let report = joined(dispatcher);
+        assert_eq!((report.stations[0].handled, report.stations[0].left), (3, 0));
+    });
+}
+
 // ---- gating and leaving ----
 
 #[test]

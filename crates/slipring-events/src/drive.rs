@@ -95,7 +95,7 @@ where
     loop {
         let turn = worker.turn().await;
         tender.tend();
-        looks = if turn == Turn::Moved { 0 } else { looks + 1 };
+        looks = if turn == Turn::Moved { 0 } else { u32::saturating_add(looks, 1) };
         match turn {
             // Others of its runtime want to run as well.
             Turn::Moved => pause().await,

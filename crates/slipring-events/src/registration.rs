@@ -6,16 +6,15 @@ use std::{
     marker::PhantomData,
     sync::{Arc, OnceLock},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use slipring::{AttachError, Detach, LagPolicy, Start, Station, poller};
+use slipring::{AttachError, LagPolicy, Start, Station, poller};
 
 use crate::{
-    account::Account,
     bus::Bus,
     by_hand::ByHand,
-    card::{Card, Orders},
+    card::Card,
     context::Context,
     delivery::{
         Breaker, Bulkhead, DeadLetters, Inbox, Key, Retry, Throttle, Window, letters::Owner,
@@ -23,8 +22,6 @@ use crate::{
     drive::{self, Tender},
     event::{Carries, Event},
     handler::{Awaited, Handle, Plain},
-    hub::Hub,
-    inline::Inline,
     layers::{
         Bare, Broken, Bulkheaded, DeadLettered, Idempotent, Inside, Retried, Throttled, Timed,
         Untimed,
@@ -34,14 +31,12 @@ use crate::{
     settings::{Order, Settings},
     share::{By, Share},
     slot::Slot,
+    subscription::Subscription,
     told,
     topic::{Pattern, TopicError},
     view::{Part, View, Whole},
     worker::Worker,
 };
-
-/// How often inline handlers are looked after while one waits.
-const LOOK_AFTER: Duration = Duration::from_millis(5);
 
 /// A handler that is about to be registered.
 ///
@@ -512,7 +507,8 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
 
     /// Registers it, to run on a pool of threads, which any number of handlers may share: hundreds of them need
     /// no thread each. One at a time runs it, and after each batch others have their turn; a handler that takes long
-    /// keeps one thread of the pool meanwhile, and the others go on.
+    /// keeps one thread of the pool meanwhile, and the others go on. One that waits for what another handler of the same
+    /// pool does, as for room on a bus that that one has to make, may take the last thread from it, and wait for ever.
     ///
     /// # Examples
     /// ```
@@ -582,86 +578,5 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
         hub.add(Arc::clone(&card));
         let (hub, inline) = (Arc::clone(hub), Arc::clone(bus.inline()));
         Ok((Subscription { card, hub, inline, thread: None }, worker))
-    }
-}
-
-/// A handler that is registered. It stays so when this is dropped.
-pub struct Subscription<E: Event> {
-    card: Arc<Card<E>>,
-    hub: Arc<Hub<E>>,
-    inline: Arc<Inline<E>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-/// A handler that was told to leave, and has not within the time. It will.
-#[derive(Debug, thiserror::Error)]
-#[error("handler `{}` is still at it: wait longer, or have it leave at once", subscription.name())]
-pub struct StillAtIt<E: Event> {
-    /// To wait for it again.
-    pub subscription: Subscription<E>,
-}
-
-impl<E: Event> fmt::Debug for Subscription<E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Subscription")
-            .field("name", &self.card.name)
-            .field("account", &self.account())
-            .finish_non_exhaustive()
-    }
-}
-
-impl<E: Event> Subscription<E> {
-    /// The handler's name.
-    pub fn name(&self) -> &str {
-        &self.card.name
-    }
-
-    /// The first sequence that it sees.
-    pub fn first_sequence(&self) -> u64 {
-        self.card.first
-    }
-
-    /// What has become of the events that it came to, as of its last turn. It always adds up.
-    pub fn account(&self) -> Account {
-        self.card.account()
-    }
-
-    /// Has it leave, and waits until it has, at most so long: when it has handled what is published now and what it
-    /// has put aside, or at once. What it leaves behind of the latter goes to the dead letters.
-    ///
-    /// Told so by itself it does not wait: it leaves when it has returned.
-    ///
-    /// # Errors
-    /// It is not gone yet.
-    #[allow(clippy::result_large_err)]
-    pub fn unsubscribe(mut self, how: Detach, timeout: Duration) -> Result<Account, StillAtIt<E>> {
-        let orders = if how == Detach::Drained { Orders::Drain } else { Orders::Leave };
-        self.card.order(orders);
-        self.hub.nudge();
-        let deadline = Instant::now().checked_add(timeout);
-        if self.hub.is_inside() || !self.await_end(deadline) {
-            return Err(StillAtIt { subscription: self });
-        }
-        if let Some(thread) = self.thread.take() {
-            // Its worker is gone; the thread has only to return.
-            drop(thread.join());
-        }
-        Ok(self.card.account())
-    }
-
-    /// Waits for its end; whether it came in time. If it runs in the publishers' threads, nobody may publish.
-    fn await_end(&self, deadline: Option<Instant>) -> bool {
-        loop {
-            self.inline.tend(&self.hub);
-            let slice =
-                if self.inline.is_empty() { deadline } else { Some(Instant::now() + LOOK_AFTER) };
-            let slice = slice.map(|slice| deadline.map_or(slice, |deadline| deadline.min(slice)));
-            if self.card.await_end(slice) {
-                return true;
-            }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return false;
-            }
-        }
     }
 }

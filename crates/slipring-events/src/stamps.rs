@@ -54,7 +54,9 @@ impl Stamps {
         let Some(counter) = &self.counter else { return self.clock.now() };
         let count = counter.raw();
         let passed = counter.delta_as_nanos(self.asked, count);
-        let now = if passed < TRUST { self.said + passed } else { self.ask(count) };
+        // A machine that has slept, or that goes on elsewhere, may count from somewhere before.
+        let is_trusted = self.asked <= count && passed < TRUST;
+        let now = if is_trusted { self.said + passed } else { self.ask(count) };
         // What the counter is ahead of the clock is waited for.
         let is_ahead = self.last.wrapping_sub(now) < TRUST;
         self.last = if is_ahead { self.last } else { now };
@@ -87,6 +89,55 @@ mod tests {
         assert_eq!(stamps.now(), Time::from_nanos(8));
         clock.set(Time::EPOCH);
         assert_eq!(stamps.now(), Time::EPOCH);
+    }
+
+    /// A counter in nanoseconds and a clock, both of which a test turns.
+    fn counted(clock: &ManualClock) -> (Stamps, Arc<quanta::Mock>) {
+        let (counter, hand) = quanta::Clock::mock();
+        // One that has never been asked counts from 0.
+        hand.increment(TRUST);
+        let clock = Arc::new(clock.clone());
+        (Stamps { clock, counter: Some(counter), asked: 0, said: 0, last: 0 }, hand)
+    }
+
+    #[test]
+    fn the_clock_is_asked_once_a_millisecond_and_the_counter_in_between() {
+        let clock = ManualClock::new(Time::from_nanos(5_000_000));
+        let (mut stamps, hand) = counted(&clock);
+        assert_eq!(stamps.now(), Time::from_nanos(5_000_000));
+        clock.set(Time::from_nanos(9_000_000));
+        hand.increment(TRUST - 1);
+        assert_eq!(stamps.now(), Time::from_nanos(5_999_999));
+        hand.increment(1_u64);
+        assert_eq!(stamps.now(), Time::from_nanos(9_000_000));
+    }
+
+    #[test]
+    fn what_the_counter_is_ahead_is_waited_for_but_not_a_clock_that_was_set_back() {
+        let clock = ManualClock::new(Time::from_nanos(5_000_000));
+        let (mut stamps, hand) = counted(&clock);
+        stamps.now();
+        clock.set(Time::from_nanos(5_999_900));
+        hand.increment(TRUST - 1);
+        assert_eq!(stamps.now(), Time::from_nanos(5_999_999));
+        hand.increment(1_u64);
+        assert_eq!(stamps.now(), Time::from_nanos(5_999_999));
+        hand.increment(200_u64);
+        assert_eq!(stamps.now(), Time::from_nanos(6_000_100));
+
+        clock.set(Time::from_nanos(1));
+        hand.increment(TRUST);
+        assert_eq!(stamps.now(), Time::from_nanos(1));
+    }
+
+    #[test]
+    fn a_counter_that_goes_back_is_not_waited_for() {
+        let clock = ManualClock::new(Time::from_nanos(5_000_000));
+        let (mut stamps, hand) = counted(&clock);
+        stamps.now();
+        clock.set(Time::from_nanos(8_000_000));
+        hand.decrement(1_000_u64);
+        assert_eq!(stamps.now(), Time::from_nanos(8_000_000));
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub fn columns(text: &str) -> usize {
     text.width()
 }
 
-/// The text in exactly so many columns: filled up with spaces, or cut with an ellipsis.
+/// The text in exactly so many columns: filled up with spaces, or cut with an ellipsis. Of one that has very many
+/// characters in few columns, only the first ones are looked at.
 ///
 /// # Examples
 /// ```
@@ -59,8 +60,11 @@ pub fn columns(text: &str) -> usize {
 /// assert_eq!(fitted("価格表", 4), "価… ");
 /// ```
 pub fn fitted(text: &str, width: usize) -> String {
-    let mut shown = text.to_owned();
-    if columns(text) > width {
+    // What is cut is measured again and again: megabytes of it would take for ever.
+    let most = width.saturating_mul(16).saturating_add(64);
+    let end = text.char_indices().nth(most).map_or(text.len(), |(at, _)| at);
+    let mut shown = text[..end].to_owned();
+    if end < text.len() || columns(text) > width {
         while columns(&shown) + 1 > width && shown.pop().is_some() {}
         if width > 0 {
             shown.push('…');
@@ -78,4 +82,17 @@ pub fn fitted(text: &str, width: usize) -> String {
 /// ```
 pub fn at_right(text: &str, width: usize) -> String {
     " ".repeat(width.saturating_sub(columns(text))) + text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_of_megabytes_is_cut_at_once() {
+        assert_eq!(fitted(&"x".repeat(4 << 20), 3), "xx…");
+        // Marks that take no column of their own.
+        let marks = format!("e{}", "\u{301}".repeat(1 << 20));
+        assert_eq!(columns(&fitted(&marks, 3)), 3);
+    }
 }

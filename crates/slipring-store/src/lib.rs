@@ -1,0 +1,30 @@
+//! An event store: what has happened is kept, in order, and can be asked for again.
+
+#![forbid(unsafe_code)]
+
+mod batch;
+mod checkpoint;
+mod codec;
+mod entry;
+mod error;
+mod frame;
+mod memory;
+mod onto;
+mod query;
+mod record;
+mod retention;
+mod store;
+mod subscription;
+
+pub use batch::{Batch, Change, Expectation, Expected};
+pub use checkpoint::{CHECKPOINTS, Checkpoint, NamedCheckpoint};
+pub use codec::{Codec, CodecError, Json, Postcard};
+pub use entry::{Entry, EntryError};
+pub use error::{CommitError, Conflict, StoreError};
+pub use frame::{FrameError, Frames};
+pub use memory::Memory;
+pub use query::{Query, Topics};
+pub use record::{Record, StreamPlace};
+pub use retention::{Removed, Retention};
+pub use store::{Bounds, Committed, Durability, EventStore, Reach, Reader};
+pub use subscription::Subscription;

@@ -1,0 +1,5 @@
+//! What batches, frames, queries and the store in memory promise.
+
+mod frames;
+mod memory;
+mod queries;

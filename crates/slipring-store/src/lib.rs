@@ -8,6 +8,7 @@ mod codec;
 mod entry;
 mod error;
 mod frame;
+pub mod lines;
 mod memory;
 mod onto;
 mod query;

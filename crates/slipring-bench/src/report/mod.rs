@@ -3,9 +3,11 @@
 //! * `scale`, `palette`: coordinates with round ticks, and who has which colour.
 //! * `figure`, `bars`, `lines`: how a plot is drawn.
 //! * `throughput`, `latency`, `knee`, `growth`: which plots there are.
+//! * `curves`: plots of other figures.
 //! * `page`: the page.
 
 mod bars;
+mod curves;
 mod figure;
 mod growth;
 mod knee;
@@ -22,6 +24,7 @@ use std::{
 };
 
 use crate::{command, error::CommandError, results::Results};
+pub use curves::{Curve, Curves};
 use figure::Figure;
 use palette::Palette;
 

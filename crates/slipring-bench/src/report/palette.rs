@@ -45,6 +45,11 @@ const OTHERS: [RGBColor; 14] = [
     RGBColor(0x52, 0x68, 0xD0),
 ];
 
+/// The colour of somebody by place: ours is 0.
+pub fn nth(place: usize) -> RGBColor {
+    place.checked_sub(1).map_or(OURS, |other| OTHERS[other % OTHERS.len()])
+}
+
 /// The colours of a report.
 #[derive(Debug)]
 pub struct Palette {

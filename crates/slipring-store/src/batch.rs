@@ -138,15 +138,13 @@ impl Batch {
     /// # Errors
     /// No store takes it. The batch is as before.
     pub fn append(&mut self, entry: Entry<'_>) -> Result<(), EntryError> {
+        // Most have the topic of the one before.
+        let last = self.events.last().map(|last| last.topic.clone());
+        let known = last.filter(|last| self.texts[last.clone()] == *entry.topic.as_bytes());
+        entry.check(known.is_some())?;
         let at = self.bytes.len();
         frame::write(&entry, &mut self.bytes)?;
-        let topic = match self.events.last() {
-            // Most have the topic of the one before.
-            Some(last) if self.texts[last.topic.clone()] == *entry.topic.as_bytes() => {
-                last.topic.clone()
-            }
-            _ => self.text(entry.topic.as_bytes()),
-        };
+        let topic = known.unwrap_or_else(|| self.text(entry.topic.as_bytes()));
         let stream = entry.stream.map(|stream| self.text(stream.as_bytes()));
         self.events.push(Place { at, time: entry.time, topic, stream });
         Ok(())

@@ -135,8 +135,11 @@ impl<'a> Entry<'a> {
         self
     }
 
-    pub(crate) fn check(&self) -> Result<(), EntryError> {
-        topic::check(self.topic)?;
+    /// `knows_topic`: it has been checked for another one.
+    pub(crate) fn check(&self, knows_topic: bool) -> Result<(), EntryError> {
+        if !knows_topic {
+            topic::check(self.topic)?;
+        }
         check_stream(self.stream)?;
         if self.payload.len() > Self::LARGEST {
             return Err(EntryError::TooLarge { size: self.payload.len() });

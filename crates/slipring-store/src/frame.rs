@@ -84,9 +84,8 @@ struct Body<'a> {
     payload: &'a [u8],
 }
 
-/// Writes an event behind what is there, with version 0, and nothing if it is refused.
+/// Writes an event that has been checked behind what is there, with version 0, and nothing if it is refused.
 pub(crate) fn write(entry: &Entry<'_>, bytes: &mut Vec<u8>) -> Result<(), EntryError> {
-    entry.check()?;
     let ids = [entry.id, entry.correlation, entry.causation].map(|id| id.map(Uuid::from));
     let [id, correlation, causation] =
         ids.each_ref().map(|id| id.as_ref().map(|id| &id.as_bytes()[..]));

@@ -329,7 +329,8 @@ impl<E> Seat<E> {
         failures: u32,
         failure: Failure,
     ) -> Result<Verdict, Stop> {
-        let verdict = self.manner.policy.verdict(failures);
+        let is_final = failure.is_final;
+        let verdict = if is_final { Verdict::Halt } else { self.manner.policy.verdict(failures) };
         self.place().figures().failed.add(1);
         match verdict {
             // Repeating may take for ever, and nobody waits for it any more.

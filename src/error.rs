@@ -93,7 +93,7 @@ struct FaultRecord {
 
 impl Fault {
     pub(crate) fn new(station: Arc<str>, sequence: u64, failure: Failure) -> Self {
-        let Failure { kind, message } = failure;
+        let Failure { kind, message, is_final: _ } = failure;
         Self(Arc::new(FaultRecord { station, sequence, kind, message }))
     }
 
@@ -137,12 +137,14 @@ impl std::error::Error for Fault {}
 pub(crate) struct Failure {
     pub(crate) kind: FaultKind,
     pub(crate) message: String,
+    /// Whether the ring halts, whatever the policy says.
+    pub(crate) is_final: bool,
 }
 
 impl Failure {
     #[cold]
     pub(crate) fn error(message: String) -> Self {
-        Self { kind: FaultKind::Error, message }
+        Self { kind: FaultKind::Error, message, is_final: false }
     }
 
     /// Takes the message out of a panic's payload. A payload whose destructor panics as well is
@@ -157,7 +159,7 @@ impl Failure {
             "a panic without a text".to_owned()
         };
         let_go(payload);
-        Self { kind: FaultKind::Panic, message }
+        Self { kind: FaultKind::Panic, message, is_final: false }
     }
 }
 

@@ -168,6 +168,87 @@ pub trait Handler<E> {
     fn on_stop(&mut self) {}
 }
 
+/// An error of a [`BatchHandler`] after which the ring is halted, whatever the station's [`Policy`](crate::Policy) says:
+/// it is for nothing to try again, and nothing is to be skipped.
+///
+/// # Examples
+/// ```
+/// use slipring::{Fatal, HandlerError};
+///
+/// let error = HandlerError::from(Fatal("the disk is gone".into()));
+/// assert_eq!(error.to_string(), "the disk is gone");
+/// ```
+#[derive(Debug)]
+pub struct Fatal(pub HandlerError);
+
+impl fmt::Display for Fatal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for Fatal {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+/// A handler that reads slices of neighbouring events, and wants to know about its life. What it has not returned `Ok`
+/// for, no station that follows it ever sees: so it is the form of one that stores events before others handle them.
+/// Where a closure is enough, see [`read_batch`](crate::read_batch).
+///
+/// All methods are called on the station's thread, one at a time. A panic in `on_batch` is treated like an error, by
+/// the station's policy; a panic in another method halts the ring.
+///
+/// # Examples
+/// ```
+/// use slipring::{At, BatchHandler, Builder, HandlerError, read, read_batch_handler};
+/// use std::io::{BufWriter, Write};
+///
+/// struct Log(BufWriter<Vec<u8>>);
+///
+/// impl BatchHandler<u64> for Log {
+///     fn on_batch(&mut self, events: &[u64], _: At<'_>) -> Result<(), HandlerError> {
+///         for event in events {
+///             writeln!(self.0, "{event}")?;
+///         }
+///         Ok(self.0.flush()?) // Once for all of them.
+///     }
+///
+///     fn on_stop(&mut self) {
+///         assert_eq!(self.0.get_ref(), b"7\n");
+///     }
+/// }
+///
+/// let (mut producer, dispatcher) = Builder::new(8, || 0_u64)
+///     .then(read_batch_handler("log", || Log(BufWriter::new(Vec::new()))))
+///     .then(read("only what is in the log", |event: &u64, _| assert_eq!(*event, 7)))
+///     .start()?;
+/// producer.publish(|event| *event = 7)?;
+/// drop(producer);
+/// dispatcher.join()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub trait BatchHandler<E> {
+    /// See [`Handler::on_start`].
+    fn on_start(&mut self) {}
+
+    /// For the events that the station found published, at most
+    /// [`max_batch`](crate::Station::max_batch): in two slices where the ring wraps, and in more around abandoned
+    /// ones. It is all of a slice or nothing: one that failed comes again whole, if the policy is to retry.
+    ///
+    /// # Errors
+    /// An error is handled by the station's [`Policy`](crate::Policy), for all of the slice; one that is [`Fatal`] halts
+    /// the ring.
+    fn on_batch(&mut self, events: &[E], at: At<'_>) -> Result<(), HandlerError>;
+
+    /// See [`Handler::on_idle`].
+    fn on_idle(&mut self) {}
+
+    /// See [`Handler::on_stop`].
+    fn on_stop(&mut self) {}
+}
+
 /// As [`Handler`], for a station that has each event to itself and may change it.
 pub trait HandlerMut<E> {
     /// See [`Handler::on_start`].

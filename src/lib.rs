@@ -33,7 +33,7 @@
 //! |---|---|
 //! | describe a ring | [`Builder`], [`Station`], [`read`], [`update`] and their kin |
 //! | publish | [`Producer`], [`MultiProducer`], [`PublishError`] |
-//! | handle events on a thread | closures with [`At`], [`Handler`], [`HandlerMut`], [`Policy`] |
+//! | handle events on a thread | closures with [`At`], [`Handler`], [`HandlerMut`], [`BatchHandler`], [`Policy`] |
 //! | handle events yourself | [`poller`], [`Poller`] |
 //! | await events, or room for them | [`Poller::ready`], [`Poller::into_stream`], [`Producer::publish_async`] |
 //! | come and go while it runs | [`Membership`], [`Member`], [`Start`] |
@@ -121,7 +121,7 @@ pub use dispatcher::{Dispatcher, Warning};
 pub use error::{BuildError, Fault, FaultKind, PollerError, PublishError};
 pub use extent::{Extent, Within};
 pub use guests::Start;
-pub use handler::{At, Handler, HandlerError, HandlerMut, Outcome};
+pub use handler::{At, BatchHandler, Fatal, Handler, HandlerError, HandlerMut, Outcome};
 pub use lag::LagPolicy;
 pub use membership::{AttachError, Detach, Member, Membership, StillThere};
 pub use policy::{GiveUp, Policy};
@@ -133,8 +133,8 @@ pub use scope::ScopeError;
 pub use sharing::{keyed, keyed_mut, share, share_mut};
 pub use snapshot::{Doing, Monitor, Phase, ProducersSnapshot, Snapshot, StationSnapshot};
 pub use station::{
-    Stage, Station, poller, poller_mut, read, read_batch, read_handler, read_with, update,
-    update_batch, update_handler, update_with,
+    Stage, Station, poller, poller_mut, read, read_batch, read_batch_handler, read_handler,
+    read_with, update, update_batch, update_handler, update_with,
 };
 pub use told::{Calls, Figure, FigureKind};
 pub use wait::{ParseWaitError, Wait};

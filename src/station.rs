@@ -6,13 +6,13 @@ use crate::{
     consumer::{Seat, drive},
     error::Failure,
     extent::{Extent, Within},
-    handler::{At, Handler, HandlerMut, Outcome},
+    handler::{At, BatchHandler, Handler, HandlerMut, Outcome},
     lag::{LagLimit, LagPolicy},
     policy::Policy,
     team::Workers,
     told::{Figure, Teller},
     wait::Wait,
-    work::{Access, Each, Exclusive, Hooked, Shared, Slices, Work},
+    work::{Access, Each, Exclusive, Hooked, HookedSlices, Shared, Slices, Work},
 };
 
 /// What a station's thread runs: it reports whether the station is ready, then drives it.
@@ -309,6 +309,19 @@ where
     M: FnOnce() -> H + Send + 'a,
 {
     Station::working(name, move || Hooked(make()))
+}
+
+/// A station with a [`BatchHandler`], made on the station's thread.
+pub fn read_batch_handler<'a, E, H, M>(
+    name: impl Into<String>,
+    make: M,
+) -> Station<E, Shared, Within<'a>>
+where
+    E: Send + Sync + 'a,
+    H: BatchHandler<E>,
+    M: FnOnce() -> H + Send + 'a,
+{
+    Station::working(name, move || HookedSlices(make()))
 }
 
 /// A station that has each event to itself and may change it, with a closure; for a [`HandlerMut`]

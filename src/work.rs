@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 use crate::{
     current::Worker,
     error::Failure,
-    handler::{At, Handler, HandlerMut, Outcome, checked},
+    handler::{At, BatchHandler, Fatal, Handler, HandlerMut, Outcome, checked},
     lent::Lent,
     post::Post,
 };
@@ -136,6 +136,38 @@ impl<E, A: Access, W: Work<E, A>, K: Fn(&E) -> u64> Work<E, A> for Keyed<W, K> {
 
 /// A [`Handler`] or a [`HandlerMut`].
 pub(crate) struct Hooked<H>(pub(crate) H);
+
+/// A [`BatchHandler`].
+pub(crate) struct HookedSlices<H>(pub(crate) H);
+
+impl<E, H: BatchHandler<E>> Work<E, Shared> for HookedSlices<H> {
+    const WHOLE_SLICES: bool = true;
+
+    fn start(&mut self) {
+        self.0.on_start();
+    }
+
+    fn idle(&mut self) {
+        self.0.on_idle();
+    }
+
+    fn stop(&mut self) {
+        self.0.on_stop();
+    }
+
+    #[inline]
+    fn run(&mut self, run: Run<'_, E, Shared>, done: &mut usize) -> Result<(), Failure> {
+        let Run { mut events, first, ends_batch, post, worker } = run;
+        let len = events.len();
+        let at = At { sequence: first, end_of_batch: ends_batch, post, worker };
+        self.0.on_batch(events.all(), at).map_err(|error| Failure {
+            is_final: error.is::<Fatal>(),
+            ..Failure::error(error.to_string())
+        })?;
+        *done = len;
+        Ok(())
+    }
+}
 
 /// Counts finished events in a register, and tells the count when it goes: also after a failure
 /// and while a panic unwinds.

@@ -8,7 +8,7 @@ mod common;
 use std::{
     panic,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     thread,
@@ -16,9 +16,9 @@ use std::{
 
 use common::{Log, assert_accounts, joined, within_a_minute};
 use slipring::{
-    At, BuildError, Builder, FaultKind, Handler, HandlerError, HandlerMut, Policy, PublishError,
-    Report, Shared, ShutdownError, Station, poller, read, read_batch, read_handler, read_with,
-    update, update_batch, update_handler, update_with,
+    At, BatchHandler, BuildError, Builder, Fatal, FaultKind, Handler, HandlerError, HandlerMut,
+    Policy, PublishError, Report, Shared, ShutdownError, Station, poller, read, read_batch,
+    read_batch_handler, read_handler, read_with, update, update_batch, update_handler, update_with,
 };
 
 const KINDS: [FaultKind; 2] = [FaultKind::Error, FaultKind::Panic];
@@ -545,4 +545,62 @@ fn a_start_hook_runs_before_start_returns() {
         dispatcher.halt();
         joined(dispatcher);
     });
+}
+
+/// Fails on its second slice as often as it is told to, then for good.
+struct Fails {
+    left: u32,
+    is_fatal: bool,
+    seen: Arc<Mutex<Vec<u64>>>,
+}
+
+impl BatchHandler<u64> for Fails {
+    fn on_batch(&mut self, events: &[u64], at: At<'_>) -> Result<(), HandlerError> {
+        if at.sequence() > 0 && self.left > 0 {
+            self.left -= 1;
+            return Err("not now".into());
+        }
+        if at.sequence() > 0 && self.is_fatal {
+            return Err(Fatal("never".into()).into());
+        }
+        self.seen.lock().unwrap().extend(events);
+        Ok(())
+    }
+}
+
+#[test]
+fn a_slice_that_failed_comes_again_whole_and_a_fatal_error_halts_whatever_the_policy() {
+    for is_fatal in [false, true] {
+        let seen = Arc::default();
+        let followed = Arc::new(Mutex::new(Vec::new()));
+        let fails = Fails { left: 3, is_fatal, seen: Arc::clone(&seen) };
+        let behind = Arc::clone(&followed);
+        let (mut producer, dispatcher) = Builder::new(8, || 0_u64)
+            .then(
+                read_batch_handler("fails", move || fails)
+                    .max_batch(1)
+                    .policy(Policy::retry(u32::MAX)),
+            )
+            .then(read("behind", move |event: &u64, _| {
+                behind.lock().unwrap().push(*event);
+            }))
+            .start()
+            .unwrap();
+        let _ = producer.publish(|event| *event = 1);
+        let _ = producer.publish(|event| *event = 2);
+        drop(producer);
+        let ended = dispatcher.join();
+        let (seen, followed) = (seen.lock().unwrap().clone(), followed.lock().unwrap().clone());
+        if is_fatal {
+            let error = ended.unwrap_err();
+            let fault = error.fault().expect("it says what happened");
+            assert_eq!((fault.message(), fault.sequence()), ("never", 1));
+            assert_eq!(seen, [1]);
+            assert!(followed.is_empty() || followed == [1], "{followed:?}");
+        } else {
+            let report = ended.unwrap();
+            assert_eq!((report.stations[0].failed, report.stations[0].retried), (3, 3));
+            assert_eq!((seen, followed), (vec![1, 2], vec![1, 2]));
+        }
+    }
 }

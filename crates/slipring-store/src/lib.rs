@@ -9,6 +9,7 @@ mod entry;
 mod error;
 mod frame;
 pub mod lines;
+mod journal;
 mod memory;
 mod onto;
 mod query;
@@ -23,6 +24,9 @@ pub use codec::{Codec, CodecError, Json, Postcard};
 pub use entry::{Entry, EntryError};
 pub use error::{CommitError, Conflict, StoreError};
 pub use frame::{FrameError, Frames};
+pub use journal::{
+    JOURNALS, Journal, JournalStation, SyncPolicy, WhenFailing, WhenRefused, journal,
+};
 pub use memory::Memory;
 pub use query::{Query, Topics};
 pub use record::{Record, StreamPlace};

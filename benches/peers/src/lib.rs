@@ -5,6 +5,7 @@
 //! * [`queues()`]: libraries whose edges are bounded queues.
 //! * [`buses()`]: event buses, and slipring's among them.
 //! * [`Lmax`]: LMAX Disruptor, in a JVM.
+//! * [`stores`]: event stores, measured by a program of their own.
 //!
 //! The README of this crate says what the figures mean and what they do not.
 
@@ -19,6 +20,7 @@ mod lmax;
 mod on_queues;
 mod queues;
 mod rings;
+pub mod stores;
 
 pub use buses::buses;
 pub use lmax::Lmax;

@@ -4,6 +4,7 @@
 
 mod bench;
 mod doctor;
+mod store;
 mod top;
 
 use std::process::ExitCode;
@@ -23,6 +24,8 @@ enum Command {
     Bench(Box<slipring_bench::command::Args>),
     /// Says what would hurt latency on this machine and how to mend it, and plans threads' cores.
     Doctor(doctor::Args),
+    /// Looks into an event store, copies it, checks it.
+    Store(Box<store::Args>),
     /// Shows the rings of a running program.
     Top(top::Args),
 }
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     match Line::parse().command {
         Command::Bench(args) => bench::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Store(args) => store::run(&args),
         Command::Top(args) => top::run(&args),
     }
 }

@@ -95,7 +95,7 @@ impl Checkpoint {
     }
 }
 
-fn position(name: &str, value: &[u8]) -> Result<u64, StoreError> {
+pub(crate) fn position(name: &str, value: &[u8]) -> Result<u64, StoreError> {
     value.try_into().map(u64::from_be_bytes).map_err(|_| {
         StoreError::damaged(
             format_args!("checkpoint `{name}`"),

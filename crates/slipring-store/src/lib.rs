@@ -5,6 +5,8 @@
 mod batch;
 mod checkpoint;
 mod codec;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 mod entry;
 mod error;
 mod frame;
@@ -21,6 +23,8 @@ mod subscription;
 pub use batch::{Batch, Change, Expectation, Expected};
 pub use checkpoint::{CHECKPOINTS, Checkpoint, NamedCheckpoint};
 pub use codec::{Codec, CodecError, Json, Postcard};
+#[cfg(feature = "embedded")]
+pub use embedded::Embedded;
 pub use entry::{Entry, EntryError};
 pub use error::{CommitError, Conflict, StoreError};
 pub use frame::{FrameError, Frames};

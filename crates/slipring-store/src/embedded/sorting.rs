@@ -1,0 +1,118 @@
+//! A batch made ready for the tables: cut into blocks, its events sorted by where they go. It is done in memory that is
+//! used again for the next batch.
+
+use slipring_events::Time;
+
+use super::tables::bucket_of;
+use crate::batch::Appended;
+
+/// How many events a block has at most.
+pub(super) const MOST_EVENTS: usize = 4096;
+/// How many bytes a block has at most, unless it is one event that has more.
+pub(super) const MOST_BYTES: usize = 1 << 20;
+
+/// A part of a batch that becomes a block.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// The number of its first event within the batch.
+    pub first: u32,
+    pub events: u32,
+    pub latest: Time,
+    /// Where it begins and ends in the bytes of the batch.
+    pub start: usize,
+    pub end: usize,
+}
+
+/// An event as the index of times needs it, ordered by where it stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Dated {
+    pub topic: u32,
+    pub bucket: u64,
+    /// The number of the cut.
+    pub cut: u32,
+    pub index: u16,
+    pub at: u32,
+    pub low: u32,
+}
+
+impl Dated {
+    /// What one value of the index holds.
+    pub(super) fn span(&self) -> (u32, u64, u32) {
+        (self.topic, self.bucket, self.cut)
+    }
+}
+
+/// An event of a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Streamed<'a> {
+    pub stream: &'a str,
+    /// Where it is in the bytes of the batch.
+    pub at: usize,
+    pub cut: u32,
+    pub index: u16,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Sorted {
+    pub cuts: Vec<Cut>,
+    pub dated: Vec<Dated>,
+}
+
+impl Sorted {
+    /// Cuts and sorts the events of a batch. `number_of` gives the number of a topic, and is asked when it is another
+    /// than that of the event before.
+    pub(super) fn sort<'b, E>(
+        &mut self,
+        events: impl ExactSizeIterator<Item = Appended<'b>>,
+        bytes: usize,
+        mut number_of: impl FnMut(&str) -> Result<u32, E>,
+    ) -> Result<Vec<Streamed<'b>>, E> {
+        self.cuts.clear();
+        self.dated.clear();
+        self.dated.reserve(events.len());
+        let mut streamed = Vec::new();
+        let mut last: Option<(&str, u32)> = None;
+        let mut events = events.enumerate().peekable();
+        while let Some((number, event)) = events.next() {
+            let end = events.peek().map_or(bytes, |(_, next)| next.at);
+            let (cut, index) = self.place(number, &event, end);
+            let topic = match last {
+                Some((topic, number)) if topic == event.topic => number,
+                _ => number_of(event.topic)?,
+            };
+            last = Some((event.topic, topic));
+            let (bucket, low) = bucket_of(event.time);
+            let at = (event.at - self.cuts[cut as usize].start) as u32;
+            self.dated.push(Dated { topic, bucket, cut, index, at, low });
+            if let Some(stream) = event.stream {
+                streamed.push(Streamed { stream, at: event.at, cut, index });
+            }
+        }
+        if !self.dated.is_sorted() {
+            self.dated.sort_unstable();
+        }
+        // Those of one stream in their order, as `at` grows with each.
+        streamed.sort_unstable_by(|a, b| (a.stream, a.at).cmp(&(b.stream, b.at)));
+        Ok(streamed)
+    }
+
+    /// The block of an event, and its number in it.
+    fn place(&mut self, number: usize, event: &Appended<'_>, end: usize) -> (u32, u16) {
+        match self.cuts.last_mut() {
+            Some(cut) if (cut.events as usize) < MOST_EVENTS && end - cut.start <= MOST_BYTES => {
+                cut.events += 1;
+                cut.latest = cut.latest.max(event.time);
+                cut.end = end;
+            }
+            _ => self.cuts.push(Cut {
+                first: number as u32,
+                events: 1,
+                latest: event.time,
+                start: event.at,
+                end,
+            }),
+        }
+        let cut = self.cuts.len() - 1;
+        (cut as u32, (self.cuts[cut].events - 1) as u16)
+    }
+}

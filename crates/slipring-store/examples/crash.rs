@@ -25,8 +25,8 @@ use clap::Parser;
 use serde::{Deserialize, Serialize};
 use slipring::{Builder, read};
 use slipring_store::{
-    Batch, Checkpoint, Codec, Durability, Embedded, Entry, EventStore, Json, Reach, Record, StoreError,
-    Subscription, journal,
+    Batch, Checkpoint, Codec, Durability, Embedded, Entry, EventStore, Json, Reach, Record,
+    StoreError, Subscription, journal,
 };
 
 type Fault = Box<dyn Error + Send + Sync>;
@@ -123,16 +123,19 @@ fn keep_stock(store: Arc<Embedded>) -> Result<(), Fault> {
     loop {
         let mut deducted = BTreeMap::new();
         let mut unreadable = None;
-        subscription.next_within(Duration::from_secs(1), &mut |record| match read_order(&record) {
-            Ok(order) => {
-                *deducted.entry(order.item).or_insert(0) += order.quantity;
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                unreadable = Some(error);
-                ControlFlow::Break(())
-            }
-        })?;
+        subscription.next_within(
+            Duration::from_secs(1),
+            &mut |record| match read_order(&record) {
+                Ok(order) => {
+                    *deducted.entry(order.item).or_insert(0) += order.quantity;
+                    ControlFlow::Continue(())
+                }
+                Err(error) => {
+                    unreadable = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
         unreadable.map_or(Ok(()), Err)?;
         batch.clear();
         for (item, quantity) in deducted {
@@ -182,7 +185,10 @@ fn kill_and_look(args: &Args) -> Result<(), Fault> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..));
     let mut random = fastrand::Rng::with_seed(seed);
     println!("{} kills, seed {seed}\n", args.kills);
-    println!("{:>4}  {:>10}  {:>9}  {:>10}  {:>10}", "kill", "confirmed", "stored", "deducted", "deducted to");
+    println!(
+        "{:>4}  {:>10}  {:>9}  {:>10}  {:>10}",
+        "kill", "confirmed", "stored", "deducted", "deducted to"
+    );
     let mut told = Told::default();
     for kill in 1..=args.kills {
         run_and_kill(directory.path(), random.u32(0..60), &mut told)?;
@@ -193,13 +199,23 @@ fn kill_and_look(args: &Args) -> Result<(), Fault> {
             found.stored, told.deducted, found.deducted
         );
         if found.stored < confirmed {
-            return Err(format!("{confirmed} orders were confirmed, and {} are there", found.stored).into());
+            return Err(format!(
+                "{confirmed} orders were confirmed, and {} are there",
+                found.stored
+            )
+            .into());
         }
         if found.deducted < told.deducted {
-            return Err(format!("the stock went back from {} to {}", told.deducted, found.deducted).into());
+            return Err(format!(
+                "the stock went back from {} to {}",
+                told.deducted, found.deducted
+            )
+            .into());
         }
     }
-    println!("\nnothing that was confirmed is lost, and every order up to the mark is deducted once");
+    println!(
+        "\nnothing that was confirmed is lost, and every order up to the mark is deducted once"
+    );
     Ok(())
 }
 
@@ -255,7 +271,9 @@ fn look(store: &Embedded) -> Result<Found, Fault> {
     for (item, expected) in (0..).zip(expected) {
         let found = sold(store, item)?;
         if found != expected {
-            return Err(format!("of item {item} {found} are deducted in place of {expected}").into());
+            return Err(
+                format!("of item {item} {found} are deducted in place of {expected}").into()
+            );
         }
     }
     Ok(Found { stored, deducted: mark })
@@ -291,7 +309,10 @@ mod tests {
         batch.put(STOCK, &item.to_be_bytes(), &(2 * quantity).to_be_bytes());
         store.commit(&batch, Durability::Synced).expect("it is taken");
         let why = look(&store).expect_err("it is deducted twice").to_string();
-        assert_eq!(why, format!("of item {item} {} are deducted in place of {quantity}", 2 * quantity));
+        assert_eq!(
+            why,
+            format!("of item {item} {} are deducted in place of {quantity}", 2 * quantity)
+        );
     }
 
     #[test]

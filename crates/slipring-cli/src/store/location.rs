@@ -2,7 +2,10 @@
 
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
-use slipring_store::{Embedded, EventStore, RedisStore};
+use slipring_store::{
+    Embedded, EventStore,
+    embedded::{Check, Settings},
+};
 
 use super::failure::Failure;
 
@@ -34,7 +37,8 @@ impl FromStr for Location {
             Some((url, name)) if is_redis && !name.is_empty() => {
                 Ok(Self::Redis { url: url.to_owned(), name: name.to_owned() })
             }
-            _ => Err("write a directory, or redis://HOST:PORT#NAME with the name of the store".to_owned()),
+            _ => Err("write a directory, or redis://HOST:PORT#NAME with the name of the store"
+                .to_owned()),
         }
     }
 }
@@ -52,29 +56,28 @@ impl fmt::Display for Location {
 impl Location {
     /// Opens a store that is there.
     pub fn open(&self) -> Result<Opened, Failure> {
-        if let Self::Directory(path) = self
-            && !path.join(Embedded::FILE).is_file()
-        {
-            return Err(Failure::Impossible(format!(
-                "{} is no store: there is no {} in it",
-                path.display(),
-                Embedded::FILE,
-            )));
-        }
-        self.open_or_create()
+        self.open_with(&Embedded::settings().existing())
+    }
+
+    /// Opens a store that is there, also if its pages are damaged: what is read is checked when it is read.
+    pub fn open_damaged(&self) -> Result<Opened, Failure> {
+        self.open_with(&Embedded::settings().existing().check(Check::AfterCrash))
     }
 
     /// Opens a store, which is made if it is not there.
     pub fn open_or_create(&self) -> Result<Opened, Failure> {
+        self.open_with(&Embedded::settings())
+    }
+
+    fn open_with(&self, settings: &Settings) -> Result<Opened, Failure> {
         match self {
             Self::Directory(path) => {
-                let store = Arc::new(Embedded::open(path)?);
+                let opened = settings.open(path);
+                let opened = opened.map_err(|error| Failure::from(error).while_(path.display()));
+                let store = Arc::new(opened?);
                 Ok(Opened { store: store.clone(), embedded: Some(store) })
             }
-            Self::Redis { url, name } => {
-                let store = Arc::new(RedisStore::connect(url, name)?);
-                Ok(Opened { store, embedded: None })
-            }
+            Self::Redis { url: _, name: _ } => todo!(),
         }
     }
 }

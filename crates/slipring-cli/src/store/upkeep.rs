@@ -3,12 +3,11 @@
 use std::{
     io::{self, Write as _},
     ops::ControlFlow,
-    sync::Arc,
     time::Duration,
 };
 
 use slipring_events::{Clock as _, SystemClock};
-use slipring_store::{Embedded, EventStore, Retention};
+use slipring_store::{EventStore, Retention};
 
 use super::{failure::Failure, location::Location, times};
 
@@ -41,7 +40,7 @@ pub struct CompactArgs {
 }
 
 pub fn verify(args: &VerifyArgs) -> Result<(), Failure> {
-    let opened = args.store.open()?;
+    let opened = args.store.open_damaged()?;
     let mut to = io::stdout().lock();
     match &opened.embedded {
         Some(store) => {
@@ -101,15 +100,14 @@ pub fn retain(args: &RetainArgs) -> Result<(), Failure> {
 
 pub fn compact(args: &CompactArgs) -> Result<(), Failure> {
     let opened = args.store.open()?;
-    drop(opened.store);
-    let Some(mut store) = opened.embedded.and_then(Arc::<Embedded>::into_inner) else {
+    let Some(store) = opened.embedded else {
         return Err(Failure::Impossible(
             "only a store in a directory is compacted: a server does it by itself".to_owned(),
         ));
     };
-    let before = store.size()?;
+    let before = store.figures()?.file_bytes;
     store.compact()?;
-    let after = store.size()?;
+    let after = store.figures()?.file_bytes;
     writeln!(io::stdout().lock(), "{before} bytes before, {after} now")?;
     Ok(())
 }

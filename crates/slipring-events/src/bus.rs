@@ -8,7 +8,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use slipring::{BuildError, Builder, Dispatcher, Monitor, Wait};
+use slipring::{BuildError, Builder, Dispatcher, Fault, Monitor, Wait};
 
 use crate::{
     account::Account,
@@ -20,7 +20,9 @@ use crate::{
     hub::{Hub, Identity},
     id::Source,
     inline::Inline,
+    journal::{self, Journal, Progress},
     publisher::Publisher,
+    receipt::Answers as _,
     registration::Registration,
     slot::Slot,
     stamps::Keeper,
@@ -86,11 +88,12 @@ pub struct BusBuilder<E: Event> {
     capacity: usize,
     name: String,
     source: Option<Source>,
-    first_sequence: u64,
+    first_sequence: Option<u64>,
     clock: Keeper,
     wait: Wait,
     most_topics: usize,
     letters: DeadLetters<E>,
+    journal: Option<Box<dyn Journal<E>>>,
 }
 
 /// How a bus has ended.
@@ -99,6 +102,21 @@ pub struct BusBuilder<E: Event> {
 pub struct BusReport {
     /// The handlers that were there, in the order in which they were registered.
     pub handlers: Vec<HandlerReport>,
+    /// The journal, if there was one.
+    pub journal: Option<JournalReport>,
+}
+
+/// How a journal has ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct JournalReport {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How many slots of the ring it has not come to: events that are published and not stored. No handler has seen
+    /// them.
+    pub left: u64,
+    /// Why it has failed, if it has.
+    pub fault: Option<Fault>,
 }
 
 /// How a handler has ended.
@@ -137,7 +155,11 @@ impl fmt::Display for BusReport {
             let comma = if index == 0 { "" } else { "; " };
             write!(f, "{comma}{name}: {account}")?;
         }
-        Ok(())
+        let Some(JournalReport { name, left, fault }) = &self.journal else { return Ok(()) };
+        if *left > 0 {
+            write!(f, "; {name} has left {left} events unstored")?;
+        }
+        fault.as_ref().map_or(Ok(()), |fault| write!(f, "; {fault}"))
     }
 }
 
@@ -166,7 +188,7 @@ impl<E: Event> BusBuilder<E> {
 
     /// The sequence of the first event: 0 if not given, at most 2^62.
     pub fn first_sequence(mut self, first: u64) -> Self {
-        self.first_sequence = first;
+        self.first_sequence = Some(first);
         self
     }
 
@@ -196,30 +218,52 @@ impl<E: Event> BusBuilder<E> {
         self
     }
 
+    /// Stores every event before a handler sees it: what is published from outside, what follows, and replies. What
+    /// ids are made of, and where sequences begin, it says unless the bus is told.
+    ///
+    /// Handlers stand behind it on the ring, in whatever way they run. One that runs
+    /// [inline](Registration::inline) is run when the journal has passed the event: `publish` waits for that;
+    /// after a form that does not wait it may be the journal's own thread that runs it. A
+    /// [receipt](Publisher::publish_tracked) has the journal among those that it waits for. If the journal halts, so
+    /// does the bus: publishers are refused, and handlers end behind what is stored.
+    pub fn journal(mut self, journal: impl Journal<E>) -> Self {
+        self.journal = Some(Box::new(journal));
+        self
+    }
+
     /// Starts the bus.
     ///
     /// # Errors
     /// What is wrong with the ring.
     pub fn start(self) -> Result<Bus<E>, BuildError> {
-        let Self { capacity, name, source, first_sequence, clock, wait, most_topics, letters } =
-            self;
-        let (producer, dispatcher) = Builder::new(capacity, Slot::new)
-            .wait(wait)
-            .first_sequence(first_sequence)
-            .without_stations()
-            .start_multi()?;
-        let identity = Identity {
+        let Self { capacity, name, source, clock, wait, most_topics, letters, journal, .. } = self;
+        let first = self
+            .first_sequence
+            .unwrap_or_else(|| journal.as_ref().map_or(0, |journal| journal.first_sequence()));
+        let source = source.or_else(|| journal.as_ref().and_then(|journal| journal.source()));
+        let identity = Arc::new(Identity {
             source: source.unwrap_or_else(|| Source::fresh(&name)),
             name: name.into(),
             topics: Topics::new(most_topics),
-        };
-        let hub = Arc::new(Hub::new(
-            identity,
-            dispatcher.membership(),
-            clock.clock.clone(),
-            producer.clone(),
-        ));
+        });
         let inline = Arc::new(Inline::new());
+        let ring = Builder::new(capacity, Slot::new).wait(wait).first_sequence(first);
+        let (ring, progress) = match journal {
+            None => (ring.without_stations(), None),
+            Some(journal) => {
+                let progress = Progress::new(&journal.name(), first);
+                let (identity, inline) = (Arc::clone(&identity), Arc::clone(&inline));
+                let station = journal::station(journal, identity, inline, Arc::clone(&progress));
+                (ring.then(station), Some(progress))
+            }
+        };
+        let (producer, dispatcher) = ring.start_multi()?;
+        let (members, clock_of_all) = (dispatcher.membership(), clock.clock.clone());
+        let hub =
+            Arc::new(Hub::new(identity, members, clock_of_all, producer.clone(), progress.clone()));
+        if let Some(progress) = progress {
+            progress.introduce(&hub);
+        }
         let publisher = Mutex::new(Publisher::new(
             Arc::clone(&hub),
             Arc::clone(&inline),
@@ -255,11 +299,12 @@ impl<E: Event> Bus<E> {
             capacity,
             name: "bus".to_owned(),
             source: None,
-            first_sequence: 0,
+            first_sequence: None,
             clock: Keeper::new(SystemClock),
             wait: Wait::default(),
             most_topics: 65_536,
             letters: DeadLetters::new(1_024),
+            journal: None,
         }
     }
 
@@ -348,7 +393,7 @@ impl<E: Event> Bus<E> {
 
     fn end(&mut self, timeout: Duration) -> Result<BusReport, NotDone> {
         let Some(dispatcher) = self.dispatcher.take() else {
-            return Ok(BusReport { handlers: Vec::new() });
+            return Ok(BusReport { handlers: Vec::new(), journal: None });
         };
         let deadline = Instant::now().checked_add(timeout);
         self.close();
@@ -376,10 +421,32 @@ impl<E: Event> Bus<E> {
         let still_at_it = |card: &&Arc<Card<E>>| !card.await_end(Some(last));
         let running: Vec<Arc<str>> =
             cards.iter().filter(still_at_it).map(|card| Arc::clone(&card.name)).collect();
-        // Its stations are the handlers: they were waited for.
-        drop(dispatcher.shutdown(Duration::ZERO));
-        let report = BusReport { handlers: cards.iter().map(report).collect() };
-        if is_done && running.is_empty() { Ok(report) } else { Err(NotDone { report, running }) }
+        let journal = self.end_journal(dispatcher, last);
+        let is_stored = journal.as_ref().is_none_or(JournalReport::is_complete);
+        let report = BusReport { handlers: cards.iter().map(report).collect(), journal };
+        if is_done && is_stored && running.is_empty() {
+            Ok(report)
+        } else {
+            Err(NotDone { report, running })
+        }
+    }
+
+    /// Ends the ring. Its stations are the handlers, which were waited for, and the journal.
+    fn end_journal(
+        &self,
+        dispatcher: Dispatcher<Slot<E>>,
+        deadline: Instant,
+    ) -> Option<JournalReport> {
+        let Some(journal) = &self.hub.journal else {
+            drop(dispatcher.shutdown(Duration::ZERO));
+            return None;
+        };
+        let name = Arc::clone(journal.name());
+        let ended = dispatcher.shutdown(deadline.saturating_duration_since(Instant::now()));
+        let fault = ended.as_ref().err().and_then(|error| error.fault().cloned());
+        let report = ended.unwrap_or_else(|error| error.report);
+        let left = report.station(&name).map_or(0, |station| station.left);
+        Some(JournalReport { name, left, fault })
     }
 
     /// Waits until nothing is on its way any more, and closes the ring there. Returns the handlers that were there
@@ -402,7 +469,8 @@ impl<E: Event> Bus<E> {
                 }
                 mark = self.hub.nudge();
             }
-            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let has_halted = self.hub.journal.as_ref().is_some_and(|journal| journal.is_over());
+            if has_halted || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return None;
             }
             thread::sleep(nap);
@@ -415,7 +483,8 @@ impl<E: Event> Bus<E> {
             let account = card.account();
             account.next > mark && account.waiting == 0
         };
-        handlers.iter().all(is_past) && self.hub.gate.pending() == 0
+        let is_stored = self.hub.journal.as_ref().is_none_or(|journal| journal.has_passed(mark));
+        is_stored && handlers.iter().all(is_past) && self.hub.gate.pending() == 0
     }
 }
 
@@ -423,6 +492,13 @@ impl<E: Event> Drop for Bus<E> {
     /// As [`shutdown`](Bus::shutdown), with 5 seconds.
     fn drop(&mut self) {
         drop(self.end(PATIENCE_OF_DROP));
+    }
+}
+
+impl JournalReport {
+    /// Whether all that was published is stored.
+    pub fn is_complete(&self) -> bool {
+        self.left == 0 && self.fault.is_none()
     }
 }
 

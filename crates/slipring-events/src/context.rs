@@ -115,6 +115,12 @@ impl<'a, E: Event> Context<'a, E> {
         self.delivered.extra().and_then(|extra| extra.metadata.as_deref())
     }
 
+    /// Whether it has happened before, and is published [once more](crate::Draft::replayed): what is done for it in
+    /// the world is done already. What is published by this context is not published then.
+    pub fn is_replay(&self) -> bool {
+        self.delivered.extra().is_some_and(|extra| extra.is_replay)
+    }
+
     /// The whole event, whatever the handler sees of it.
     pub fn event(&self) -> &E {
         self.delivered.event
@@ -193,6 +199,9 @@ impl<'a, E: Event> Context<'a, E> {
             return Err(FollowUpError::CannotWait);
         }
         let topic = self.hub.identity.topics.of(&draft)?;
+        if self.is_replay() {
+            return Ok(());
+        }
         draft.extra.correlation.get_or_insert(self.correlation());
         draft.extra.causation.get_or_insert(self.id());
         self.outbox.drafts.push((FollowUp { draft, topic, asker }, delay));

@@ -82,6 +82,14 @@ impl<E: Event> Draft<E> {
         self
     }
 
+    /// Says that it was read from where it is stored: a [journal](crate::Journal) passes it over, and what handlers
+    /// [publish](crate::Context::publish) because of it is not published, since that is stored as well and comes by
+    /// itself. Handlers can [ask](crate::Context::is_replay).
+    pub fn replayed(mut self) -> Self {
+        self.extra.is_replay = true;
+        self
+    }
+
     pub(crate) fn asked_by(mut self, asker: Arc<Asker<E>>) -> Self {
         self.extra.asker = Some(asker);
         self

@@ -19,6 +19,7 @@ use crate::{
     event::Event,
     gate::Gate,
     id::{EventId, Source},
+    journal::Progress,
     slot::{Delivered, Slot},
     topics::Topics,
 };
@@ -28,6 +29,8 @@ pub(crate) struct Hub<E: Event> {
     pub members: Membership<Slot<E>>,
     pub gate: Gate,
     pub clock: Arc<dyn Clock>,
+    /// What handlers stand behind, if anything is.
+    pub journal: Option<Arc<Progress<E>>>,
     handlers: RwLock<Vec<Arc<Card<E>>>>,
     /// Moves with every change of the handlers.
     edition: AtomicU64,
@@ -74,16 +77,18 @@ impl Identity {
 
 impl<E: Event> Hub<E> {
     pub(crate) fn new(
-        identity: Identity,
+        identity: Arc<Identity>,
         members: Membership<Slot<E>>,
         clock: Arc<dyn Clock>,
         nudger: MultiProducer<Slot<E>>,
+        journal: Option<Arc<Progress<E>>>,
     ) -> Self {
         Self {
-            identity: Arc::new(identity),
+            identity,
             members,
             gate: Gate::default(),
             clock,
+            journal,
             handlers: RwLock::default(),
             edition: AtomicU64::new(1),
             next_number: AtomicU64::new(0),

@@ -187,6 +187,28 @@ impl<E: Event> Inline<E> {
         }
     }
 
+    /// As `drive`, after having published: what they stand behind has to pass it first.
+    #[inline]
+    pub(crate) fn drive_to(&self, hub: &Hub<E>, sequence: u64) {
+        if !self.is_empty() {
+            self.await_journal(hub, sequence);
+            self.drive(hub);
+        }
+    }
+
+    #[cold]
+    fn await_journal(&self, hub: &Hub<E>, sequence: u64) {
+        // Of a handler nobody waits for a journal: that may wait for this very handler.
+        if let Some(journal) = &hub.journal
+            && !hub::is_inside_any()
+        {
+            // Only whoever was refused does not know where it is; and it does not come here with that.
+            if sequence != u64::MAX {
+                journal.wait(sequence, None);
+            }
+        }
+    }
+
     /// Runs them as far as there is room and nobody else does: for those who do not wait, and for handlers that run
     /// elsewhere, which publish what follows and make room.
     #[inline]

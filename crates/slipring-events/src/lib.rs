@@ -22,6 +22,7 @@ mod handler;
 mod hub;
 mod id;
 mod inline;
+mod journal;
 mod layers;
 mod outcome;
 mod publisher;
@@ -47,7 +48,7 @@ mod worker;
 
 pub use account::Account;
 pub use any::AnyEvent;
-pub use bus::{Bus, BusBuilder, BusReport, HandlerReport, NotDone};
+pub use bus::{Bus, BusBuilder, BusReport, HandlerReport, JournalReport, NotDone};
 pub use by_hand::{ByHand, Step};
 pub use clock::{Clock, ManualClock, SystemClock, Time, TimeError};
 pub use context::{Context, FollowUpError, NobodyAsked};
@@ -62,6 +63,7 @@ pub use envelope::{Envelope, Metadata};
 pub use event::{Carries, Event};
 pub use handler::{Awaited, Handle, Plain};
 pub use id::{EventId, Source};
+pub use journal::{Journal, OnRing, Unstored};
 pub use layers::{
     Bare, Broken, Bulkheaded, DeadLettered, Idempotent, Inside, Retried, Throttled, Timed, Untimed,
 };

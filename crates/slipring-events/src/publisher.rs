@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures_util::future::{Either, select};
-use slipring::{MultiProducer, PublishError};
+use slipring::{Fault, MultiProducer, PublishError};
 
 use crate::{
     card::Card,
@@ -112,6 +112,9 @@ pub enum RefusedReason {
     /// The bus is closed.
     #[error("the bus is closed: it takes no more events")]
     Closed,
+    /// Its [journal](crate::Journal) cannot store events: nothing passes that is not stored.
+    #[error("the bus has halted: {0}")]
+    Halted(Fault),
     /// More events than the ring has room for can never be published together.
     #[error("a batch of {asked} events never fits a ring of {capacity}: split it")]
     TooLarge {
@@ -270,7 +273,10 @@ impl<E: Event> Publisher<E> {
             sent = self.producer.publish_batch_deadline(slice, count, &mut write);
         };
         *events = each.collect();
-        self.inline.drive(&self.hub);
+        match &placed {
+            Ok(range) if !range.is_empty() => self.inline.drive_to(&self.hub, range.end - 1),
+            _ => self.inline.drive(&self.hub),
+        }
         placed
     }
 
@@ -314,6 +320,9 @@ impl<E: Event> Publisher<E> {
             let wanted = handlers.iter().filter(waits);
             wanted.map(|card| Arc::clone(card) as Arc<dyn Answers>).collect()
         });
+        let journal =
+            self.hub.journal.as_ref().map(|journal| Arc::clone(journal) as Arc<dyn Answers>);
+        let handlers: Vec<_> = journal.into_iter().chain::<Vec<_>>(handlers).collect();
         Ok(Receipt::new(published, ticket, handlers))
     }
 
@@ -388,7 +397,7 @@ impl<E: Event> Publisher<E> {
     #[inline]
     fn published(&mut self, sequence: u64, topic: TopicId, patience: Patience) -> Published {
         match patience {
-            Patience::Until(None) => self.inline.drive(&self.hub),
+            Patience::Until(None) => self.inline.drive_to(&self.hub, sequence),
             // What follows may have to wait for room, and the caller does not want to.
             _ => self.inline.tend(&self.hub),
         }
@@ -560,6 +569,7 @@ fn reason(error: PublishError) -> RefusedReason {
         PublishError::TimedOut => RefusedReason::TimedOut,
         PublishError::TooLarge { asked, capacity } => RefusedReason::TooLarge { asked, capacity },
         PublishError::WouldDeadlock { .. } => RefusedReason::WouldDeadlock,
+        PublishError::Halted(fault) => RefusedReason::Halted(fault),
         _ => RefusedReason::Closed,
     }
 }

@@ -40,6 +40,8 @@ pub(crate) struct Extra<E: Event> {
     pub ticket: Option<Arc<Ticket>>,
     /// Whoever waits for a reply.
     pub asker: Option<Arc<Asker<E>>>,
+    /// It was read from where it is stored.
+    pub is_replay: bool,
 }
 
 impl<E: Event> Default for Extra<E> {
@@ -51,15 +53,16 @@ impl<E: Event> Default for Extra<E> {
             metadata: None,
             ticket: None,
             asker: None,
+            is_replay: false,
         }
     }
 }
 
 impl<E: Event> Extra<E> {
     fn is_empty(&self) -> bool {
-        let Self { id, correlation, causation, metadata, ticket, asker } = self;
+        let Self { id, correlation, causation, metadata, ticket, asker, is_replay } = self;
         let has_id = id.is_some() || correlation.is_some() || causation.is_some();
-        !(has_id || metadata.is_some() || ticket.is_some() || asker.is_some())
+        !(has_id || metadata.is_some() || ticket.is_some() || asker.is_some() || *is_replay)
     }
 }
 

@@ -18,7 +18,7 @@ impl TopicId {
     /// Of what is no event.
     pub(crate) const NONE: Self = Self(u32::MAX);
 
-    fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         self.0 as usize
     }
 }
@@ -78,7 +78,11 @@ impl Topics {
     }
 
     pub(crate) fn name(&self, id: TopicId) -> Arc<str> {
-        self.table.read().names.get(id.index()).map_or_else(|| Arc::from(""), Arc::clone)
+        self.name_at(id.index())
+    }
+
+    pub(crate) fn name_at(&self, index: usize) -> Arc<str> {
+        self.table.read().names.get(index).map_or_else(|| Arc::from(""), Arc::clone)
     }
 }
 

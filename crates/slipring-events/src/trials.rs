@@ -247,6 +247,15 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         has_others
     }
 
+    /// Where what is published ends: all of it is before. Of a bus with a journal it is not known at once.
+    pub(crate) fn end_of_published(&self, poller: &Poller<Slot<E>>) -> Option<u64> {
+        match self.owner.hub.journal {
+            // What the journal has not passed yet is published as well.
+            Some(_) => self.owner.hub.nudge(),
+            None => Some(poller.sequence() + poller.lag()),
+        }
+    }
+
     /// Passes over what is too much, or has the handler leave.
     pub(crate) fn mind_the_lag(&mut self, poller: &mut Poller<Slot<E>>) -> bool {
         let Some((limit, policy)) = self.settings.lag else { return false };

@@ -109,7 +109,7 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
         let Some(poller) = &mut self.poller else { return self.leave() };
         let trials = &mut self.trials;
         if orders == Orders::Drain {
-            self.last.get_or_insert(poller.sequence() + poller.lag());
+            self.last = self.last.or_else(|| trials.end_of_published(poller));
         }
         // Whoever waits for room goes on, a step at a time, if nobody else can make some.
         let is_pressed = trials.has_follow_ups();

@@ -6,11 +6,13 @@
 mod handle;
 mod ledger;
 mod mark;
+mod on_bus;
 mod places;
 mod policy;
 mod station;
 
 pub use handle::Journal;
 pub use mark::JOURNALS;
+pub use on_bus::BusJournal;
 pub use policy::{SyncPolicy, WhenFailing, WhenRefused};
 pub use station::{JournalStation, journal};

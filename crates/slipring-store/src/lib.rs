@@ -16,6 +16,7 @@ mod memory;
 mod onto;
 mod query;
 mod record;
+mod replay;
 mod retention;
 mod store;
 mod subscription;
@@ -29,11 +30,15 @@ pub use entry::{Entry, EntryError};
 pub use error::{CommitError, Conflict, StoreError};
 pub use frame::{FrameError, Frames};
 pub use journal::{
-    JOURNALS, Journal, JournalStation, SyncPolicy, WhenFailing, WhenRefused, journal,
+    BusJournal, JOURNALS, Journal, JournalStation, SyncPolicy, WhenFailing, WhenRefused, journal,
 };
 pub use memory::Memory;
 pub use query::{Query, Topics};
 pub use record::{Record, StreamPlace};
+pub use replay::{
+    Difference, Diverged, HashCheck, HashPoints, Progress, Replay, ReplayCause, ReplayError,
+    ReplayHandle, Replayed, StateHash, WhatIf, WhatIfReport,
+};
 pub use retention::{Removed, Retention};
 pub use store::{Bounds, Committed, Durability, EventStore, Reach, Reader};
 pub use subscription::Subscription;

@@ -17,6 +17,8 @@ mod onto;
 mod query;
 mod record;
 mod replay;
+#[cfg(feature = "redis")]
+mod redis_store;
 mod retention;
 mod store;
 mod subscription;
@@ -39,6 +41,8 @@ pub use replay::{
     Difference, Diverged, HashCheck, HashPoints, Progress, Replay, ReplayCause, ReplayError,
     ReplayHandle, Replayed, StateHash, WhatIf, WhatIfReport,
 };
+#[cfg(feature = "redis")]
+pub use redis_store::{RedisSettings, RedisStore};
 pub use retention::{Removed, Retention};
 pub use store::{Bounds, Committed, Durability, EventStore, Reach, Reader};
 pub use subscription::Subscription;

@@ -1,8 +1,11 @@
-//! What tests of the journal, of replay and of what is durable share.
+//! What several of the tests need.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each binary of tests uses a part of it")]
 
 pub mod failing;
+pub mod harness;
+#[cfg(feature = "redis")]
+pub mod redis_server;
 
 use std::{
     ops::ControlFlow,

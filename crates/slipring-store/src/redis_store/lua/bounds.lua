@@ -1,0 +1,2 @@
+-- Where the store begins and ends.
+return { first(), stop }

@@ -1,0 +1,346 @@
+//! Events by topic and time.
+//!
+//! Each segment has an index: a sorted set whose members all have the score 0, so that the server keeps them in the
+//! order of their bytes. A score is a double, and could not tell times apart that are a few hundred nanoseconds apart.
+//!
+//! ```text
+//! 1 byte              length bytes   8 bytes               8 bytes
+//! length of the topic topic          time, highest first   position, highest first
+//! ```
+//!
+//! A query merges what the segments have of each topic. Of the segments only those are asked in which such times are,
+//! and each only when the merge has come to its first time.
+
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    ops::ControlFlow,
+};
+
+use redis::{Cmd, Pipeline, Value};
+use slipring_events::Time;
+
+use super::{RedisStore, link::Question, read::Gone, reply};
+use crate::{Query, Reader, StoreError, Topics};
+
+const DOING: &str = "asking for events";
+
+/// How many events are looked up at once.
+const GROUP: u64 = 256;
+/// How many ranges are asked for at once.
+const RANGES: usize = 256;
+
+/// What is known of a segment.
+#[derive(Clone, Debug)]
+pub(super) struct Segment {
+    pub first: u64,
+    pub events: u64,
+    pub bytes: u64,
+    pub earliest: Time,
+    pub latest: Time,
+}
+
+/// Some of the segments, and the store at that moment.
+#[derive(Debug)]
+pub(super) struct Segments {
+    pub begin: u64,
+    pub end: u64,
+    pub bytes: u64,
+    pub segments: Vec<Segment>,
+}
+
+impl Segment {
+    fn of(doing: &'static str, value: Value) -> Result<Self, StoreError> {
+        let [first, events, bytes, earliest, latest] = reply::exactly(doing, value)?;
+        let time = |value: Value| match <[u8; 8]>::try_from(reply::bytes(doing, value)?) {
+            Ok(bytes) => Ok(Time::from_nanos(u64::from_be_bytes(bytes))),
+            Err(_) => Err(reply::odd(doing, "no time where one should be")),
+        };
+        Ok(Self {
+            first: reply::number(doing, &first)?,
+            events: reply::number(doing, &events)?,
+            bytes: reply::number(doing, &bytes)?,
+            earliest: time(earliest)?,
+            latest: time(latest)?,
+        })
+    }
+}
+
+/// What one segment has of one topic.
+#[derive(Debug)]
+struct Cursor {
+    key: String,
+    prefix: Vec<u8>,
+    /// Where the next page begins: a member, as the server takes it.
+    from: Vec<u8>,
+    /// Where the last one ends.
+    to: Vec<u8>,
+    page: VecDeque<(u64, u64)>,
+    is_over: bool,
+}
+
+impl Cursor {
+    fn new(key: String, topic: &str, query: &Query) -> Self {
+        let mut prefix = vec![topic.len() as u8];
+        prefix.extend_from_slice(topic.as_bytes());
+        let bound = |time: Time, position: &[u8]| {
+            let mut bound = vec![b'['];
+            bound.extend_from_slice(&prefix);
+            bound.extend_from_slice(&time.as_nanos().to_be_bytes());
+            bound.extend_from_slice(position);
+            bound
+        };
+        let (from, to) = (bound(query.from, &[]), bound(query.to, &[0xff; 8]));
+        Self { key, prefix, from, to, page: VecDeque::new(), is_over: false }
+    }
+
+    fn command(&self, count: u64) -> Cmd {
+        let mut command = redis::cmd("ZRANGEBYLEX");
+        command.arg(&self.key).arg(&self.from).arg(&self.to).arg("LIMIT").arg(0).arg(count);
+        command
+    }
+
+    fn take(&mut self, count: u64, answer: Value) -> Result<(), StoreError> {
+        let members = reply::array(DOING, answer)?;
+        self.is_over = (members.len() as u64) < count;
+        for member in members {
+            let member = reply::bytes(DOING, member)?;
+            let place = member.strip_prefix(&self.prefix[..]).and_then(|place| {
+                let (time, position) = place.split_first_chunk()?;
+                let position = position.try_into().ok()?;
+                Some((u64::from_be_bytes(*time), u64::from_be_bytes(position)))
+            });
+            let Some(place) = place else {
+                return Err(StoreError::damaged(
+                    &self.key,
+                    "it has members that are none of an index",
+                ));
+            };
+            self.page.push_back(place);
+            self.from.clear();
+            self.from.push(b'(');
+            self.from.extend_from_slice(&member);
+        }
+        Ok(())
+    }
+}
+
+/// All that segments have, in order.
+struct Merge<'a> {
+    store: &'a RedisStore,
+    query: &'a Query,
+    topics: Vec<String>,
+    /// Where the store ended when it was asked. What came later is left out, so that no part of a batch is seen.
+    end: u64,
+    /// Those that have not been asked, the one with the last times first.
+    segments: Vec<Segment>,
+    cursors: Vec<Cursor>,
+    heads: BinaryHeap<Reverse<(u64, u64, usize)>>,
+    page: u64,
+}
+
+impl Merge<'_> {
+    fn next(&mut self) -> Result<Option<u64>, StoreError> {
+        loop {
+            while let Some(segment) = self.segments.pop_if(|segment| {
+                let head = self.heads.peek();
+                head.is_none_or(|Reverse((time, ..))| segment.earliest.as_nanos() <= *time)
+            }) {
+                self.open(segment.first)?;
+            }
+            let Some(Reverse((_, position, cursor))) = self.heads.pop() else {
+                return Ok(None);
+            };
+            if self.cursors[cursor].page.is_empty() && !self.cursors[cursor].is_over {
+                self.fill(cursor..cursor + 1)?;
+            }
+            self.advance(cursor);
+            if position < self.end {
+                return Ok(Some(position));
+            }
+        }
+    }
+
+    /// Asks a segment for each topic.
+    fn open(&mut self, first: u64) -> Result<(), StoreError> {
+        let key = format!("{}index:{first}", self.store.link.prefix());
+        let begin = self.cursors.len();
+        let cursors = self.topics.iter().map(|topic| Cursor::new(key.clone(), topic, self.query));
+        self.cursors.extend(cursors);
+        let end = self.cursors.len();
+        for begin in (begin..end).step_by(RANGES) {
+            self.fill(begin..end.min(begin + RANGES))?;
+        }
+        (begin..end).for_each(|cursor| self.advance(cursor));
+        Ok(())
+    }
+
+    /// Fetches the next page of cursors.
+    fn fill(&mut self, cursors: std::ops::Range<usize>) -> Result<(), StoreError> {
+        let mut pipeline = Pipeline::with_capacity(cursors.len());
+        for cursor in &self.cursors[cursors.clone()] {
+            pipeline.add_command(cursor.command(self.page));
+        }
+        let answers = self.store.link.ask(DOING, &Question::Commands(&pipeline))?;
+        let answers = reply::array(DOING, answers)?;
+        if answers.len() != cursors.len() {
+            return Err(reply::odd(DOING, "another length than it should have"));
+        }
+        for (cursor, answer) in self.cursors[cursors].iter_mut().zip(answers) {
+            cursor.take(self.page, answer)?;
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, cursor: usize) {
+        if let Some((time, position)) = self.cursors[cursor].page.pop_front() {
+            self.heads.push(Reverse((time, position, cursor)));
+        }
+    }
+}
+
+impl RedisStore {
+    pub(super) fn find(&self, query: &Query, reader: Reader<'_>) -> Result<(), StoreError> {
+        if query.from > query.to || query.limit == 0 {
+            return Ok(());
+        }
+        let topics = match &query.topics {
+            // No topic of more bytes is in the index: its length would not go in.
+            Topics::One(topic) if topic.len() > 255 => return Ok(()),
+            Topics::One(topic) => vec![topic.clone()],
+            topics => {
+                let mut all = self.all_topics()?;
+                all.retain(|topic| topics.admit(topic));
+                all
+            }
+        };
+        let mut segments = Vec::new();
+        let end = self.each_segment(DOING, 0, &mut |segment| {
+            if segment.earliest <= query.to && segment.latest >= query.from {
+                segments.push(segment);
+            }
+        })?;
+        segments.sort_unstable_by_key(|segment| Reverse((segment.earliest, segment.first)));
+        let most = if topics.len() > 16 { 32 } else { GROUP };
+        let mut merge = Merge {
+            store: self,
+            query,
+            topics,
+            end,
+            segments,
+            cursors: Vec::new(),
+            heads: BinaryHeap::new(),
+            page: query.limit.min(most),
+        };
+        let mut left = query.limit;
+        let mut group = Vec::new();
+        while left > 0 {
+            group.clear();
+            while (group.len() as u64) < left.min(GROUP) {
+                match merge.next()? {
+                    Some(position) => group.push(position),
+                    None => break,
+                }
+            }
+            if group.is_empty() {
+                break;
+            }
+            let (answer, count) =
+                self.read_each(DOING, &group, Gone::AreSkipped, &mut |record| {
+                    if !query.admits(record.topic, record.time) {
+                        return Err(StoreError::damaged(
+                            "the index of topics and times",
+                            format_args!("event {} is not what it says", record.position),
+                        ));
+                    }
+                    Ok(reader(record))
+                })?;
+            if answer.is_break() {
+                break;
+            }
+            left -= count;
+        }
+        Ok(())
+    }
+
+    /// Every segment from the one on that begins there. Returns where the store ended when it was asked.
+    fn each_segment(
+        &self,
+        doing: &'static str,
+        from: u64,
+        each: &mut dyn FnMut(Segment),
+    ) -> Result<u64, StoreError> {
+        let mut next = from;
+        let mut end = None;
+        loop {
+            let page = self.some_segments(doing, next)?;
+            let end = *end.get_or_insert(page.end);
+            let Some(last) = page.segments.last() else {
+                return Ok(end);
+            };
+            next = last.first + 1;
+            page.segments.into_iter().for_each(&mut *each);
+        }
+    }
+
+    /// The next segments from the one on that begins there; none if there are no more.
+    pub(super) fn some_segments(
+        &self,
+        doing: &'static str,
+        from: u64,
+    ) -> Result<Segments, StoreError> {
+        let answer = self.ask(doing, &self.scripts.segments, &[&from.to_string()])?;
+        let [begin, end, bytes, segments] = reply::exactly(doing, answer)?;
+        let segments = reply::array(doing, segments)?;
+        Ok(Segments {
+            begin: reply::number(doing, &begin)?,
+            end: reply::number(doing, &end)?,
+            bytes: reply::number(doing, &bytes)?,
+            segments: segments
+                .into_iter()
+                .map(|segment| Segment::of(doing, segment))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+
+    pub(super) fn all_topics(&self) -> Result<Vec<String>, StoreError> {
+        const DOING: &str = "reading topics";
+        let mut topics: Vec<String> = Vec::new();
+        loop {
+            let from = topics.last().map_or("-".to_owned(), |topic| format!("({topic}"));
+            let answer = self.ask(DOING, &self.scripts.topics, &[&from])?;
+            let page = reply::array(DOING, answer)?;
+            if page.is_empty() {
+                return Ok(topics);
+            }
+            for topic in page {
+                topics.push(reply::text(DOING, topic)?);
+            }
+        }
+    }
+
+    pub(super) fn read_values(
+        &self,
+        space: &str,
+        from: &[u8],
+        reader: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        const DOING: &str = "reading values";
+        let mut from = [b"[", from].concat();
+        loop {
+            let answer = self.ask_bytes(DOING, &self.scripts.values, &[space.as_bytes(), &from])?;
+            let mut page = reply::array(DOING, answer)?.into_iter();
+            if page.len() == 0 {
+                return Ok(());
+            }
+            while let (Some(key), value) = (page.next(), page.next()) {
+                let key = reply::bytes(DOING, key)?;
+                let value = reply::bytes(DOING, value.unwrap_or_default())?;
+                if reader(&key, &value).is_break() {
+                    return Ok(());
+                }
+                from = [b"(", &key[..]].concat();
+            }
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! A Redis server of a test's own, which ends with it.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+/// Settings under which what is confirmed survives.
+pub const SYNCED: &[&str] = &["--appendonly", "yes", "--appendfsync", "always"];
+/// Settings under which nothing does.
+pub const GONE: &[&str] = &["--appendonly", "no"];
+
+/// The server starts in a shell that waits for the test: when the test ends, however it does, the pipe between them
+/// closes, and the shell kills the server. Its first line is the number of the server's process.
+const WATCH: &str = r#"redis-server "$@" >server.log 2>&1 </dev/null &
+server=$!; echo $server; read -r _; kill -9 $server 2>/dev/null; wait $server"#;
+
+/// How long it may take to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server with its files in a directory of its own. It is killed when it is dropped.
+pub struct RedisServer {
+    directory: TempDir,
+    settings: Vec<String>,
+    /// If it is to be reached by TCP, and not by a socket in the directory.
+    port: Option<u16>,
+    running: Option<Child>,
+}
+
+impl RedisServer {
+    /// Starts one that listens at a socket in its directory.
+    pub fn start(settings: &[&str]) -> Self {
+        let mut server = Self::new(settings, None);
+        server.restart();
+        server
+    }
+
+    /// Starts one that listens at a port of this machine.
+    pub fn on_port(settings: &[&str]) -> Self {
+        loop {
+            // The bus of a cluster listens at the port 10,000 above.
+            let free = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
+            let port = free.local_addr().expect("it is bound").port();
+            drop(free);
+            if port < 55_000 {
+                let mut server = Self::new(settings, Some(port));
+                // Somebody else may have taken it in between: then it ends at once, and another is tried.
+                if server.try_start() {
+                    return server;
+                }
+            }
+        }
+    }
+
+    fn new(settings: &[&str], port: Option<u16>) -> Self {
+        Self {
+            directory: tempfile::tempdir().expect("there is room for a directory"),
+            settings: settings.iter().map(|setting| (*setting).to_owned()).collect(),
+            port,
+            running: None,
+        }
+    }
+
+    /// Where it is.
+    pub fn url(&self) -> String {
+        match self.port {
+            Some(port) => format!("redis://127.0.0.1:{port}/"),
+            None => format!("redis+unix://{}", self.socket().display()),
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("redis.sock")
+    }
+
+    /// Starts it again, with what it has on its disk.
+    pub fn restart(&mut self) {
+        assert!(self.try_start(), "redis-server does not start:\n{}", self.log());
+    }
+
+    /// With other settings.
+    pub fn restart_with(&mut self, settings: &[&str]) {
+        self.settings = settings.iter().map(|setting| (*setting).to_owned()).collect();
+        self.restart();
+    }
+
+    fn try_start(&mut self) -> bool {
+        assert!(self.running.is_none(), "it is running");
+        let mut shell = Command::new("sh");
+        shell.args(["-c", WATCH, "sh", "--save", "", "--daemonize", "no", "--loglevel", "notice"]);
+        shell.args(["--dir", &self.directory.path().display().to_string()]);
+        match self.port {
+            Some(port) => {
+                shell.args(["--bind", "127.0.0.1", "--port", &port.to_string()]);
+            }
+            None => {
+                shell.args(["--port", "0", "--unixsocket", &self.socket().display().to_string()]);
+            }
+        }
+        shell.args(&self.settings).current_dir(self.directory.path());
+        let child =
+            shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut child = child.expect("there is a shell");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("it is a pipe");
+        BufReader::new(output).read_line(&mut line).expect("the shell tells a number");
+        let server: u32 = line.trim().parse().expect("it is a number");
+        self.running = Some(child);
+        let deadline = Instant::now() + PATIENCE;
+        while !self.answers() {
+            let is_there = Command::new("kill").args(["-0", &server.to_string()]).status();
+            if !is_there.is_ok_and(|status| status.success()) {
+                self.kill();
+                return false;
+            }
+            assert!(Instant::now() < deadline, "redis-server does not answer:\n{}", self.log());
+            thread::sleep(Duration::from_millis(5));
+        }
+        true
+    }
+
+    /// Whether it answers, be it that nobody may ask it anything.
+    fn answers(&self) -> bool {
+        let ping = redis::Client::open(self.url())
+            .and_then(|client| client.get_connection_with_timeout(Duration::from_secs(5)))
+            .and_then(|mut connection| redis::cmd("PING").exec(&mut connection));
+        match ping {
+            Ok(()) => true,
+            Err(error) => error.code() == Some("NOAUTH"),
+        }
+    }
+
+    /// A connection to it.
+    pub fn connection(&self) -> redis::Connection {
+        let client = redis::Client::open(self.url()).expect("it is an address");
+        client.get_connection().expect("the server is there")
+    }
+
+    /// Kills it (SIGKILL), and waits until it is dead. What it has on its disk stays.
+    pub fn kill(&mut self) {
+        if let Some(mut shell) = self.running.take() {
+            drop(shell.stdin.take());
+            shell.wait().expect("it was started");
+        }
+    }
+
+    fn log(&self) -> String {
+        File::open(self.directory.path().join("server.log"))
+            .and_then(std::io::read_to_string)
+            .unwrap_or_else(|error| error.to_string())
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -16,9 +16,9 @@ mod memory;
 mod onto;
 mod query;
 mod record;
-mod replay;
 #[cfg(feature = "redis")]
 mod redis_store;
+mod replay;
 mod retention;
 mod store;
 mod subscription;
@@ -37,12 +37,12 @@ pub use journal::{
 pub use memory::Memory;
 pub use query::{Query, Topics};
 pub use record::{Record, StreamPlace};
+#[cfg(feature = "redis")]
+pub use redis_store::{RedisSettings, RedisStore};
 pub use replay::{
     Difference, Diverged, HashCheck, HashPoints, Progress, Replay, ReplayCause, ReplayError,
     ReplayHandle, Replayed, StateHash, WhatIf, WhatIfReport,
 };
-#[cfg(feature = "redis")]
-pub use redis_store::{RedisSettings, RedisStore};
 pub use retention::{Removed, Retention};
 pub use store::{Bounds, Committed, Durability, EventStore, Reach, Reader};
 pub use subscription::Subscription;

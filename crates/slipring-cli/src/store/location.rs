@@ -3,7 +3,7 @@
 use std::{fmt, path::PathBuf, str::FromStr, sync::Arc};
 
 use slipring_store::{
-    Embedded, EventStore,
+    Embedded, EventStore, RedisStore,
     embedded::{Check, Settings},
 };
 
@@ -77,7 +77,10 @@ impl Location {
                 let store = Arc::new(opened?);
                 Ok(Opened { store: store.clone(), embedded: Some(store) })
             }
-            Self::Redis { url: _, name: _ } => todo!(),
+            Self::Redis { url, name } => {
+                let store = Arc::new(RedisStore::connect(url, name)?);
+                Ok(Opened { store, embedded: None })
+            }
         }
     }
 }

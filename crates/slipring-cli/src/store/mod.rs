@@ -15,7 +15,6 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use failure::Failure;
-use location::Location;
 
 /// What to do, with which store.
 #[derive(Clone, Debug, clap::Args)]

@@ -33,7 +33,12 @@ macro_rules! on_all_stores {
             })+)+
         }
 
-        // mod embedded { $($(#[test] fn $property() { crate::stores::test::<crate::stores::InFile>(crate::$file::$property); })+)+ }
+        mod embedded {
+            $($(#[test]
+            fn $property() {
+                crate::stores::test::<crate::stores::InFile>(crate::$file::$property);
+            })+)+
+        }
     };
 }
 

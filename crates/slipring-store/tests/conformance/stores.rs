@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use slipring_store::{EventStore, Memory};
+use slipring_store::{Embedded, EventStore, Memory};
+use tempfile::TempDir;
 
 use crate::common::harness::in_time;
 #[cfg(feature = "redis")]
@@ -40,9 +41,20 @@ impl Subject for InMemory {
     }
 }
 
-// pub struct InFile(tempfile::TempDir);
-// impl Default for InFile { fn default() -> Self { Self(tempfile::tempdir().unwrap()) } }
-// impl Subject for InFile { fn open(&self) -> Shared { Arc::new(slipring_store::Embedded::open(self.0.path()).unwrap()) } }
+/// Each in a directory of its own.
+pub struct InFile(TempDir);
+
+impl Default for InFile {
+    fn default() -> Self {
+        Self(tempfile::tempdir().expect("there is room"))
+    }
+}
+
+impl Subject for InFile {
+    fn open(&self) -> Shared {
+        Arc::new(Embedded::open(self.0.path()).expect("nobody else has it"))
+    }
+}
 
 /// Each with a server of its own, that syncs what it confirms.
 #[cfg(feature = "redis")]

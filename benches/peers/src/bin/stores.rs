@@ -58,8 +58,10 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Fault> {
-    let column = |title: String| Column { title, figures: vec![Figures::default(); CONTESTANTS.len()] };
-    let columns = || args.sizes.iter().map(|size| column(format!("{size} at once"))).collect::<Vec<_>>();
+    let column =
+        |title: String| Column { title, figures: vec![Figures::default(); CONTESTANTS.len()] };
+    let columns =
+        || args.sizes.iter().map(|size| column(format!("{size} at once"))).collect::<Vec<_>>();
     let mut appended =
         Appended { sizes: args.sizes.clone(), unsynced: columns(), synced: columns() };
     let mut read = [column("query".to_owned()), column("scan".to_owned())];

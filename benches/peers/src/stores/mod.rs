@@ -3,10 +3,10 @@
 
 pub mod bare_redb;
 pub mod bare_redis;
+pub mod on_slipring;
 pub mod plot;
 pub mod server;
 pub mod sqlite;
-pub mod on_slipring;
 pub mod table;
 
 use std::{error::Error, path::Path};

@@ -31,9 +31,15 @@ impl Store for Sqlite {
     fn append(&mut self, events: &[Event], _synced: bool) -> Result<(), Fault> {
         let transaction = self.connection.transaction()?;
         {
-            let mut insert = transaction.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4)")?;
+            let mut insert =
+                transaction.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4)")?;
             for (position, event) in (self.end..).zip(events) {
-                insert.execute(params![position as i64, event.time as i64, event.topic, event.payload])?;
+                insert.execute(params![
+                    position as i64,
+                    event.time as i64,
+                    event.topic,
+                    event.payload
+                ])?;
             }
         }
         transaction.commit()?;

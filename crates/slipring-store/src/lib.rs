@@ -20,6 +20,7 @@ mod record;
 mod redis_store;
 mod replay;
 mod retention;
+pub mod sourcing;
 mod store;
 mod subscription;
 

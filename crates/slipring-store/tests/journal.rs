@@ -13,6 +13,7 @@ use common::{
 };
 use proptest::prelude::*;
 use slipring::{Builder, Figure, MultiProducer, PublishError, ShutdownCause, read};
+use slipring_events::Time;
 use slipring_store::{
     Batch, Durability, Entry, EventStore, JOURNALS, JournalStation, Memory, SyncPolicy,
     WhenFailing, WhenRefused, journal,
@@ -232,6 +233,34 @@ fn one_that_holds_goes_on_where_it_was_when_the_store_works_again() {
         assert!(ended.unwrap().is_complete());
         assert_eq!((numbers(&store.inner), seen), (all.clone(), all), "{failure:?}");
     }
+}
+
+#[test]
+fn a_batch_whose_answer_was_lost_is_found_behind_events_that_begin_as_it_does() {
+    fn timeless<'a>(
+        number: &'a u64,
+        bytes: &'a mut Vec<u8>,
+    ) -> Result<Entry<'a>, Box<dyn std::error::Error + Send + Sync>> {
+        bytes.extend_from_slice(&number.to_le_bytes());
+        Ok(Entry::at(Time::EPOCH, "number", bytes))
+    }
+    let store = Failing::new(Memory::new());
+    let kept = journal("ledger", Arc::clone(&store), timeless as Write).unwrap();
+    let mut batch = Batch::new();
+    batch.append(timeless(&1, &mut Vec::new()).unwrap()).unwrap();
+    batch.append(timeless(&1, &mut Vec::new()).unwrap()).unwrap();
+    store.inner.commit(&batch, Durability::Synced).unwrap();
+
+    let mut ring = start(kept.when_failing(WhenFailing::Hold), true, 0);
+    store.fail_commit(0, Failure::After);
+    let producer = ring.producer.as_mut().unwrap();
+    producer.publish_batch(3, |index, event| *event = [1, 1, 2][index]).unwrap();
+    until("it is seen", || ring.seen() == [1, 1, 2]);
+    let places: Vec<_> = (0..3).map(|sequence| ring.journal.position_of(sequence)).collect();
+    assert_eq!(places, [Some(2), Some(3), Some(4)]);
+    let (ended, _) = ring.end();
+    assert!(ended.unwrap().is_complete());
+    assert_eq!(numbers(&store.inner), [1, 1, 1, 1, 2]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! the slice comes again. Whether a commit that failed was taken all the same, the mark tells that goes with it.
 
 use std::{
+    collections::VecDeque,
     ops::ControlFlow,
     sync::{Arc, atomic::Ordering},
     thread,
@@ -244,17 +245,20 @@ impl Ledger {
             .map_while(Result::ok)
             .map(|record| (record.time, record.topic, record.payload))
             .collect();
-        let (mut first, mut found) = (from, 0);
+        // Where it may begin: what stands from there on is so far the same.
+        let mut begins = VecDeque::new();
+        let mut found = None;
         self.store.scan(from, &mut |record| {
-            if found < wanted.len() && wanted[found] == (record.time, record.topic, record.payload)
-            {
-                found += 1;
-            } else {
-                (first, found) = (record.position + 1, 0);
-            }
-            if found == wanted.len() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            let this = (record.time, record.topic, record.payload);
+            begins.push_back(record.position);
+            begins.retain(|begin| wanted[(record.position - begin) as usize] == this);
+            found = begins
+                .front()
+                .copied()
+                .filter(|begin| (record.position - begin) as usize + 1 == wanted.len());
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         })?;
-        if found == wanted.len() {
+        if let Some(first) = found {
             return Ok(first);
         }
         Err(StoreError::damaged(

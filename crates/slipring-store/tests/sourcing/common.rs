@@ -20,7 +20,7 @@ use slipring_store::{
 use crate::bank::{Account, AccountEvent, Deposited, Opened, Withdrawn};
 
 /// What waiting must not take; it decides nothing.
-pub const LONG: Duration = Duration::from_secs(60);
+pub const LONG: Duration = Duration::from_mins(1);
 
 pub type Accounts = Repository<Account, Json>;
 
@@ -200,8 +200,8 @@ impl Projection for Balances {
         values.put_as("all", &(all + 1))?;
         let more = match event {
             AccountEvent::Opened(_) => 0,
-            AccountEvent::Deposited(Deposited { cents }) => *cents as i64,
-            AccountEvent::Withdrawn(Withdrawn { cents }) => -(*cents as i64),
+            AccountEvent::Deposited(Deposited { cents }) => cents.cast_signed(),
+            AccountEvent::Withdrawn(Withdrawn { cents }) => -cents.cast_signed(),
         };
         assert!(more.unsigned_abs() != self.panics_at, "no such amount: {more}");
         if more.unsigned_abs() == self.fails_at.load(Ordering::SeqCst) {
@@ -221,8 +221,8 @@ pub fn fold(store: &dyn EventStore) -> Vec<(String, (u64, i64))> {
             place.0 += 1;
             place.1 += match Codec::<AccountEvent>::decode(&Json, &record).unwrap() {
                 AccountEvent::Opened(_) => 0,
-                AccountEvent::Deposited(Deposited { cents }) => cents as i64,
-                AccountEvent::Withdrawn(Withdrawn { cents }) => -(cents as i64),
+                AccountEvent::Deposited(Deposited { cents }) => cents.cast_signed(),
+                AccountEvent::Withdrawn(Withdrawn { cents }) => -cents.cast_signed(),
             };
             ControlFlow::Continue(())
         })

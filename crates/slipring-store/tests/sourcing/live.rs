@@ -34,8 +34,8 @@ impl Model for Known {
         account.0 += 1;
         account.1 += match event {
             AccountEvent::Opened(_) => 0,
-            AccountEvent::Deposited(deposited) => deposited.cents as i64,
-            AccountEvent::Withdrawn(withdrawn) => -(withdrawn.cents as i64),
+            AccountEvent::Deposited(deposited) => deposited.cents.cast_signed(),
+            AccountEvent::Withdrawn(withdrawn) => -withdrawn.cents.cast_signed(),
         };
         assert!(account.1 != 1300, "no such amount");
     }

@@ -12,8 +12,8 @@ use slipring_store::{
     Batch, Checkpoint, Durability, Entry, EventStore, Json, Memory, Reach, Record, Retention,
     StoreError, Topics,
     sourcing::{
-        Fault, Halt, Projection, ProjectionView, Projector, ProjectorState, Start, Stepped, Steps,
-        Values, WaitError,
+        Fault, Halt, OnFailure, Projection, ProjectionView, Projector, ProjectorState, Start,
+        Stepped, Steps, Values, WaitError,
     },
 };
 
@@ -121,7 +121,9 @@ fn what_is_there_and_what_comes_are_one() {
             thread::spawn(move || (0..EACH).for_each(|cents| deposit(&store, thread as u8, cents)))
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let end = 50 + THREADS * EACH;
     running.wait_for(end, LONG).unwrap();
     let status = running.status().unwrap();
@@ -145,7 +147,7 @@ fn what_was_written_is_read() {
     for number in 1..=100_u64 {
         let done = accounts.execute("7", &Deposit(2)).unwrap();
         running.wait_for(done.end, LONG).unwrap();
-        assert_eq!(view.get_as("account-7").unwrap(), Some((number + 1, number as i64 * 2)));
+        assert_eq!(view.get_as("account-7").unwrap(), Some((number + 1, number.cast_signed() * 2)));
     }
 }
 
@@ -177,7 +179,7 @@ fn a_panic_halts_it_with_its_message_and_nothing_waits_in_vain() {
     }
     let balances = Balances { panics_at: 13, ..Balances::version(1) };
     // Also with several events in a commit, and if events may be parked.
-    for on_failure in [Default::default(), slipring_store::sourcing::OnFailure::Park] {
+    for on_failure in [OnFailure::Halt, OnFailure::Park] {
         let running = Projector::new(store.clone(), balances.clone(), Json)
             .on_failure(on_failure)
             .start()
@@ -232,8 +234,7 @@ fn an_event_that_cannot_be_read_or_applied_halts_it() {
 fn a_store_that_cannot_be_read_halts_it_whatever_is_made_of_the_error() {
     let store = Faulty::new([]);
     deposit(&store.inner, 0, 1);
-    let mut steps =
-        projector(&store).on_failure(slipring_store::sourcing::OnFailure::Park).by_hand().unwrap();
+    let mut steps = projector(&store).on_failure(OnFailure::Park).by_hand().unwrap();
     store.no_values.store(true, Ordering::SeqCst);
     let halt = steps.step().unwrap_err();
     assert!(
@@ -387,7 +388,7 @@ fn several_values_are_read_as_they_are_together() {
     let writer = {
         let store = store.clone();
         thread::spawn(move || {
-            (0..300_u64).for_each(|number| deposit(&store, (number % 3) as u8, 1))
+            (0..300_u64).for_each(|number| deposit(&store, (number % 3) as u8, 1));
         })
     };
     let mut read = 0;

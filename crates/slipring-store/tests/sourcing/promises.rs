@@ -32,9 +32,10 @@ fn s23_state_follows_from_events_and_views_follow_them() {
     }
     for _ in 0..500 {
         let (account, cents) = (random.u32(..5).to_string(), random.u64(1..100));
-        let done = match random.bool() {
-            true => accounts.execute(&account, &Deposit(cents)),
-            false => accounts.execute(&account, &Withdraw(cents)),
+        let done = if random.bool() {
+            accounts.execute(&account, &Deposit(cents))
+        } else {
+            accounts.execute(&account, &Withdraw(cents))
         };
         match done {
             Ok(done) => end = done.end,
@@ -47,7 +48,7 @@ fn s23_state_follows_from_events_and_views_follow_them() {
         let loaded = accounts.load(&account.to_string()).unwrap();
         let (events, cents): (u64, i64) =
             view.get_as(format!("account-{account}")).unwrap().unwrap();
-        assert_eq!((loaded.version, loaded.state.cents as i64), (events, cents));
+        assert_eq!((loaded.version, loaded.state.cents.cast_signed()), (events, cents));
         assert_eq!(loaded.state, accounts.replay(&account.to_string()).unwrap().state);
     }
     assert_eq!(shown(&*store, "balances@1"), fold(&*store));
@@ -144,7 +145,9 @@ fn s42_s51_transactions_of_several_threads_conserve_what_they_move() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     let all: u64 =
         (0..ACCOUNTS).map(|id| accounts.load(&id.to_string()).unwrap().state.cents).sum();
     assert_eq!(all, ACCOUNTS * 100);
@@ -153,7 +156,10 @@ fn s42_s51_transactions_of_several_threads_conserve_what_they_move() {
     running.wait_for(end, LONG).unwrap();
     let shown = shown(&*store, "balances@1");
     assert_eq!(shown, fold(&*store));
-    assert_eq!(shown.iter().map(|(_, (_, cents))| cents).sum::<i64>(), ACCOUNTS as i64 * 100);
+    assert_eq!(
+        shown.iter().map(|(_, (_, cents))| cents).sum::<i64>(),
+        ACCOUNTS.cast_signed() * 100
+    );
 }
 
 /// A command is recorded after success, in the transaction of its events: one that failed is carried out when it comes

@@ -67,7 +67,9 @@ impl HighWater {
             let mut bytes = [0; SIZE];
             let begin = number * APART;
             let there = length.saturating_sub(begin).min(SIZE as u64) as usize;
-            file.read(begin, &mut bytes[..there]).map_err(io)?;
+            if there > 0 {
+                file.read(begin, &mut bytes[..there]).map_err(io)?;
+            }
             blank += u32::from(bytes == [0; SIZE]);
             *found = Mark::read(number, &bytes);
         }

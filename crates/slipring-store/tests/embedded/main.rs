@@ -2,5 +2,12 @@
 #![cfg(feature = "embedded")]
 
 mod common;
+mod damage;
+mod disk;
+mod failing;
+mod kill;
+mod log;
 mod model;
+mod opening;
+mod power;
 mod speed;

@@ -67,8 +67,12 @@ fn run(batch_events: u64, events: u64, topics: u64) {
 #[test]
 #[ignore = "it measures: to be run by hand, in release, on a quiet machine"]
 fn speed() {
+    let only = std::env::var("BATCH").ok().map(|batch| batch.parse::<u64>().unwrap());
     for topics in [1, 8] {
         for batch in [64, 256, 1024, 4096] {
+            if only.is_some_and(|only| only != batch) {
+                continue;
+            }
             run(batch, 2_000_000 / batch * batch, topics);
         }
     }

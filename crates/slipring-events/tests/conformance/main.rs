@@ -6,7 +6,7 @@
 //!
 //! Not here, because a bus lives in memory and has no end but its own:
 //! * P6 (a subscription goes on where its predecessor was closed) and P14 (a new subscriber gets the whole history)
-//!   need events that outlast their handler: they come with the store.
+//!   need events that outlast their handler: the stores keep them, in slipring-store's suite of the same name.
 //! * P15 (reconnecting to a broker that was restarted) comes with the bridges to brokers.
 
 mod drivers;

@@ -5,7 +5,7 @@ use redb::{CompactionError, DatabaseError};
 use super::{
     Embedded,
     guard::{Doing, guarded},
-    tables::{Place, TIMES, TimeEntry},
+    tables::{Place, TIMES, TimeEntries},
     there,
     verifying::{self, Report},
 };
@@ -157,9 +157,10 @@ impl Embedded {
                 };
                 let (topic, bucket, block) = key.value();
                 let place = Place::Times(topic, bucket, block);
-                let entries = TimeEntry::read(place.open(value.value())?);
-                let entries = entries.ok_or_else(|| place.damaged("it has another length"))?;
-                Ok::<_, StoreError>(Some(entries.len() as u64))
+                let mut count = 0;
+                let read = TimeEntries::read(place.open(value.value())?, |_| count += 1);
+                read.ok_or_else(|| place.damaged("it ends in the midst of an entry"))?;
+                Ok::<_, StoreError>(Some(count))
             })? {
                 *events += count;
             }

@@ -1,7 +1,6 @@
 //! What happens when a store is opened.
 
 use std::{
-    collections::HashMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -16,6 +15,7 @@ use super::{
     files::Lock,
     guard::{Doing, guarded},
     high_water::{Found, HighWater, Mark},
+    sorting::Numbers,
     tables::{
         BLOCKS, FORM, FORMAT, META, PLACES, STATE, STREAMS, State, TIMES, TOPICS, VALUES,
         read_form, read_topic, write_form,
@@ -138,11 +138,11 @@ fn read_state(database: &Database, path: &Path) -> Result<State, StoreError> {
     State::read(state.value())
 }
 
-fn read_topics(database: &Database, state: &State) -> Result<HashMap<Box<str>, u32>, StoreError> {
+fn read_topics(database: &Database, state: &State) -> Result<Numbers, StoreError> {
     let doing = "read the topics";
     let read = database.begin_read().doing(doing)?;
     let table = read.open_table(TOPICS).doing(doing)?;
-    let mut topics = HashMap::new();
+    let mut topics = Numbers::default();
     for entry in table.iter().doing(doing)? {
         let (name, value) = entry.doing(doing)?;
         let number = read_topic(name.value(), value.value())?;

@@ -13,7 +13,9 @@ use slipring_events::Time;
 use super::{
     guard::{Doing, guarded},
     reader::{DOING, Records, View},
-    tables::{BUCKET_BITS, Bytes, Place, TIMES, TOPICS, TimeEntry, bucket_of, read_topic},
+    tables::{
+        BUCKET_BITS, Bytes, Place, TIMES, TOPICS, TimeEntries, TimeEntry, bucket_of, read_topic,
+    },
 };
 use crate::{Query, Reader, StoreError, Topics};
 
@@ -183,17 +185,15 @@ impl Buckets {
             }
             let place = Place::Times(key.0, key.1, key.2);
             let value = guarded(|| Ok::<_, StoreError>(value.value()))?;
-            let entries = TimeEntry::read(place.open(value)?);
-            let entries = entries.ok_or_else(|| place.damaged("it has another length"))?;
-            self.found.extend(entries.filter(|entry| lows.contains(&entry.low)).map(|entry| {
-                Candidate {
-                    low: entry.low,
-                    index: entry.index,
-                    position: key.2.wrapping_add(entry.index.into()),
-                    at: entry.at,
-                    topic,
+            let found = &mut self.found;
+            let read = TimeEntries::read(place.open(value)?, |entry| {
+                if lows.contains(&entry.low) {
+                    let position = key.2.wrapping_add(entry.index.into());
+                    let TimeEntry { index, at, low } = entry;
+                    found.push(Candidate { low, index, position, at, topic });
                 }
-            }));
+            });
+            read.ok_or_else(|| place.damaged("it ends in the midst of an entry"))?;
         }
         Ok(None)
     }

@@ -1,6 +1,11 @@
 //! A batch made ready for the tables: cut into blocks, its events sorted by where they go. It is done in memory that is
 //! used again for the next batch.
 
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
+
 use slipring_events::Time;
 
 use super::tables::bucket_of;
@@ -114,5 +119,35 @@ impl Sorted {
         }
         let cut = self.cuts.len() - 1;
         (cut as u32, (self.cuts[cut].events - 1) as u16)
+    }
+}
+
+/// The numbers of the topics. They are asked for often, and programs name them, not strangers: a quick hash does.
+pub(super) type Numbers = HashMap<Box<str>, u32, BuildHasherDefault<Quick>>;
+
+/// Eight bytes at a time, each folded into the next by a multiplication.
+#[derive(Debug, Default)]
+pub(super) struct Quick(u64);
+
+impl Hasher for Quick {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        for word in words.iter().chain([&last]) {
+            let folded = u128::from(self.0 ^ u64::from_le_bytes(*word)) * 0x9e37_79b9_7f4a_7c15;
+            self.0 = folded as u64 ^ (folded >> 64) as u64;
+        }
+    }
+
+    #[inline]
+    fn write_u8(&mut self, byte: u8) {
+        self.0 = self.0.rotate_left(8) ^ u64::from(byte);
+    }
+
+    #[inline]
+    fn finish(&self) -> u64 {
+        self.0
     }
 }

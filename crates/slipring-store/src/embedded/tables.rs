@@ -6,9 +6,9 @@
 //!                "state"                          State
 //! blocks         position of the first event      how many, latest time, frames
 //! topics         name                             number
-//! times          topic, time >> 30, block         of each event: index in the block, byte in the frames, time
+//! times          topic, time >> 30, block         TimeEntries
 //! streams        name                             number, how many events ever
-//! stream-events  stream, version of the first     block; of each event: index in the block, byte in the frames
+//! stream-events  stream, version of the first     block; of each event a PlaceEntry
 //! values         space, key                       value
 //! ```
 //!
@@ -295,29 +295,77 @@ pub(super) struct TimeEntry {
     pub low: u32,
 }
 
-impl TimeEntry {
-    pub(super) const SIZE: usize = 10;
+/// The entries of one value of the index of times, written one after the other, each as what it has more than the one
+/// before: some four bytes.
+#[derive(Debug)]
+pub(super) struct TimeEntries<'v> {
+    value: &'v mut Vec<u8>,
+    last: TimeEntry,
+}
 
+impl<'v> TimeEntries<'v> {
+    const BEFORE: TimeEntry = TimeEntry { index: u16::MAX, at: 0, low: 0 };
+
+    /// Begins a value, with room for its sum.
+    pub(super) fn new(value: &'v mut Vec<u8>) -> Self {
+        value.clear();
+        value.resize(SUM, 0);
+        Self { value, last: Self::BEFORE }
+    }
+
+    /// Writes one with a higher index than the one before.
     #[inline]
-    pub(super) fn write(self, value: &mut Vec<u8>) {
-        let mut bytes = [0; Self::SIZE];
-        bytes[..2].copy_from_slice(&self.index.to_le_bytes());
-        bytes[2..6].copy_from_slice(&self.at.to_le_bytes());
-        bytes[6..].copy_from_slice(&self.low.to_le_bytes());
-        value.extend_from_slice(&bytes);
+    pub(super) fn push(&mut self, entry: TimeEntry) {
+        let Self { value, last } = self;
+        let later = i64::from(entry.low) - i64::from(last.low);
+        write_number(value, (entry.index.wrapping_sub(last.index) - 1).into());
+        write_number(value, (entry.at - last.at).into());
+        write_number(value, (later << 1 ^ later >> 63).cast_unsigned());
+        *last = entry;
     }
 
-    /// The entries of a payload.
-    pub(super) fn read(payload: &[u8]) -> Option<impl ExactSizeIterator<Item = Self>> {
-        let (entries, []) = payload.as_chunks::<{ Self::SIZE }>() else {
-            return None;
-        };
-        Some(entries.iter().map(|&[a, b, c, d, e, f, g, h, i, j]| Self {
-            index: u16::from_le_bytes([a, b]),
-            at: u32::from_le_bytes([c, d, e, f]),
-            low: u32::from_le_bytes([g, h, i, j]),
-        }))
+    /// Calls back with each of a payload, unless it is none.
+    #[inline]
+    pub(super) fn read(mut payload: &[u8], mut each: impl FnMut(TimeEntry)) -> Option<()> {
+        let mut last = Self::BEFORE;
+        while !payload.is_empty() {
+            let index = u16::try_from(read_number(&mut payload)?).ok()?.checked_add(1)?;
+            let at = u32::try_from(read_number(&mut payload)?).ok()?;
+            let later = read_number(&mut payload)?;
+            let later = (later >> 1).cast_signed() ^ -(later & 1).cast_signed();
+            last = TimeEntry {
+                index: last.index.wrapping_add(index),
+                at: last.at.checked_add(at)?,
+                low: u32::try_from(i64::from(last.low).checked_add(later)?).ok()?,
+            };
+            each(last);
+        }
+        Some(())
     }
+}
+
+/// Seven bits in a byte, the lowest first.
+#[inline]
+fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+#[inline]
+fn read_number(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for place in (0..u64::BITS).step_by(7) {
+        let (byte, left) = bytes.split_first()?;
+        *bytes = left;
+        number |= u64::from(byte & 0x7f) << place;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
 }
 
 /// An event of the index of streams.

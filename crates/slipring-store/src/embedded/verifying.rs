@@ -13,7 +13,7 @@ use super::{
     reader::{DOING, Value, View},
     tables::{
         BLOCKS, BUCKET_BITS, Block, Bytes, PLACES, Place, PlaceEntry, STREAMS, StreamRow, TIMES,
-        TOPICS, TimeEntry, VALUES, bucket_of, read_topic,
+        TOPICS, TimeEntries, VALUES, bucket_of, read_topic,
     },
 };
 use crate::{Frames, StoreError};
@@ -164,15 +164,15 @@ impl Walk<'_> {
         let mut said = HashMap::new();
         self.each(TIMES, self.view.state.times, |(topic, bucket, block), value, report| {
             let place = Place::Times(topic, bucket, block);
-            let entries = TimeEntry::read(place.open(value)?);
-            for entry in entries.ok_or_else(|| place.damaged("it has another length"))? {
+            let read = TimeEntries::read(place.open(value)?, |entry| {
                 let position = block.wrapping_add(entry.index.into());
                 let time = Time::from_nanos(bucket << BUCKET_BITS | u64::from(entry.low));
                 report.entries += 1;
                 if said.insert(position, (topic, time, entry.at)).is_some() {
                     report.add(place.damaged(format_args!("event {position} is there twice")));
                 }
-            }
+            });
+            read.ok_or_else(|| place.damaged("it ends in the midst of an entry"))?;
             Ok(())
         });
         said

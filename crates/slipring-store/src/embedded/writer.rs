@@ -4,16 +4,14 @@
 //! times for each topic and second and block, a value of the index of streams for each stream and block, and the
 //! state. So its work is that of the group, not of each event.
 
-use std::collections::HashMap;
-
 use redb::{Database, Durability as Sync, ReadableTable, WriteTransaction};
 
 use super::{
     guard::Doing,
-    sorting::{Sorted, Streamed},
+    sorting::{Numbers, Sorted, Streamed},
     tables::{
         BLOCKS, Block, META, PLACES, Place, PlaceEntry, STATE, STREAMS, SUM, State, StreamRow,
-        TIMES, TOPICS, TimeEntry, VALUES, write_topic,
+        TIMES, TOPICS, TimeEntries, TimeEntry, VALUES, write_topic,
     },
 };
 use crate::{Batch, CommitError, Conflict, Durability, Expectation, StoreError, frame};
@@ -27,7 +25,7 @@ pub(super) struct Writer {
     pub state: State,
     /// Whether something is committed that is not durable yet.
     pub pending: bool,
-    pub topics: HashMap<Box<str>, u32>,
+    pub topics: Numbers,
     quick_repair: bool,
     sorted: Sorted,
     frames: Vec<u8>,
@@ -35,7 +33,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(state: State, topics: HashMap<Box<str>, u32>, quick_repair: bool) -> Self {
+    pub(super) fn new(state: State, topics: Numbers, quick_repair: bool) -> Self {
         Self {
             state,
             pending: false,
@@ -162,11 +160,9 @@ impl Writer {
         for span in sorted.dated.chunk_by(|a, b| a.span() == b.span()) {
             let (topic, bucket, cut) = span[0].span();
             let block = state.end + u64::from(sorted.cuts[cut as usize].first);
-            value.clear();
-            value.resize(SUM, 0);
-            value.reserve(span.len() * TimeEntry::SIZE);
+            let mut entries = TimeEntries::new(value);
             for event in span {
-                TimeEntry { index: event.index, at: event.at, low: event.low }.write(value);
+                entries.push(TimeEntry { index: event.index, at: event.at, low: event.low });
             }
             Place::Times(topic, bucket, block).close(value);
             times.insert((topic, bucket, block), value.as_slice()).doing(DOING)?;
@@ -221,7 +217,7 @@ impl Writer {
 fn new_topic(
     write: &WriteTransaction,
     topic: &str,
-    topics: &mut HashMap<Box<str>, u32>,
+    topics: &mut Numbers,
     state: &mut State,
 ) -> Result<u32, StoreError> {
     let number = u32::try_from(state.topics)

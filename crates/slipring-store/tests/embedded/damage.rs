@@ -223,10 +223,10 @@ fn damage(variable: &str, usual: u64, check: Check, kinds: u8) {
 
 #[test]
 fn damage_is_seen_when_a_store_is_opened_or_nothing_is_lost() {
-    damage("DAMAGE_CASES", 120, Check::Always, 8);
+    damage("DAMAGE_CASES", 100, Check::Always, 8);
 }
 
 #[test]
 fn damage_is_seen_by_whoever_reads_or_by_verify() {
-    damage("DAMAGE_CASES", 120, Check::AfterCrash, 6);
+    damage("DAMAGE_CASES", 100, Check::AfterCrash, 6);
 }

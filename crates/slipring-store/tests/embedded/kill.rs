@@ -141,7 +141,7 @@ impl Heard {
 
 #[test]
 fn killed_at_any_moment_it_keeps_what_was_confirmed() {
-    for_seeds("KILL_ROUNDS", 10, |mut rng| {
+    for_seeds("KILL_ROUNDS", 6, |mut rng| {
         let home = tempfile::tempdir().unwrap();
         let dir = home.path().join("store");
         let mut heard = Heard::default();

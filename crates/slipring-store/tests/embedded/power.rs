@@ -66,7 +66,7 @@ impl Story {
 
 #[test]
 fn what_was_synced_is_there_after_a_loss_of_power() {
-    for_seeds("POWER_CUTS", 40, |mut rng| {
+    for_seeds("POWER_CUTS", 25, |mut rng| {
         let mut disk = Disk::new();
         let mut story = Story::default();
         // It is made in peace.

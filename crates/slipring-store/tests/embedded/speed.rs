@@ -19,6 +19,10 @@ fn now() -> Duration {
     nanos.map_or_else(|| begun.elapsed(), Duration::from_nanos)
 }
 
+fn since(begun: Duration) -> Duration {
+    now().saturating_sub(begun)
+}
+
 /// Commits events of 64 bytes in batches of one size, syncs at the end, reads them by a scan and by a query.
 fn run(batch_events: u64, events: u64, topics: u64) {
     let home = tempfile::tempdir().unwrap();
@@ -36,14 +40,14 @@ fn run(batch_events: u64, events: u64, topics: u64) {
             let topic = &names[(number % topics) as usize];
             batch.append(Entry::at(time, topic, &payload)).unwrap();
         }
-        built += now() - begun;
+        built += since(begun);
         let begun = now();
         store.commit(&batch, Durability::Visible).unwrap();
-        spent += now() - begun;
+        spent += since(begun);
     }
     let begun = now();
     store.sync().unwrap();
-    let synced = now() - begun;
+    let synced = since(begun);
     let begun = now();
     let (mut count, mut sum) = (0_u64, 0_u64);
     store
@@ -53,7 +57,7 @@ fn run(batch_events: u64, events: u64, topics: u64) {
             ControlFlow::Continue(())
         })
         .unwrap();
-    let scanned = now() - begun;
+    let scanned = since(begun);
     assert_eq!((count, sum), (events, events * 7));
     let begun = now();
     let mut count = 0_u64;
@@ -63,7 +67,7 @@ fn run(batch_events: u64, events: u64, topics: u64) {
             ControlFlow::Continue(())
         })
         .unwrap();
-    let queried = now() - begun;
+    let queried = since(begun);
     assert_eq!(count, events);
     let rate = |spent: Duration| f64::from(events as u32) / spent.as_secs_f64() / 1e6;
     println!(

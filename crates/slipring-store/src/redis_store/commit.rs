@@ -13,6 +13,12 @@ use super::{
 use crate::{Batch, CommitError, Committed, Conflict, Expectation, StoreError};
 
 /// How many events an entry of the log has at most, and from how many bytes on it takes no more.
+///
+/// Measured on two busy cores over a socket, with events of 100 bytes and no append only file, for entries of 1, 16, 128
+/// and 1,024 events: commits of 1,024 events bring 37, 77, 73 and 31 thousand events a second, those of 64 bring 44, 55,
+/// 62 and 53, and those of a single event do not care. A scan brings 23, 246, 491 and 410 thousand, and looking events up
+/// by topic and time 7, 31, 68 and 150. One entry for each event is the worst at all of it, and entries of many events
+/// cost who looks up a few of them far apart: 128 it is.
 const CHUNK_EVENTS: u32 = 128;
 const CHUNK_BYTES: usize = 64 << 10;
 /// How many commits the server remembers, to know one that is sent again.

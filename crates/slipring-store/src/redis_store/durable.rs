@@ -9,7 +9,11 @@ use std::time::{Duration, Instant};
 
 use redis::Value;
 
-use super::{RedisStore, link::Question, reply};
+use super::{
+    RedisStore,
+    link::{Failure, Question},
+    reply,
+};
 use crate::StoreError;
 
 /// For how long an answer is taken for true on the same connections.
@@ -40,7 +44,8 @@ impl RedisStore {
         }
         let was_durable = is_same && known.asked.is_some() && known.hindrance.is_none();
         known.asked = None;
-        let hindrance = self.ask_for_hindrance()?;
+        let hindrance = self.link.persist(|| self.ask_for_hindrance());
+        let hindrance = hindrance.map_err(|failure| failure.error)?;
         if hindrance.is_none() && !was_durable {
             // What was written when nothing was synced is synced with the next that is written.
             self.ask("syncing", &self.scripts.touch, &[])?;
@@ -54,7 +59,7 @@ impl RedisStore {
         self.hindrance(fresh)?.map_or(Ok(()), |why| Err(StoreError::NotDurable { why }))
     }
 
-    fn ask_for_hindrance(&self) -> Result<Option<Box<str>>, StoreError> {
+    fn ask_for_hindrance(&self) -> Result<Option<Box<str>>, Failure> {
         let mut config = redis::cmd("CONFIG");
         config.arg("GET").arg("append*").arg("no-appendfsync-on-rewrite");
         config.arg("maxmemory").arg("maxmemory-policy");
@@ -67,7 +72,7 @@ impl RedisStore {
                     format!("it does not tell its settings: CONFIG GET is refused ({problem})");
                 return Ok(Some(why.into()));
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
         let info = match self.link.ask(DOING, &Question::Command(&info)) {
             Ok(value) => reply::text(DOING, value)?,
@@ -75,8 +80,12 @@ impl RedisStore {
                 let why = format!("it does not tell its state: INFO is refused ({problem})");
                 return Ok(Some(why.into()));
             }
-            Err(error) => return Err(error),
+            Err(error) => return Err(error.into()),
         };
+        if value_in(&info, "loading") == "1" {
+            // It tells its settings already, but has nothing yet of what it is to append to.
+            return Err(Failure::passing(DOING, "LOADING what it has on its disk"));
+        }
         Ok(config.hindrance().or_else(|| hindrance_in(&info)).map(String::into_boxed_str))
     }
 }
@@ -123,12 +132,14 @@ impl Settings {
     }
 }
 
+fn value_in<'a>(info: &'a str, name: &str) -> &'a str {
+    let mut lines = info.lines().filter_map(|line| line.split_once(':'));
+    lines.find(|(known, _)| *known == name).map_or("", |(_, value)| value.trim())
+}
+
 /// What the state of a server says against it.
 fn hindrance_in(info: &str) -> Option<String> {
-    let get = |name: &str| {
-        let mut lines = info.lines().filter_map(|line| line.split_once(':'));
-        lines.find(|(known, _)| *known == name).map_or("", |(_, value)| value.trim())
-    };
+    let get = |name: &str| value_in(info, name);
     if get("aof_enabled") != "1" {
         return Some("its append only file is off, although its settings say otherwise".into());
     }

@@ -31,7 +31,7 @@ pub(super) fn exactly<const N: usize>(
 pub(super) fn bytes(doing: &'static str, value: Value) -> Result<Vec<u8>, StoreError> {
     match value {
         Value::BulkString(bytes) => Ok(bytes),
-        Value::SimpleString(text) => Ok(text.into_bytes()),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Ok(text.into_bytes()),
         _ => Err(odd(doing, "no bytes where some should be")),
     }
 }

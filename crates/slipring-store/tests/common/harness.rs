@@ -139,13 +139,24 @@ pub fn commit(store: &dyn EventStore, events: &[Event]) -> Committed {
 #[derive(Clone, Debug)]
 pub struct Model {
     source: Source,
+    durability: Durability,
     pub events: Vec<Stored>,
     versions: BTreeMap<String, u64>,
 }
 
 impl Model {
     pub fn of(store: &dyn EventStore) -> Self {
-        Self { source: store.source(), events: Vec::new(), versions: BTreeMap::new() }
+        Self {
+            source: store.source(),
+            durability: Durability::Synced,
+            events: Vec::new(),
+            versions: BTreeMap::new(),
+        }
+    }
+
+    /// For a store that can make nothing durable.
+    pub fn visible(store: &dyn EventStore) -> Self {
+        Self { durability: Durability::Visible, ..Self::of(store) }
     }
 
     pub fn append(&mut self, events: &[Event]) {
@@ -166,7 +177,8 @@ impl Model {
     pub fn commit(&mut self, store: &dyn EventStore, events: &[Event]) {
         let first = self.events.len() as u64;
         self.append(events);
-        let committed = commit(store, events);
+        let committed = store.commit(&batch_of(events), self.durability);
+        let committed = committed.expect("nothing stands against it");
         assert_eq!((committed.first, committed.end), (first, self.events.len() as u64));
     }
 

@@ -76,7 +76,8 @@ impl RedisServer {
         }
     }
 
-    fn socket(&self) -> PathBuf {
+    /// Where it listens, if not at a port.
+    pub fn socket(&self) -> PathBuf {
         self.directory.path().join("redis.sock")
     }
 

@@ -65,8 +65,8 @@ pub fn queries_are_exact(subject: &dyn Subject) {
     let store = subject.open();
     let model = std::cell::RefCell::new(Model::of(&*store));
     let mut runner =
-        TestRunner::new(Config { cases: 40, max_shrink_iters: 0, ..Config::default() });
-    let queries = prop::collection::vec(a_query(), 20);
+        TestRunner::new(Config { cases: 24, max_shrink_iters: 0, ..Config::default() });
+    let queries = prop::collection::vec(a_query(), 12);
     // Each case goes on with what the others have left.
     let checked = runner.run(&(some_events(), queries), |(batches, queries)| {
         let mut model = model.borrow_mut();

@@ -1,0 +1,12 @@
+//! What a store in a Redis server has to keep besides what all stores do: servers that do not sync, that are killed,
+//! that forget, that hold damaged data, that lie.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod damage;
+mod durability;
+mod expiry;
+mod faults;
+mod proxy;
+mod server;

@@ -9,7 +9,7 @@
 //! * Nobody draws out what is not there: the account decides, on the state of all events before.
 //! * Two who touch the same account at once: one of them decides again.
 //! * A careless client sends every tenth transfer twice: it is carried out once.
-//! * While all that goes on, `statements` is built anew in a second version, beside the first, and takes over.
+//! * At half-time `statements` is built anew in a second version, beside the first, and takes over.
 //!
 //! Run it with `cargo run --release -p slipring-store --example ledger`, add `-- --help` for the options.
 //! Exit code 0: the money is conserved, and what is shown is what has happened; 1: it is not.
@@ -17,8 +17,18 @@
 mod money;
 
 use std::{
-    collections::BTreeMap, error::Error, fmt, ops::ControlFlow, process::ExitCode, sync::Arc,
-    thread, time::Duration,
+    collections::BTreeMap,
+    error::Error,
+    fmt,
+    ops::ControlFlow,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    thread,
+    time::Duration,
 };
 
 use clap::Parser;
@@ -26,7 +36,7 @@ use money::{Account, DrawOut, Euros, Money, No, Open, Opened, PayIn, Transfer};
 use serde::{Deserialize, Serialize};
 use slipring_events::{EventId, Source};
 use slipring_store::{
-    Codec, Durability, EventStore, Json, Memory, Record, StoreError,
+    Codec, Durability, Embedded, EventStore, Json, Record, StoreError,
     sourcing::{
         CommandBus, CommandError, Fault, Origin, Projection, ProjectionView, Projector, Repository,
         Settings, Values, id_of,
@@ -40,7 +50,7 @@ const LONG: Duration = Duration::from_mins(1);
 #[derive(Parser, Clone, Debug)]
 struct Options {
     /// How many transfers are asked for.
-    #[arg(long, default_value_t = 4_000)]
+    #[arg(long, default_value_t = 2_000)]
     transfers: u32,
     /// How many threads ask for them.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=64))]
@@ -51,6 +61,9 @@ struct Options {
     /// What amounts and accounts are drawn from.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Where the bank keeps its books; if not given, where nobody finds them afterwards.
+    #[arg(long)]
+    dir: Option<PathBuf>,
 }
 
 /// Who handles which command. A transfer is two decisions in one commit.
@@ -198,8 +211,13 @@ fn open(bus: &CommandBus, options: &Options) -> Result<Tally, CommandError<No>> 
 }
 
 /// One thread of customers. What they ask for depends on the seed alone.
-fn customers(bus: &CommandBus, options: &Options, thread: u32) -> Result<Tally, CommandError<No>> {
-    let Options { accounts, transfers, threads, seed } = *options;
+fn customers(
+    bus: &CommandBus,
+    options: &Options,
+    thread: u32,
+    asked: &AtomicU32,
+) -> Result<Tally, CommandError<No>> {
+    let Options { accounts, transfers, threads, seed, .. } = *options;
     let mut random = fastrand::Rng::with_seed(seed.wrapping_mul(1_000_003) + u64::from(thread));
     let source = Source::named("customers");
     let mut tally = Tally::default();
@@ -221,7 +239,9 @@ fn customers(bus: &CommandBus, options: &Options, thread: u32) -> Result<Tally, 
                 Err(error) => return Err(error),
             }
         }
-        if number % 16 == 0 {
+        // ORDERING: Relaxed. It is only looked at to begin something at about half-time.
+        asked.fetch_add(1, Ordering::Relaxed);
+        if number % 50 == 0 {
             let (account, cents) = (random.u32(..accounts).to_string(), random.u64(1..5_000));
             match bus.send(&DrawOut { account, cents }) {
                 Ok(_) => tally.drawn_out += cents,
@@ -254,14 +274,20 @@ fn run(store: &Arc<dyn EventStore>, options: &Options) -> Result<Day, Box<dyn Er
     let balances = Projector::new(store.clone(), Balances, Json).start()?;
     let statements = Projector::new(store.clone(), Statements { version: 1 }, Json).start()?;
     let opened = open(&bus, options)?;
+    let asked = AtomicU32::new(0);
     let (tally, rebuilt, rebuilt_at) = thread::scope(|scope| {
         let threads: Vec<_> = (0..options.threads)
             .map(|thread| {
-                let bus = &bus;
-                scope.spawn(move || customers(bus, options, thread))
+                let (bus, asked) = (&bus, &asked);
+                scope.spawn(move || customers(bus, options, thread, asked))
             })
             .collect();
-        // Meanwhile.
+        // At half-time, while they go on.
+        while asked.load(Ordering::Relaxed) < options.transfers / 2
+            && !threads.iter().all(thread::ScopedJoinHandle::is_finished)
+        {
+            thread::sleep(Duration::from_micros(100));
+        }
         let rebuilt = Projector::new(store.clone(), Statements { version: 2 }, Json).start()?;
         while !rebuilt.status()?.is_shown {
             thread::sleep(Duration::from_millis(1));
@@ -384,34 +410,45 @@ impl fmt::Display for Day {
     }
 }
 
-fn main() -> ExitCode {
-    let options = Options::parse();
-    // Any store will do.
-    let store: Arc<dyn EventStore> = Arc::new(Memory::of(Source::named("ledger")));
-    let day = match run(&store, &options) {
-        Ok(day) => day,
-        Err(error) => {
-            eprintln!("the bank has closed early: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    print!("{day}");
-    let faults = day.faults();
-    for fault in &faults {
-        eprintln!("{fault}");
+/// A day, the end of the program, and a look into the books. Returns what is not as it should be.
+fn day_and_night(options: &Options) -> Result<Vec<String>, Box<dyn Error>> {
+    let home = tempfile::tempdir()?;
+    let dir = options.dir.clone().unwrap_or_else(|| home.path().join("ledger"));
+    let open = || Ok::<_, StoreError>(Arc::new(Embedded::open(&dir)?) as Arc<dyn EventStore>);
+    let store = open()?;
+    if store.bounds()?.end > 0 {
+        return Err(format!("{} is of another bank: take an empty directory", dir.display()).into());
     }
-    if faults.is_empty() {
-        println!("no cent is missing");
-        return ExitCode::SUCCESS;
+    let day = run(&store, options)?;
+    drop(store);
+    print!("{day}");
+    let mut faults = day.faults();
+    let store = open()?;
+    if fold(&*store)? != (day.owners, day.facts) || shown(&store, "balances")? != day.balances {
+        faults.push("the books are not what they were".into());
+    }
+    Ok(faults)
+}
+
+fn main() -> ExitCode {
+    match day_and_night(&Options::parse()) {
+        Ok(faults) if faults.is_empty() => {
+            println!("no cent is missing");
+            return ExitCode::SUCCESS;
+        }
+        Ok(faults) => faults.iter().for_each(|fault| eprintln!("{fault}")),
+        Err(error) => eprintln!("the bank has closed early: {error}"),
     }
     ExitCode::FAILURE
 }
 
 #[cfg(test)]
 mod tests {
-    use slipring_store::sourcing::{Given, GivenEvents};
-
     use slipring_events::Time;
+    use slipring_store::{
+        Memory,
+        sourcing::{Given, GivenEvents},
+    };
 
     use super::{
         money::{Deposited, Withdrawn},
@@ -420,7 +457,17 @@ mod tests {
 
     fn day(transfers: u32, threads: u32, accounts: u32, seed: u64) -> Day {
         let store: Arc<dyn EventStore> = Arc::new(Memory::new());
-        run(&store, &Options { transfers, threads, accounts, seed }).unwrap()
+        run(&store, &Options { transfers, threads, accounts, seed, dir: None }).unwrap()
+    }
+
+    #[test]
+    fn the_books_are_kept() {
+        let home = tempfile::tempdir().unwrap();
+        let dir = Some(home.path().join("books"));
+        let options = Options { transfers: 60, threads: 2, accounts: 3, seed: 1, dir };
+        assert_eq!(day_and_night(&options).unwrap(), Vec::<String>::new());
+        let again = day_and_night(&options).unwrap_err();
+        assert!(again.to_string().ends_with("take an empty directory"), "{again}");
     }
 
     #[test]

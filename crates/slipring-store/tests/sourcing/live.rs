@@ -16,9 +16,9 @@ use crate::{
 };
 
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Known {
-    accounts: BTreeMap<String, (u64, i64)>,
-    seen: u64,
+pub struct Known {
+    pub accounts: BTreeMap<String, (u64, i64)>,
+    pub seen: u64,
 }
 
 impl Model for Known {

@@ -8,6 +8,8 @@ mod common;
 mod given;
 mod idempotence;
 mod live;
+#[cfg(feature = "embedded")]
+mod on_disk;
 mod parked;
 mod projections;
 mod promises;

@@ -9,7 +9,10 @@ use slipring_events::{Event, Source, Time};
 
 use crate::{
     Batch, Entry, EventStore, Frames, Memory,
-    sourcing::{Aggregate, Decide, Projection, Values, projection::Changes},
+    sourcing::{
+        Aggregate, Decide, Projection, Values,
+        projection::{Changes, read_value},
+    },
 };
 
 /// What has happened to an aggregate, for a test of what it decides then. There is no store and no codec in it.
@@ -344,7 +347,7 @@ impl<P: Projection<Event: Event>> GivenEvents<P> {
     {
         let key = key.as_ref();
         let name = key.escape_ascii();
-        match self.value(key).map(postcard::from_bytes::<T>) {
+        match self.value(key).map(read_value::<T>) {
             Some(Ok(found)) if found == *expected => self,
             Some(Ok(found)) => panic!("`{name}` is another\n- {expected:?}\n+ {found:?}\n"),
             Some(Err(error)) => panic!("`{name}` is of another type: {error}"),

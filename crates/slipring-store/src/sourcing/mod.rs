@@ -115,5 +115,5 @@ pub use projection::*;
 pub use repository::{Loaded, Repository};
 pub use settings::Settings;
 pub use snapshot::{SNAPSHOTS, SnapshotReport};
-pub use upcast::{Form, UpcastTwice, Upcasters};
+pub use upcast::{Form, UpcastRefused, Upcasters};
 pub use work::Work;

@@ -187,11 +187,11 @@ impl<A: Aggregate, C: Codec<A::Event>> Repository<A, C> {
         let mut looks = 0;
         loop {
             looks += 1;
-            let Some(saved) = self.snapshot(&stream)? else {
-                return self.fold(&stream, Loaded::default(), 0);
+            let Some(Saved { state, version, .. }) = self.snapshot(&stream)? else {
+                return self.fold(&stream, Loaded::default());
             };
-            let Saved { state, version, .. } = saved;
-            match self.fold_behind(&stream, state, version) {
+            let from = Loaded { state, version, position: 0, snapshot: Some(version) };
+            match self.fold(&stream, from) {
                 // Retention has gone on, past a newer snapshot.
                 Err(LoadError::Store(StoreError::Removed { .. })) if looks < LOOKS => {}
                 loaded => {
@@ -209,7 +209,7 @@ impl<A: Aggregate, C: Codec<A::Event>> Repository<A, C> {
     /// # Errors
     /// As for [`load`](Self::load).
     pub fn replay(&self, id: &str) -> Result<Loaded<A>, LoadError> {
-        self.fold(&stream_of::<A>(id), Loaded::default(), 0)
+        self.fold(&stream_of::<A>(id), Loaded::default())
     }
 
     /// The state of a snapshot that can be used.
@@ -229,52 +229,50 @@ impl<A: Aggregate, C: Codec<A::Event>> Repository<A, C> {
         }
     }
 
-    /// Takes notice of the events behind a snapshot.
-    fn fold_behind(&self, stream: &str, state: A, version: u64) -> Result<Loaded<A>, LoadError> {
-        let Some(last) = version.checked_sub(1) else {
-            return self.fold(stream, Loaded::default(), 0);
+    /// Takes notice of the events behind those that are in it.
+    fn fold(&self, stream: &str, mut at: Loaded<A>) -> Result<Loaded<A>, LoadError> {
+        let Some(last) = at.version.checked_sub(1) else {
+            self.fold_from(stream, &mut at, 0)?;
+            return Ok(at);
         };
         // The last one that is in it is looked at for its position.
-        let mut position = None;
-        let read = self.store.stream(stream, last, &mut |record| {
-            position = Some(record.position + 1);
-            ControlFlow::Break(())
-        });
-        let position = match (read, position) {
-            (Ok(()), Some(position)) => position,
-            (Ok(()), None) => return Err(out_of_order(stream, last).into()),
+        match self.fold_from(stream, &mut at, last) {
             // It is before all that is left.
-            (Err(StoreError::Removed { .. }), _) => self.store.bounds()?.first,
-            (Err(error), _) => return Err(error.into()),
-        };
-        let from = Loaded { state, version, position, snapshot: Some(version) };
-        self.fold(stream, from, version)
+            Err(LoadError::Store(StoreError::Removed { .. })) => {
+                at.position = self.store.bounds()?.first;
+                let from = at.version;
+                self.fold_from(stream, &mut at, from)?;
+            }
+            Err(error) => return Err(error),
+            Ok(()) if at.position == 0 => return Err(out_of_order(stream, last).into()),
+            Ok(()) => {}
+        }
+        Ok(at)
     }
 
-    /// Takes notice of the events from there on.
-    fn fold(&self, stream: &str, mut at: Loaded<A>, from: u64) -> Result<Loaded<A>, LoadError> {
-        let mut failed: Option<LoadError> = None;
+    /// Reads the stream from there on: one before those that are not in it yet is passed.
+    fn fold_from(&self, stream: &str, at: &mut Loaded<A>, from: u64) -> Result<(), LoadError> {
+        let (mut next, mut failed) = (from, None::<LoadError>);
         self.store.stream(stream, from, &mut |record| {
-            if record.stream.is_none_or(|place| place.version != at.version) {
-                failed = Some(out_of_order(stream, at.version).into());
+            if record.stream.is_none_or(|place| place.version != next) {
+                failed = Some(out_of_order(stream, next).into());
                 return ControlFlow::Break(());
             }
-            let state = &mut at.state;
-            let read: Result<(), ReadError> =
-                self.forms.read(&record, |event: A::Event| state.apply(&event));
-            match read {
-                Ok(()) => {
-                    at.version += 1;
-                    at.position = record.position + 1;
-                    ControlFlow::Continue(())
-                }
-                Err(error) => {
+            if next >= at.version {
+                let state = &mut at.state;
+                let read: Result<(), ReadError> =
+                    self.forms.read(&record, |event: A::Event| state.apply(&event));
+                if let Err(error) = read {
                     failed = Some(error.into());
-                    ControlFlow::Break(())
+                    return ControlFlow::Break(());
                 }
+                at.version += 1;
             }
+            next += 1;
+            at.position = record.position + 1;
+            ControlFlow::Continue(())
         })?;
-        failed.map_or(Ok(at), Err)
+        failed.map_or(Ok(()), Err)
     }
 
     /// Carries out a command of which nothing else is known.

@@ -63,7 +63,7 @@ pub struct Form {
 /// A step from a form that there is a step from already, or from one that is not an older one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("form {from} of `{topic}` {}", if *.is_old { "has a step already" } else { "is not older than the latest" })]
-pub struct UpcastTwice {
+pub struct UpcastRefused {
     topic: Box<str>,
     from: u16,
     is_old: bool,
@@ -121,8 +121,8 @@ impl Upcasters {
         topic: &str,
         from: u16,
         step: impl Fn(Form) -> Result<Vec<Form>, Fault> + Send + Sync + 'static,
-    ) -> Result<Self, UpcastTwice> {
-        let refused = |is_old| Err(UpcastTwice { topic: topic.into(), from, is_old });
+    ) -> Result<Self, UpcastRefused> {
+        let refused = |is_old| Err(UpcastRefused { topic: topic.into(), from, is_old });
         if from >= self.latest {
             return refused(false);
         }
@@ -145,7 +145,7 @@ impl Upcasters {
         topic: &str,
         from: u16,
         step: impl Fn(Value) -> Result<Value, Fault> + Send + Sync + 'static,
-    ) -> Result<Self, UpcastTwice> {
+    ) -> Result<Self, UpcastRefused> {
         self.step(topic, from, move |form| {
             let value = step(form.json()?)?;
             Ok(vec![Form::of(form.topic, &value)])

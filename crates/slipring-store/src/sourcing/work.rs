@@ -272,6 +272,12 @@ impl<'a> Work<'a> {
         let doing = self.doing();
         let has_values = self.batch.changes().next().is_some();
         if self.first.is_none() && !has_values && key.is_none() {
+            // Loaded one after the other, they may be of different times; of one there is no mixture.
+            if self.streams.len() > 1
+                && let Some(conflict) = self.is_outdated()?
+            {
+                return Err(conflict.into());
+            }
             let end = self.decided_by();
             make_durable(&**self.store, self.settings, end)?;
             return Ok((end, end));

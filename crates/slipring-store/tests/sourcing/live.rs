@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use slipring_store::{
     Batch, Checkpoint, Durability, Entry, EventStore, Json, Memory, Record, Retention, StoreError,
     Topics,
-    sourcing::{Halt, Live, LiveBuilder, MODELS, Model, OnFailure, Start, WaitError},
+    sourcing::{Halt, Live, LiveBuilder, MODELS, Model, OnFailure, StartError, WaitError},
 };
 
 use crate::{
@@ -122,7 +122,7 @@ fn with_a_snapshot_the_events_before_it_may_go_and_no_others() {
     live.stop().unwrap();
 
     let without = known(&store).start().unwrap_err();
-    assert!(matches!(without, Start::Store(StoreError::Removed { asked: 0, first: 10 })));
+    assert!(matches!(without, StartError::Store(StoreError::Removed { asked: 0, first: 10 })));
     let live = known(&store).from_what_is_there().start().unwrap();
     live.wait_for(15, LONG).unwrap();
     assert_eq!(live.read(|known| known.seen).unwrap(), 5);

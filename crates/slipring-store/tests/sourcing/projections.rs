@@ -12,7 +12,7 @@ use slipring_store::{
     Batch, Checkpoint, Durability, Entry, EventStore, Json, Memory, Reach, Record, Retention,
     StoreError, Topics,
     sourcing::{
-        Fault, Halt, OnFailure, Projection, ProjectionView, Projector, ProjectorState, Start,
+        Fault, Halt, OnFailure, Projection, ProjectionView, Projector, ProjectorState, StartError,
         Stepped, Steps, Values, WaitError,
     },
 };
@@ -334,7 +334,7 @@ fn it_says_when_its_first_events_were_removed() {
     store.retain(&Retention::everything().events(2), now).unwrap();
     let removed = projector(&store).by_hand().unwrap_err();
     assert!(
-        matches!(removed, Start::Store(StoreError::Removed { asked: 0, first: 2 })),
+        matches!(removed, StartError::Store(StoreError::Removed { asked: 0, first: 2 })),
         "{removed}"
     );
     let mut steps = projector(&store).from_what_is_there().by_hand().unwrap();
@@ -376,7 +376,7 @@ fn odd_names_are_refused() {
     }
     for name in ["", "a@1", "a!parked", "a\0"] {
         let start = Projector::new(Arc::new(Memory::new()), Named(name), Json).by_hand();
-        assert!(matches!(start, Err(Start::Name(found)) if &*found == name));
+        assert!(matches!(start, Err(StartError::Name(found)) if &*found == name));
     }
 }
 

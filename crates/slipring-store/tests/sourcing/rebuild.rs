@@ -12,8 +12,8 @@ use proptest::prelude::*;
 use slipring_store::{
     Batch, Checkpoint, Durability, Entry, EventStore, Json, Memory, StoreError,
     sourcing::{
-        Halt, OnFailure, PROJECTIONS, ProjectionView, Projector, ProjectorState, Start, Stepped,
-        Steps, WaitError,
+        Halt, OnFailure, PROJECTIONS, ProjectionView, Projector, ProjectorState, StartError,
+        Stepped, Steps, WaitError,
     },
 };
 
@@ -64,7 +64,7 @@ fn the_new_one_takes_over_when_it_has_caught_up_and_the_old_one_goes() {
     assert_eq!(count(&*store, "balances@1"), 1501);
     assert!(matches!(old.step(), Err(Halt::Superseded { by: 2 })));
     let start = projector(&store, 1).by_hand();
-    assert!(matches!(start, Err(Start::Superseded { active: 2 })));
+    assert!(matches!(start, Err(StartError::Superseded { active: 2 })));
     assert_eq!(shown(&*store, "balances@1")[0].1, (2, 2));
 
     new.catch_up().unwrap();

@@ -55,10 +55,10 @@ impl From<StoreError> for Halt {
     }
 }
 
-/// Why a projection cannot be started.
+/// Why a projection, or a model, cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum Start {
+pub enum StartError {
     /// It is called so: a name has at least one letter, and no `@`, no `!` and no NUL.
     #[error("no projection is called `{}`: write a name without `@`, `!` and NUL", .0.escape_debug())]
     Name(Box<str>),

@@ -11,7 +11,7 @@ use crate::{
     Batch, Checkpoint, Codec, CommitError, Durability, EventStore, Reach, Record, StoreError,
     Topics,
     sourcing::{
-        Halt, OnFailure, Parked, ProjectorStatus, SnapshotReport, Start, Stepped, Upcasters,
+        Halt, OnFailure, Parked, ProjectorStatus, SnapshotReport, StartError, Stepped, Upcasters,
         WaitError,
         forms::Forms,
         projection::{
@@ -265,7 +265,7 @@ impl<M: Model, C: Codec<M::Event>> LiveBuilder<M, C> {
     ///
     /// # Errors
     /// The store cannot be read, its first events were removed, or there is no thread to be had.
-    pub fn start(self) -> Result<Live<M>, Start> {
+    pub fn start(self) -> Result<Live<M>, StartError> {
         let counts = Arc::<Counts>::default();
         let Saved { state: model, position, .. } = self.first(&counts)?;
         let held = Held { model, position, parked: Vec::new(), broken: None };
@@ -285,7 +285,7 @@ impl<M: Model, C: Codec<M::Event>> LiveBuilder<M, C> {
             counts: Arc::clone(&counts),
         };
         let engine = Arc::new(Mutex::new(following));
-        let runner = Runner::start("model", &engine).map_err(Start::Thread)?;
+        let runner = Runner::start("model", &engine).map_err(StartError::Thread)?;
         Ok(Live { held, counts, runner })
     }
 

@@ -15,7 +15,7 @@ mod steps;
 mod values;
 mod view;
 
-pub use halt::{Halt, Start, WaitError};
+pub use halt::{Halt, StartError, WaitError};
 pub use live::{Live, LiveBuilder, MODELS, Model};
 pub use names::PROJECTIONS;
 pub use parked::{OnFailure, Parked, RetryError};
@@ -23,6 +23,6 @@ pub use projector::{Projection, Projector};
 pub use runner::{ProjectorState, ProjectorStatus};
 pub use running::Running;
 pub use steps::{Stepped, Steps};
-pub(crate) use values::Changes;
+pub(crate) use values::{Changes, read_value};
 pub use values::{Fault, Values};
 pub use view::{ProjectionView, ShownVersion};

@@ -6,7 +6,7 @@
 
 use std::ops::ControlFlow;
 
-use crate::{Batch, CHECKPOINTS, Checkpoint, EventStore, StoreError, sourcing::Start};
+use crate::{Batch, CHECKPOINTS, Checkpoint, EventStore, StoreError, sourcing::StartError};
 
 /// The [space](EventStore::value) in which stands which version of each projection is shown.
 pub const PROJECTIONS: &str = "projections";
@@ -24,9 +24,9 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub fn new(name: &str, version: u32) -> Result<Self, Start> {
+    pub fn new(name: &str, version: u32) -> Result<Self, StartError> {
         if name.is_empty() || name.contains(['@', '!', '\0']) {
-            return Err(Start::Name(name.into()));
+            return Err(StartError::Name(name.into()));
         }
         Ok(Self::of(name, version))
     }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     Codec, Durability, EventStore, Reach, Record, Topics,
-    sourcing::{Fault, OnFailure, Running, Start, Steps, Upcasters, Values, forms::Forms},
+    sourcing::{Fault, OnFailure, Running, StartError, Steps, Upcasters, Values, forms::Forms},
 };
 
 /// Makes values of events: what is shown, and asked for.
@@ -191,7 +191,7 @@ impl<P: Projection, C: Codec<P::Event>> Projector<P, C> {
     ///
     /// # Errors
     /// A newer version is shown, no projection is called so, or the store cannot be read or written.
-    pub fn by_hand(self) -> Result<Steps<P, C>, Start> {
+    pub fn by_hand(self) -> Result<Steps<P, C>, StartError> {
         Steps::new(self)
     }
 
@@ -199,7 +199,7 @@ impl<P: Projection, C: Codec<P::Event>> Projector<P, C> {
     ///
     /// # Errors
     /// As for [`by_hand`](Self::by_hand), or there is no thread to be had.
-    pub fn start(self) -> Result<Running<P, C>, Start> {
+    pub fn start(self) -> Result<Running<P, C>, StartError> {
         Running::start(self.by_hand()?)
     }
 }

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use crate::{
     Codec, StoreError,
     sourcing::{
-        Halt, Parked, Projection, ProjectorStatus, RetryError, Start, Steps, WaitError,
+        Halt, Parked, Projection, ProjectorStatus, RetryError, StartError, Steps, WaitError,
         projection::runner::Runner,
     },
 };
@@ -28,10 +28,10 @@ impl<P: Projection, C> fmt::Debug for Running<P, C> {
 }
 
 impl<P: Projection, C: Codec<P::Event>> Running<P, C> {
-    pub(super) fn start(steps: Steps<P, C>) -> Result<Self, Start> {
+    pub(super) fn start(steps: Steps<P, C>) -> Result<Self, StartError> {
         let name = steps.space().to_owned();
         let steps = Arc::new(Mutex::new(steps));
-        let runner = Runner::start(&name, &steps).map_err(Start::Thread)?;
+        let runner = Runner::start(&name, &steps).map_err(StartError::Thread)?;
         Ok(Self { steps, runner })
     }
 

@@ -13,7 +13,7 @@ use std::{collections::HashMap, fmt, ops::ControlFlow, sync::Arc};
 use crate::{
     Batch, Codec, CommitError, EventStore, Reach, Record, StoreError,
     sourcing::{
-        Halt, OnFailure, Parked, Projection, Projector, RetryError, Start,
+        Halt, OnFailure, Parked, Projection, Projector, RetryError, StartError,
         forms::Forms,
         projection::{
             apply::{Failure, apply},
@@ -99,7 +99,7 @@ impl<P: Projection, C> fmt::Debug for Steps<P, C> {
 }
 
 impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
-    pub(super) fn new(projector: Projector<P, C>) -> Result<Self, Start> {
+    pub(super) fn new(projector: Projector<P, C>) -> Result<Self, StartError> {
         let Projector { store, projection, forms, settings } = projector;
         let names = Names::new(projection.name(), projection.version())?;
         let (position, is_shown) = begin(&*store, &names, settings)?;
@@ -359,19 +359,29 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
     /// # Errors
     /// The store cannot be read.
     pub fn parked(&self) -> Result<Vec<Parked>, StoreError> {
-        let (mut all, mut damage) = (Vec::new(), None);
-        let space = &self.names.parked;
-        self.store.values(space, b"", &mut |_, value| match Parked::from_bytes(space, value) {
-            Ok(parked) => {
-                all.push(parked);
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                damage = Some(error);
-                ControlFlow::Break(())
-            }
+        let mut all = Vec::new();
+        self.first_parked(|parked| {
+            all.push(parked.clone());
+            false
         })?;
-        damage.map_or(Ok(all), Err)
+        Ok(all)
+    }
+
+    /// The first parked event of which something is true.
+    fn first_parked(
+        &self,
+        mut is_it: impl FnMut(&Parked) -> bool,
+    ) -> Result<Option<Parked>, StoreError> {
+        let mut found = Ok(None);
+        let space = &self.names.parked;
+        self.store.values(space, b"", &mut |_, value| {
+            match Parked::from_bytes(space, value) {
+                Ok(parked) if !is_it(&parked) => return ControlFlow::Continue(()),
+                parked => found = parked.map(Some),
+            }
+            ControlFlow::Break(())
+        })?;
+        found
     }
 
     /// Applies a parked event, and takes it out of those that are parked in the same commit.
@@ -382,11 +392,9 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
     pub fn retry(&mut self, position: u64) -> Result<(), RetryError> {
         let mut parked = self.find_parked(position)?;
         if self.settings.on_failure == OnFailure::ParkStream && parked.stream.is_some() {
-            let all = self.parked()?;
-            let first = all.iter().find(|other| other.stream == parked.stream);
-            if let Some(first) = first.map(|first| first.position).filter(|first| *first < position)
-            {
-                return Err(RetryError::Behind { first });
+            let first = self.first_parked(|other| other.stream == parked.stream)?;
+            if let Some(first) = first.filter(|first| first.position < position) {
+                return Err(RetryError::Behind { first: first.position });
             }
         }
         self.pending.clear();
@@ -452,8 +460,7 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
 
     /// Commits what is in the batch, and that the event is not parked any more.
     fn take_out(&mut self, parked: &Parked) -> Result<(), RetryError> {
-        let all = self.parked()?;
-        match all.iter().find(|other| other.position != parked.position) {
+        match self.first_parked(|other| other.position != parked.position)? {
             Some(first) => self.names.hold.put(&mut self.batch, first.position),
             None => self.names.hold.remove(&mut self.batch),
         }
@@ -487,11 +494,11 @@ fn begin(
     store: &dyn EventStore,
     names: &Names,
     settings: ProjectorSettings,
-) -> Result<(u64, bool), Start> {
+) -> Result<(u64, bool), StartError> {
     loop {
         let active = Names::active(store, &names.name)?;
         if let Some(active) = active.filter(|active| *active > names.version) {
-            return Err(Start::Superseded { active });
+            return Err(StartError::Superseded { active });
         }
         if let Some(position) = names.checkpoint.get(store)? {
             return Ok((position, active == Some(names.version)));

@@ -82,7 +82,7 @@ impl<'a> Values<'a> {
         key: impl AsRef<[u8]>,
     ) -> Result<Option<T>, Fault> {
         let value = self.get(key)?;
-        value.map(|value| postcard::from_bytes(&value).map_err(Into::into)).transpose()
+        value.map(|value| read_value(&value).map_err(Into::into)).transpose()
     }
 
     /// Puts a value.
@@ -108,6 +108,14 @@ impl<'a> Values<'a> {
     /// What was put and removed; an error if the store has failed meanwhile.
     pub(crate) fn into_changes(self) -> Result<Changes, StoreError> {
         self.failed.map_or(Ok(self.changes), Err)
+    }
+}
+
+/// A value as it was [put](Values::put_as). What is left over belongs to another type.
+pub(crate) fn read_value<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, postcard::Error> {
+    match postcard::take_from_bytes(bytes)? {
+        (value, []) => Ok(value),
+        _ => Err(postcard::Error::DeserializeBadEncoding),
     }
 }
 

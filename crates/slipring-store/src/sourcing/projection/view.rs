@@ -4,7 +4,10 @@ use std::{fmt, ops::ControlFlow, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
-use crate::{EventStore, StoreError, sourcing::projection::names::Names};
+use crate::{
+    EventStore, StoreError,
+    sourcing::projection::{names::Names, values::read_value},
+};
 
 /// A key and its value.
 type Pair = (Vec<u8>, Vec<u8>);
@@ -166,7 +169,7 @@ impl ShownVersion<'_> {
     ) -> Result<Option<T>, StoreError> {
         let key = key.as_ref();
         let value = self.get(key)?;
-        value.map(|value| postcard::from_bytes(&value)).transpose().map_err(|error| {
+        value.map(|value| read_value(&value)).transpose().map_err(|error| {
             let space = self.names.map_or("", |names| &names.space);
             StoreError::damaged(
                 format_args!("value `{}` of `{space}`", key.escape_ascii()),

@@ -191,21 +191,8 @@ impl<E: Event> Inline<E> {
     #[inline]
     pub(crate) fn drive_to(&self, hub: &Hub<E>, sequence: u64) {
         if !self.is_empty() {
-            self.await_journal(hub, sequence);
+            await_journal(hub, sequence);
             self.drive(hub);
-        }
-    }
-
-    #[cold]
-    fn await_journal(&self, hub: &Hub<E>, sequence: u64) {
-        // Of a handler nobody waits for a journal: that may wait for this very handler.
-        if let Some(journal) = &hub.journal
-            && !hub::is_inside_any()
-        {
-            // Only whoever was refused does not know where it is; and it does not come here with that.
-            if sequence != u64::MAX {
-                journal.wait(sequence, None);
-            }
         }
     }
 
@@ -247,5 +234,19 @@ impl<E: Event> Inline<E> {
         self.count.fetch_sub(all.len(), Ordering::Relaxed);
         drop(workers);
         drop(all);
+    }
+}
+
+/// Waits until handlers can see what was published.
+#[cold]
+fn await_journal<E: Event>(hub: &Hub<E>, sequence: u64) {
+    // Of a handler nobody waits for a journal: that may wait for this very handler.
+    if let Some(journal) = &hub.journal
+        && !hub::is_inside_any()
+    {
+        // Only whoever was refused does not know where it is; and it does not come here with that.
+        if sequence != u64::MAX {
+            journal.wait(sequence, None);
+        }
     }
 }

@@ -104,10 +104,13 @@ pub trait Journal<E: Event>: Send + 'static {
     fn end(&mut self) {}
 
     /// Tells of it, whenever somebody looks at the bus.
-    fn teller(&self) -> Box<dyn Fn(&mut Vec<Figure>) + Send + Sync> {
+    fn teller(&self) -> JournalTeller {
         Box::new(|_| ())
     }
 }
+
+/// Tells figures of a journal, each time anew.
+pub type JournalTeller = Box<dyn Fn(&mut Vec<Figure>) + Send + Sync>;
 
 /// Events that stand side by side on the ring of a bus, on their way to its [`Journal`].
 pub struct OnRing<'a, E: Event> {

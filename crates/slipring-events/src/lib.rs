@@ -53,8 +53,8 @@ pub use by_hand::{ByHand, Step};
 pub use clock::{Clock, ManualClock, SystemClock, Time, TimeError};
 pub use context::{Context, FollowUpError, NobodyAsked};
 pub use delivery::{
-    Attempt, Backoff, Breaker, BreakerState, Bulkhead, DeadLetters, HandlerError, Inbox, Letter,
-    LetterInfo, Reason, Requeue, Retry, Throttle, WhenFull, Window,
+    Attempt, Backoff, Breaker, BreakerState, Bulkhead, DeadLetters, HandledElsewhere, HandlerError,
+    Inbox, Letter, LetterInfo, Reason, Requeue, Retry, Throttle, WhenFull, Window,
 };
 pub use draft::Draft;
 #[cfg(any(feature = "json", feature = "postcard"))]
@@ -63,7 +63,7 @@ pub use envelope::{Envelope, Metadata};
 pub use event::{Carries, Event};
 pub use handler::{Awaited, Handle, Plain};
 pub use id::{EventId, Source};
-pub use journal::{Journal, OnRing, Unstored};
+pub use journal::{Journal, JournalTeller, OnRing, Unstored};
 pub use layers::{
     Bare, Broken, Bulkheaded, DeadLettered, Idempotent, Inside, Retried, Throttled, Timed, Untimed,
 };

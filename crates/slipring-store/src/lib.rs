@@ -7,6 +7,7 @@ mod checkpoint;
 mod codec;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+mod durable;
 mod entry;
 mod error;
 mod frame;
@@ -29,6 +30,7 @@ pub use checkpoint::{CHECKPOINTS, Checkpoint, NamedCheckpoint};
 pub use codec::{Codec, CodecError, Json, Postcard};
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
+pub use durable::{InboxError, Once, Output, StoreInbox};
 pub use entry::{Entry, EntryError};
 pub use error::{CommitError, Conflict, StoreError};
 pub use frame::{FrameError, Frames};

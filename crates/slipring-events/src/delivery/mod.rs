@@ -24,7 +24,7 @@ pub use letters::{DeadLetters, Letter, LetterInfo, Reason, Requeue, WhenFull};
 pub(crate) use retry::Next;
 pub use retry::{Backoff, Retry};
 pub use throttle::Throttle;
-pub use window::{Inbox, Window};
+pub use window::{HandledElsewhere, Inbox, Window};
 
 /// What a handler says when it could not do its work: any error, and by `?` or `into` any text.
 ///

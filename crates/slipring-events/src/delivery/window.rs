@@ -50,9 +50,16 @@ pub trait Inbox: Send {
     /// Remembers that the event has been handled.
     ///
     /// # Errors
-    /// If it cannot be remembered. The event counts as failed then, although its handler did not.
+    /// If it cannot be remembered. The event counts as failed then, although its handler did not; with
+    /// [`HandledElsewhere`] it counts as one that had been handled before.
     fn record(&mut self, id: EventId) -> Result<(), HandlerError>;
 }
+
+/// What an [`Inbox`] that several workers share says when another one has recorded the event meanwhile: this one's
+/// result does not count, and what it published is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("another worker has handled it meanwhile")]
+pub struct HandledElsewhere;
 
 /// An [`Inbox`] in memory, for so many events: the oldest is forgotten for the newest.
 ///

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     context::Context,
-    delivery::{Attempt, Next, Trial},
+    delivery::{Attempt, HandledElsewhere, Next, Trial},
     event::Event,
     handler::Handle,
     reactive::{SystemTimer, Timer as _},
@@ -111,8 +111,11 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             }
             None => Ok(()),
         });
-        if recorded.is_err() {
+        if let Err(failed) = &recorded {
             self.outbox.drafts.clear();
+            if failed.error.is::<HandledElsewhere>() {
+                return Ok(false);
+            }
         }
         recorded?;
         self.send_all();

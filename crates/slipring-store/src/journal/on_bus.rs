@@ -2,8 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use slipring::{Figure, Policy};
-use slipring_events::{Event, HandlerError, OnRing, Source};
+use slipring::Policy;
+use slipring_events::{Event, HandlerError, JournalTeller, OnRing, Source};
 
 use super::{
     handle::Journal,
@@ -166,7 +166,7 @@ impl<E: Event, C: Codec<E>> slipring_events::Journal<E> for BusJournal<C> {
         self.ledger.end();
     }
 
-    fn teller(&self) -> Box<dyn Fn(&mut Vec<Figure>) + Send + Sync> {
+    fn teller(&self) -> JournalTeller {
         let told = self.handle();
         Box::new(move |figures| told.shared.tell(figures))
     }

@@ -24,7 +24,7 @@ const PRIME: u64 = 0x0100_0000_01b3;
 /// // Of several states, one behind the other:
 /// let both = StateHash::new().with(&"lamps")?.with(&2_u32)?;
 /// assert_eq!(both, hash);
-/// assert_eq!(hash.to_string(), "8a2cbb3f3c53ee61");
+/// assert_eq!(hash.to_string(), "1d442b5b5ca79463");
 /// # Ok::<(), slipring_store::CodecError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,0 +1,5 @@
+//! Handling that survives the program: what was handled, what was given up, and how far a handler is.
+
+mod inbox;
+
+pub use inbox::{InboxError, Once, Output, StoreInbox};

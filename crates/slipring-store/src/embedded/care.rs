@@ -64,18 +64,14 @@ impl Embedded {
             let mut database = self.database.write();
             let database = there(database.as_mut());
             let checked = guarded(|| match database.check_integrity() {
-                Ok(true) => Ok(None),
-                Ok(false) => Ok(Some("pages of the file were damaged, and were repaired".into())),
-                Err(DatabaseError::Storage(redb::StorageError::Corrupted(problem))) => {
-                    Ok(Some(format!("pages of the file are damaged: {problem}")))
-                }
+                Ok(sound) => Ok(Some(sound)),
+                Err(DatabaseError::TransactionInProgress) => Ok(None),
                 Err(error) => Err(error).doing("compare the pages of the file"),
             });
             match checked {
-                Ok(None) => report.pages = true,
-                Ok(Some(problem)) => report.add(problem),
-                Err(StoreError::Damaged { problem, .. })
-                    if *problem == *DatabaseError::TransactionInProgress.to_string() => {}
+                Ok(Some(true)) => report.pages = true,
+                Ok(Some(false)) => report.add("pages of the file were damaged, and were repaired"),
+                Ok(None) => {}
                 Err(error) => report.add(error),
             }
         }

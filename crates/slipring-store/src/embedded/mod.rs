@@ -329,14 +329,13 @@ impl EventStore for Embedded {
 
 impl Drop for Embedded {
     fn drop(&mut self) {
-        if thread::panicking() {
-            // redb writes nothing then. What was not synced is lost, as it would be with the program.
-            return;
+        // redb writes nothing while a panic unwinds: what was not synced is lost then, as it would be with the program.
+        if !thread::panicking() {
+            // There is nobody to be told of an error; what was not durable before may not be.
+            drop(self.sync());
         }
-        // There is nobody to be told of an error; what was not durable before may not be.
-        let synced = self.sync();
         let database = self.database.get_mut().take();
-        let _ = catch_unwind(AssertUnwindSafe(|| database.map(Database::close)));
-        drop(synced);
+        let closed = catch_unwind(AssertUnwindSafe(|| database.map(Database::close)));
+        drop(closed);
     }
 }

@@ -36,6 +36,17 @@ pub(super) fn open(
     high_water: Arc<dyn StorageBackend>,
     lock: Option<Lock>,
 ) -> Result<Embedded, StoreError> {
+    // A database that is refused is closed in there, too.
+    guarded(|| open_guarded(settings, path, events, high_water, lock))
+}
+
+fn open_guarded(
+    settings: &Settings,
+    path: PathBuf,
+    events: Arc<dyn StorageBackend>,
+    high_water: Arc<dyn StorageBackend>,
+    lock: Option<Lock>,
+) -> Result<Embedded, StoreError> {
     let (mut high_water, found) = HighWater::open(high_water)?;
     let length =
         events.len().map_err(|error| StoreError::Io { doing: "open the database", error })?;

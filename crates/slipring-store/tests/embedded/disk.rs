@@ -118,10 +118,13 @@ impl Disk {
     }
 
     pub fn open(&self, settings: &Settings) -> Result<Embedded, StoreError> {
-        settings.open_on(
-            Arc::new(File { disk: self.clone(), number: EVENTS }),
-            Arc::new(File { disk: self.clone(), number: HIGH_WATER }),
-        )
+        let [events, high_water] = self.backends();
+        settings.open_on(events, high_water)
+    }
+
+    pub fn backends(&self) -> [Arc<dyn StorageBackend>; 2] {
+        [EVENTS, HIGH_WATER]
+            .map(|number| Arc::new(File { disk: self.clone(), number }) as Arc<dyn StorageBackend>)
     }
 }
 

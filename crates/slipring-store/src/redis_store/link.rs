@@ -1,7 +1,7 @@
 //! Connections to the server: as many as are needed at once, kept for the next call, and made anew when they are lost.
 
 use std::{
-    fmt, io,
+    io,
     sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
@@ -33,17 +33,6 @@ pub(super) struct Link {
     secret: Option<String>,
 }
 
-/// Without the client, which knows the password.
-impl fmt::Debug for Link {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link")
-            .field("prefix", &self.prefix)
-            .field("timeout", &self.timeout)
-            .field("patience", &self.patience)
-            .finish_non_exhaustive()
-    }
-}
-
 /// Why a call has failed.
 #[derive(Debug)]
 pub(super) struct Failure {
@@ -51,7 +40,7 @@ pub(super) struct Failure {
     /// The connection failed after something was sent, and what became of it is not known.
     pub is_open: bool,
     /// The server could not be reached, or not yet: it may be in a moment.
-    passes: bool,
+    pub passes: bool,
 }
 
 /// The server has answered, and not as it should.
@@ -150,7 +139,7 @@ impl Link {
             Err(error) => {
                 // The others are as old and have lost the same server.
                 self.idle.lock().clear();
-                // ORDERING(LOSS): Relaxed. Whoever sees the next connection succeed has asked for it after this.
+                // Relaxed. Whoever sees the next connection succeed has asked for it after this.
                 self.losses.fetch_add(1, Ordering::Relaxed);
                 Err(Failure { error: self.failed(doing, &error), is_open: true, passes: true })
             }
@@ -180,7 +169,7 @@ impl Link {
     }
 
     pub(super) fn losses(&self) -> u64 {
-        // ORDERING(LOSS): Relaxed. A loss that is not seen yet is one of a call that has not returned.
+        // Relaxed. A loss that is not seen yet is one of a call that has not returned.
         self.losses.load(Ordering::Relaxed)
     }
 
@@ -195,15 +184,9 @@ impl Link {
     }
 
     fn refused(&self, doing: &'static str, error: &RedisError) -> Failure {
-        let passes = matches!(
-            error.kind(),
-            ErrorKind::Server(
-                ServerErrorKind::BusyLoading
-                    | ServerErrorKind::TryAgain
-                    | ServerErrorKind::MasterDown
-            )
-        );
         let code = error.code().unwrap_or_default();
+        // It has done nothing of it: it is still reading its files, or busy with a script.
+        let passes = ["LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN"].contains(&code);
         let details = match error.detail() {
             Some(details) => self.without_secret(details),
             None => self.without_secret(&error.to_string()),

@@ -36,8 +36,10 @@ mod scripts;
 mod settings;
 
 use std::{
+    fmt, io,
     ops::ControlFlow,
     sync::atomic::{AtomicU64, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -65,6 +67,8 @@ const FORMAT: &str = "1";
 const OLDEST: u32 = 7;
 /// For how long the server is asked to hold back its answer. Shorter than what firewalls take for a dead connection.
 const HOLD: Duration = Duration::from_secs(20);
+/// For how long nobody asks after a connection was lost that waited.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// An [`EventStore`] in a Redis server of version 7.0 or later. Several programs may have the same one at the same time.
 ///
@@ -97,7 +101,6 @@ const HOLD: Duration = Duration::from_secs(20);
 /// })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct RedisStore {
     link: Link,
     scripts: Scripts,
@@ -111,6 +114,16 @@ pub struct RedisStore {
     /// What the tokens of this store begin with, and how many there were.
     salt: Uuid,
     tokens: AtomicU64,
+}
+
+/// Without the client, which knows the password.
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("prefix", &self.link.prefix())
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
 }
 
 impl RedisStore {
@@ -184,18 +197,18 @@ impl RedisStore {
 
     /// A token that no other commit has.
     fn token(&self) -> Vec<u8> {
-        // ORDERING(TOKEN): Relaxed. Only the number counts: an increment gives each caller another.
+        // Relaxed. Only the number counts: an increment gives each caller another.
         let number = self.tokens.fetch_add(1, Ordering::Relaxed);
         [&self.salt.as_bytes()[..], &number.to_le_bytes()].concat()
     }
 
     fn horizon(&self) -> u64 {
-        // ORDERING(HORIZON): Relaxed. A guess from below: an older one is refused by the server, never trusted.
+        // Relaxed. A guess from below: an older one is refused by the server, never trusted.
         self.commits.load(Ordering::Relaxed)
     }
 
     fn learn(&self, commits: u64) {
-        // ORDERING(HORIZON): Relaxed, as above.
+        // Relaxed, as above.
         self.commits.fetch_max(commits, Ordering::Relaxed);
     }
 
@@ -206,16 +219,24 @@ impl RedisStore {
         Ok((reply::number(DOING, &first)?, reply::number(DOING, &end)?))
     }
 
-    /// Has the server answer when the store reaches behind a position, or after so long.
-    fn hold(&self, beyond: u64, time: Duration) {
+    /// Has the server answer when the store reaches behind a position, or after so long. It may answer sooner.
+    fn hold(&self, beyond: u64, time: Duration) -> Result<(), StoreError> {
         let time = time.min(HOLD).max(Duration::from_millis(1));
         let mut command = redis::cmd("XREAD");
         command.arg("COUNT").arg(1).arg("BLOCK").arg(time.as_millis() as u64);
         command.arg("STREAMS").arg([self.link.prefix(), "wake"].concat());
         command.arg(format!("{beyond}-{}", u64::MAX));
         let timeout = time + self.link.timeout();
-        // Whatever it says, the next look at the bounds tells, and so it does when the server is away.
-        drop(self.link.ask_once("waiting", &Question::Command(&command), timeout));
+        match self.link.ask_once("waiting", &Question::Command(&command), timeout) {
+            // Whatever it says, the next look at the bounds tells.
+            Ok(_) => Ok(()),
+            // So it does when the server is away.
+            Err(failure) if failure.passes => {
+                thread::sleep(PAUSE);
+                Ok(())
+            }
+            Err(failure) => Err(failure.error),
+        }
     }
 }
 
@@ -247,10 +268,20 @@ impl EventStore for RedisStore {
     }
 
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<Committed, CommitError> {
-        if durability == Durability::Synced {
-            self.be_durable(false)?;
+        if durability == Durability::Visible {
+            return self.send(batch);
         }
-        self.send(batch)
+        self.be_durable(false)?;
+        let losses = self.link.losses();
+        let committed = self.send(batch)?;
+        if self.link.losses() != losses {
+            // It may be another server now, or have other settings.
+            self.be_durable(false).map_err(|error| StoreError::Io {
+                doing: "making a commit durable that is there",
+                error: io::Error::other(error),
+            })?;
+        }
+        Ok(committed)
     }
 
     fn sync(&self) -> Result<u64, StoreError> {
@@ -301,7 +332,23 @@ impl EventStore for RedisStore {
         from: &[u8],
         reader: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
     ) -> Result<(), StoreError> {
-        self.read_values(space, from, reader)
+        const DOING: &str = "reading values";
+        let mut from = [b"[", from].concat();
+        loop {
+            let answer = self.ask_bytes(DOING, &self.scripts.values, &[space.as_bytes(), &from])?;
+            let mut page = reply::array(DOING, answer)?.into_iter();
+            if page.len() == 0 {
+                return Ok(());
+            }
+            while let (Some(key), value) = (page.next(), page.next()) {
+                let key = reply::bytes(DOING, key)?;
+                let value = reply::bytes(DOING, value.unwrap_or_default())?;
+                if reader(&key, &value).is_break() {
+                    return Ok(());
+                }
+                from = [b"(", &key[..]].concat();
+            }
+        }
     }
 
     fn retain(&self, keep: &Retention, now: Time) -> Result<Removed, StoreError> {
@@ -362,7 +409,7 @@ impl EventStore for RedisStore {
             if left.is_zero() {
                 return Ok(bounds);
             }
-            self.hold(beyond, left);
+            self.hold(beyond, left)?;
         }
     }
 }

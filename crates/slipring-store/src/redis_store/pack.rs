@@ -30,13 +30,11 @@ impl Pack {
 
     /// Bytes, or `false`.
     pub(super) fn maybe(&mut self, bytes: Option<&[u8]>) -> &mut Self {
-        match bytes {
-            Some(bytes) => self.bytes(bytes),
-            None => {
-                self.0.push(0xc2);
-                self
-            }
+        if let Some(bytes) = bytes {
+            return self.bytes(bytes);
         }
+        self.0.push(0xc2);
+        self
     }
 
     /// What was packed elsewhere.

@@ -13,8 +13,9 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-    ops::ControlFlow,
+    collections::{BinaryHeap, HashMap, VecDeque},
+    ops::Range,
+    rc::Rc,
 };
 
 use redis::{Cmd, Pipeline, Value};
@@ -42,7 +43,7 @@ pub(super) struct Segment {
 
 /// Some of the segments, and the store at that moment.
 #[derive(Debug)]
-pub(super) struct Segments {
+pub(super) struct Books {
     pub begin: u64,
     pub end: u64,
     pub bytes: u64,
@@ -129,12 +130,15 @@ impl Cursor {
 struct Merge<'a> {
     store: &'a RedisStore,
     query: &'a Query,
-    topics: Vec<String>,
+    topics: Rc<[String]>,
     /// Where the store ended when it was asked. What came later is left out, so that no part of a batch is seen.
     end: u64,
     /// Those that have not been asked, the one with the last times first.
     segments: Vec<Segment>,
-    cursors: Vec<Cursor>,
+    /// Those that are not at their end.
+    cursors: HashMap<usize, Cursor>,
+    /// How many cursors there have been.
+    count: usize,
     heads: BinaryHeap<Reverse<(u64, u64, usize)>>,
     page: u64,
 }
@@ -151,7 +155,7 @@ impl Merge<'_> {
             let Some(Reverse((_, position, cursor))) = self.heads.pop() else {
                 return Ok(None);
             };
-            if self.cursors[cursor].page.is_empty() && !self.cursors[cursor].is_over {
+            if self.cursors.get(&cursor).is_some_and(|cursor| cursor.page.is_empty()) {
                 self.fill(cursor..cursor + 1)?;
             }
             self.advance(cursor);
@@ -164,37 +168,47 @@ impl Merge<'_> {
     /// Asks a segment for each topic.
     fn open(&mut self, first: u64) -> Result<(), StoreError> {
         let key = format!("{}index:{first}", self.store.link.prefix());
-        let begin = self.cursors.len();
-        let cursors = self.topics.iter().map(|topic| Cursor::new(key.clone(), topic, self.query));
-        self.cursors.extend(cursors);
-        let end = self.cursors.len();
-        for begin in (begin..end).step_by(RANGES) {
-            self.fill(begin..end.min(begin + RANGES))?;
+        let topics = self.topics.clone();
+        for topics in topics.chunks(RANGES) {
+            let begin = self.count;
+            for topic in topics {
+                self.cursors.insert(self.count, Cursor::new(key.clone(), topic, self.query));
+                self.count += 1;
+            }
+            let cursors = begin..self.count;
+            self.fill(cursors.clone())?;
+            cursors.for_each(|cursor| self.advance(cursor));
         }
-        (begin..end).for_each(|cursor| self.advance(cursor));
         Ok(())
     }
 
-    /// Fetches the next page of cursors.
-    fn fill(&mut self, cursors: std::ops::Range<usize>) -> Result<(), StoreError> {
+    /// Fetches the next page of cursors that are there.
+    fn fill(&mut self, cursors: Range<usize>) -> Result<(), StoreError> {
         let mut pipeline = Pipeline::with_capacity(cursors.len());
-        for cursor in &self.cursors[cursors.clone()] {
-            pipeline.add_command(cursor.command(self.page));
+        for cursor in cursors.clone() {
+            pipeline.add_command(self.cursors[&cursor].command(self.page));
         }
         let answers = self.store.link.ask(DOING, &Question::Commands(&pipeline))?;
         let answers = reply::array(DOING, answers)?;
         if answers.len() != cursors.len() {
             return Err(reply::odd(DOING, "another length than it should have"));
         }
-        for (cursor, answer) in self.cursors[cursors].iter_mut().zip(answers) {
-            cursor.take(self.page, answer)?;
+        for (number, answer) in cursors.zip(answers) {
+            if let Some(cursor) = self.cursors.get_mut(&number) {
+                cursor.take(self.page, answer)?;
+            }
         }
         Ok(())
     }
 
-    fn advance(&mut self, cursor: usize) {
-        if let Some((time, position)) = self.cursors[cursor].page.pop_front() {
-            self.heads.push(Reverse((time, position, cursor)));
+    /// Has the next of a cursor wait for its turn.
+    fn advance(&mut self, number: usize) {
+        let Some(cursor) = self.cursors.get_mut(&number) else { return };
+        if let Some((time, position)) = cursor.page.pop_front() {
+            self.heads.push(Reverse((time, position, number)));
+        }
+        if cursor.page.is_empty() && cursor.is_over {
+            self.cursors.remove(&number);
         }
     }
 }
@@ -225,10 +239,11 @@ impl RedisStore {
         let mut merge = Merge {
             store: self,
             query,
-            topics,
+            topics: topics.into(),
             end,
             segments,
-            cursors: Vec::new(),
+            cursors: HashMap::new(),
+            count: 0,
             heads: BinaryHeap::new(),
             page: query.limit.min(most),
         };
@@ -288,11 +303,11 @@ impl RedisStore {
         &self,
         doing: &'static str,
         from: u64,
-    ) -> Result<Segments, StoreError> {
+    ) -> Result<Books, StoreError> {
         let answer = self.ask(doing, &self.scripts.segments, &[&from.to_string()])?;
         let [begin, end, bytes, segments] = reply::exactly(doing, answer)?;
         let segments = reply::array(doing, segments)?;
-        Ok(Segments {
+        Ok(Books {
             begin: reply::number(doing, &begin)?,
             end: reply::number(doing, &end)?,
             bytes: reply::number(doing, &bytes)?,
@@ -315,31 +330,6 @@ impl RedisStore {
             }
             for topic in page {
                 topics.push(reply::text(DOING, topic)?);
-            }
-        }
-    }
-
-    pub(super) fn read_values(
-        &self,
-        space: &str,
-        from: &[u8],
-        reader: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        const DOING: &str = "reading values";
-        let mut from = [b"[", from].concat();
-        loop {
-            let answer = self.ask_bytes(DOING, &self.scripts.values, &[space.as_bytes(), &from])?;
-            let mut page = reply::array(DOING, answer)?.into_iter();
-            if page.len() == 0 {
-                return Ok(());
-            }
-            while let (Some(key), value) = (page.next(), page.next()) {
-                let key = reply::bytes(DOING, key)?;
-                let value = reply::bytes(DOING, value.unwrap_or_default())?;
-                if reader(&key, &value).is_break() {
-                    return Ok(());
-                }
-                from = [b"(", &key[..]].concat();
             }
         }
     }

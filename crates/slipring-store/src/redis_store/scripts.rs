@@ -2,8 +2,7 @@
 
 use redis::Script;
 
-/// A script, and whether it only reads.
-#[derive(Debug)]
+/// A script.
 pub(super) struct Lua {
     script: Script,
     text: String,
@@ -41,7 +40,6 @@ impl Lua {
 }
 
 /// All of them.
-#[derive(Debug)]
 pub(super) struct Scripts {
     pub open: Lua,
     pub commit: Lua,

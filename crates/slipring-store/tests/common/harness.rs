@@ -14,7 +14,7 @@ use slipring_store::{
 };
 
 /// How long a test may take before it counts as stuck.
-pub const LONG: Duration = Duration::from_secs(120);
+pub const LONG: Duration = Duration::from_mins(2);
 
 /// Runs a test, and fails when it is stuck.
 pub fn in_time(test: impl FnOnce() + Send + 'static) {
@@ -80,7 +80,7 @@ impl Event {
     /// With all that an event can have.
     pub fn dressed(mut self) -> Self {
         self.id = Some(EventId::random());
-        self.source = "somebody ☂".to_owned();
+        self.source.push_str("somebody ☂");
         self.story = Some((EventId::random(), EventId::random()));
         self.schema = 513;
         self.metadata.insert("tenant", "nord");
@@ -228,6 +228,11 @@ impl Model {
             }
         }
     }
+}
+
+/// Goes on, unless it is enough.
+pub fn until(is_enough: bool) -> ControlFlow<()> {
+    if is_enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
 }
 
 /// Two lists are the same; if not, tells where they part and not all of them.

@@ -23,7 +23,7 @@ const WATCH: &str = r#"redis-server "$@" >server.log 2>&1 </dev/null &
 server=$!; echo $server; read -r _; kill -9 $server 2>/dev/null; wait $server"#;
 
 /// How long it may take to start.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A server with its files in a directory of its own. It is killed when it is dropped.
 pub struct RedisServer {

@@ -1,11 +1,9 @@
 //! Events, one after the other.
 
-use std::ops::ControlFlow;
-
 use slipring_store::{Batch, CommitError, Conflict, Durability, Entry, Expected, StoreError};
 
 use crate::{
-    common::harness::{Event, Model, batch_of, commit, read_stream, same, scan, values},
+    common::harness::{Event, Model, batch_of, commit, read_stream, same, scan, until, values},
     stores::Subject,
 };
 
@@ -221,7 +219,7 @@ pub fn a_scan_begins_anywhere_and_ends_where_the_reader_says(subject: &dyn Subje
         let mut seen = 0;
         let next = store.scan(from, &mut |_| {
             seen += 1;
-            if seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            until(seen == 3)
         });
         assert_eq!(next.unwrap(), end.min(from + 3));
     }
@@ -258,7 +256,7 @@ pub fn streams_count_their_events(subject: &dyn Subject) {
         let mut seen = Vec::new();
         let read = store.stream(stream, 1, &mut |record| {
             seen.push(record.stream.unwrap().version);
-            if seen.len() == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            until(seen.len() == 2)
         });
         read.unwrap();
         assert_eq!(seen, [1, 2]);

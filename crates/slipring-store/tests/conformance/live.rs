@@ -9,7 +9,7 @@ use std::{
 use slipring_store::{Batch, Checkpoint, Durability, Reach, Subscription};
 
 use crate::{
-    common::harness::{Event, LONG, Model, Stored, batch_of, commit, same, scan},
+    common::harness::{Event, LONG, Model, Stored, batch_of, commit, same, scan, until},
     stores::{Shared, Subject},
 };
 
@@ -126,10 +126,7 @@ pub fn a_subscription_goes_on_where_its_reader_broke_off(subject: &dyn Subject) 
         let before = seen.len();
         let count = subscription.next_now(&mut |record| {
             seen.push(Stored::of(&record));
-            match (seen.len() - before) as u64 == round {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
+            until((seen.len() - before) as u64 == round)
         });
         assert_eq!(count.unwrap(), (seen.len() - before) as u64);
         if seen.len() == before {

@@ -1,7 +1,5 @@
 //! Events by topic and time, against all of them looked at one by one.
 
-use std::ops::ControlFlow;
-
 use proptest::{
     prelude::{Just, Strategy, prop},
     prop_oneof,
@@ -11,7 +9,7 @@ use slipring_events::{Time, topic::Pattern};
 use slipring_store::Query;
 
 use crate::{
-    common::harness::{Event, Model, query, same},
+    common::harness::{Event, Model, query, same, until},
     stores::Subject,
 };
 
@@ -152,7 +150,7 @@ pub fn a_query_ends_at_its_limit_and_where_the_reader_says(subject: &dyn Subject
         let mut positions = Vec::new();
         let read = store.query(&Query::all(), &mut |record| {
             positions.push(record.position);
-            if positions.len() == most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            until(positions.len() == most)
         });
         read.unwrap();
         let expected = model.query(&Query::all().limit(most as u64), 0);

@@ -1,11 +1,11 @@
 //! Values beside the events.
 
-use std::{collections::BTreeMap, ops::ControlFlow};
+use std::collections::BTreeMap;
 
 use slipring_store::{Batch, Durability, EventStore};
 
 use crate::{
-    common::harness::{Event, Model, batch_of, values},
+    common::harness::{Event, Model, batch_of, until, values},
     stores::Subject,
 };
 
@@ -81,7 +81,7 @@ pub fn values_are_read_in_order_from_anywhere(subject: &dyn Subject) {
             pages.push((key.to_vec(), value.to_vec()));
             from = [key, b"\0"].concat();
             count += 1;
-            if count == 100 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            until(count == 100)
         });
         read.unwrap();
         if count < 100 {

@@ -6,7 +6,7 @@ use std::{ops::ControlFlow, thread};
 use slipring_store::{Batch, Checkpoint, Durability, Reach, Subscription};
 
 use crate::{
-    common::harness::{Event, LONG, Model, Stored, commit, same, scan},
+    common::harness::{Event, LONG, Model, Stored, commit, same, scan, until},
     stores::{Shared, Subject},
 };
 
@@ -23,10 +23,7 @@ fn read_some(store: &Shared, group: &str, most: u64) -> Vec<Stored> {
     while (seen.len() as u64) < most {
         let read = subscription.next_within(LONG, &mut |record| {
             seen.push(Stored::of(&record));
-            match seen.len() as u64 == most {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
-            }
+            until(seen.len() as u64 == most)
         });
         assert!(read.unwrap() > 0, "nothing came");
     }

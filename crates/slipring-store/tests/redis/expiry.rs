@@ -28,7 +28,7 @@ fn open(server: &RedisServer, expiry: Option<Duration>) -> RedisStore {
 fn some_events(begin: u64, count: u64) -> Vec<Event> {
     let event = |number: u64| {
         let event = Event::new(["a", "b"][number as usize % 2], 1_000 - number, [number as u8]);
-        if number % 3 == 0 { event.stream(&format!("s{}", number % 2)) } else { event }
+        if number.is_multiple_of(3) { event.stream(&format!("s{}", number % 2)) } else { event }
     };
     (begin..begin + count).map(event).collect()
 }

@@ -25,13 +25,13 @@ impl Proxy {
         let directory = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(directory.path().join("proxy.sock")).unwrap();
         let lose: Arc<Mutex<Option<Hook>>> = Arc::default();
-        let (target, lost) = (server.socket(), lose.clone());
+        let (target, hook) = (server.socket(), lose.clone());
         thread::spawn(move || {
             for client in listener.incoming() {
-                let (client, target, lost) = (client.unwrap(), target.clone(), lost.clone());
+                let (client, target, hook) = (client.unwrap(), target.clone(), hook.clone());
                 // Nobody is there: nobody answers.
                 if let Ok(server) = UnixStream::connect(target) {
-                    join(client, server, lost);
+                    join(client, server, hook);
                 }
             }
         });

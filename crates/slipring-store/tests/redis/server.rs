@@ -23,7 +23,7 @@ use crate::{
 fn some_events(count: u64) -> Vec<Event> {
     let event = |at: u64| {
         let event = Event::new(&format!("t.{}", at % 5), at * 3 % 17, [at as u8; 50]);
-        if at % 2 == 0 { event.stream(&format!("s{}", at % 7)) } else { event.dressed() }
+        if at.is_multiple_of(2) { event.stream(&format!("s{}", at % 7)) } else { event.dressed() }
     };
     (0..count).map(event).collect()
 }

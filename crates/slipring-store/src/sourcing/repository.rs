@@ -143,6 +143,29 @@ impl<A: Aggregate, C: Codec<A::Event>> Repository<A, C> {
     /// One that cannot be used is left aside, [counted](Self::snapshot_report), and replaced by the next one: see
     /// [`Aggregate::SCHEMA`].
     ///
+    /// A state that serde cannot write and read has none:
+    /// ```compile_fail
+    /// # mod bank { include!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sourcing/bank.rs")); }
+    /// use std::sync::Arc;
+    /// use slipring_store::{Json, Memory, sourcing::{Aggregate, Repository}};
+    ///
+    /// #[derive(Default)]
+    /// struct Counter(u64);
+    ///
+    /// impl Aggregate for Counter {
+    ///     const KIND: &'static str = "counter";
+    ///     type Event = bank::AccountEvent;
+    ///     type Error = bank::Refusal;
+    ///     type Services = ();
+    ///
+    ///     fn apply(&mut self, _: &bank::AccountEvent) {
+    ///         self.0 += 1;
+    ///     }
+    /// }
+    ///
+    /// let _ = Repository::<Counter, _>::new(Arc::new(Memory::new()), Json).snapshots(10);
+    /// ```
+    ///
     /// # Panics
     /// Every 0 events.
     #[must_use = "a repository is built by value, another is returned"]

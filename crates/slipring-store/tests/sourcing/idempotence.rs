@@ -1,10 +1,10 @@
 //! Commands that come again.
 
-use std::{sync::Arc, thread, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, thread, time::Duration};
 
-use slipring_events::{EventId, ManualClock};
+use slipring_events::{EventId, ManualClock, Time};
 use slipring_store::{
-    Durability, EventStore, Memory, Retention,
+    Batch, Durability, EventStore, Memory, Retention,
     sourcing::{COMMANDS, CommandError, Origin, Settings},
 };
 
@@ -114,6 +114,32 @@ fn commands_are_forgotten_after_their_time_and_not_before() {
     }
     assert_eq!((count(&*store, COMMANDS), count(&*store, "commands.by_time")), (128, 128));
     assert!(!accounts.execute_as("7", &Deposit(1), &early).unwrap().repeated);
+}
+
+#[test]
+fn one_that_was_forgotten_and_carried_out_anew_is_known_by_its_new_time() {
+    let store = Arc::new(Memory::new());
+    let clock = Arc::new(ManualClock::default());
+    clock.set(Time::from_nanos(1_000_000));
+    let settings = Settings::default().remember_for(Duration::from_nanos(500_000)).clock(clock);
+    let accounts = accounts(&store).settings(settings);
+    accounts.execute("7", &Open("Ada")).unwrap();
+    let origin = Origin::command(EventId::random());
+    accounts.execute_as("7", &Deposit(1), &origin).unwrap();
+    // What somebody sees who has looked for what is old before it was forgotten: its former time.
+    let mut key = Vec::new();
+    let _ = store.values(COMMANDS, b"", &mut |found, _| {
+        key = [&1_u64.to_be_bytes()[..], found].concat();
+        ControlFlow::Break(())
+    });
+    let mut batch = Batch::new();
+    batch.put("commands.by_time", &key, b"");
+    store.commit(&batch, Durability::Synced).unwrap();
+    for _ in 0..64 {
+        accounts.execute_as("7", &Deposit(1), &Origin::command(EventId::random())).unwrap();
+    }
+    assert_eq!(store.value("commands.by_time", &key).unwrap(), None);
+    assert!(accounts.execute_as("7", &Deposit(1), &origin).unwrap().repeated);
 }
 
 #[test]

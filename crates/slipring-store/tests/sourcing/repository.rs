@@ -252,6 +252,31 @@ fn a_refusal_by_a_mixture_of_times_is_decided_again() {
 }
 
 #[test]
+fn a_decision_for_nothing_by_a_mixture_of_times_is_made_again() {
+    let store = Arc::new(Memory::new());
+    let accounts = accounts(&store);
+    for id in ["a", "b"] {
+        accounts.execute(id, &Open("Ada")).unwrap();
+    }
+    accounts.execute("b", &Deposit(10)).unwrap();
+    let mut seen = Vec::new();
+    let done = accounts.transact::<Refusal>(&Origin::unknown(), |work| {
+        let a = work.state(&accounts, "a")?.cents;
+        if seen.is_empty() {
+            let moved = accounts.transact(&Origin::unknown(), |work| {
+                work.execute(&accounts, "b", &Withdraw(10))?;
+                work.execute(&accounts, "a", &Deposit(10))
+            });
+            moved.unwrap();
+        }
+        seen.push(a + work.state(&accounts, "b")?.cents);
+        Ok(())
+    });
+    let done = done.unwrap();
+    assert_eq!((done.attempts, done.positions(), seen), (2, 5..5, vec![0, 10]));
+}
+
+#[test]
 fn where_a_command_comes_from_goes_with_its_events() {
     let store = Arc::new(Memory::new());
     let accounts = accounts(&store).settings(Settings::default().source("counter"));

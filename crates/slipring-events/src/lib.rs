@@ -54,7 +54,8 @@ pub use clock::{Clock, ManualClock, SystemClock, Time, TimeError};
 pub use context::{Context, FollowUpError, NobodyAsked};
 pub use delivery::{
     Attempt, Backoff, Breaker, BreakerState, Bulkhead, DeadLetters, HandledElsewhere, HandlerError,
-    Inbox, Letter, LetterInfo, Reason, Requeue, Retry, Throttle, WhenFull, Window,
+    Inbox, KeepLetters, KeptLetter, Letter, LetterInfo, Reason, Requeue, Retry, Throttle, WhenFull,
+    Window,
 };
 pub use draft::Draft;
 #[cfg(any(feature = "json", feature = "postcard"))]

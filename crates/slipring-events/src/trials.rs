@@ -323,7 +323,12 @@ impl<E: Event, V: View<E>> Trials<E, V> {
     pub(crate) fn hold(&mut self) -> Option<Turn> {
         let is_strict = matches!(self.settings.order, Order::Strict) && !self.lanes.is_empty();
         if !self.settings.letters.has_room() {
-            return Some(Turn::Hold(self.later.due()));
+            let again = self
+                .settings
+                .letters
+                .is_behind()
+                .then(|| self.owner.hub.clock.monotonic().saturating_add(LOOK_AROUND));
+            return Some(Turn::Hold([again, self.later.due()].into_iter().flatten().min()));
         }
         let is_full = is_strict || self.lanes.events() >= self.settings.most_aside;
         let (due, closed) = (if is_full { self.lanes.due() } else { None }, self.closed_until());
@@ -393,10 +398,12 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             let Some(parked) = lane.queue.pop_front() else { continue };
             match end {
                 End::Handled => {
+                    self.settings.letters.settle(parked.trial.letter);
                     self.settle(&parked.aside.delivered(), Fate::Handled);
                     self.lanes.put(lane, Duration::ZERO);
                 }
                 End::Known => {
+                    self.settings.letters.settle(parked.trial.letter);
                     self.settle(&parked.aside.delivered(), Fate::Duplicate);
                     self.lanes.put(lane, Duration::ZERO);
                 }

@@ -5,9 +5,9 @@
 mod batch;
 mod checkpoint;
 mod codec;
+mod durable;
 #[cfg(feature = "embedded")]
 pub mod embedded;
-mod durable;
 mod entry;
 mod error;
 mod frame;
@@ -28,9 +28,10 @@ mod subscription;
 pub use batch::{Batch, Change, Expectation, Expected};
 pub use checkpoint::{CHECKPOINTS, Checkpoint, NamedCheckpoint};
 pub use codec::{Codec, CodecError, Json, Postcard};
+pub use durable::{InboxError, Once, Output, StoreInbox};
+pub use durable::{InboxError, Once, Output, StoreInbox, StoreLetters};
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
-pub use durable::{InboxError, Once, Output, StoreInbox};
 pub use entry::{Entry, EntryError};
 pub use error::{CommitError, Conflict, StoreError};
 pub use frame::{FrameError, Frames};

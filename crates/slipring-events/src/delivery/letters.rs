@@ -2,16 +2,20 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    fmt,
+    fmt, panic,
     sync::{
         Arc, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use parking_lot::Mutex;
 
-use super::{Attempt, Key, Parked, lanes::Lane};
+use super::{
+    Attempt, HandlerError, Key, Parked,
+    kept::{Changes, KeepLetters, KeptLetter, Strangers},
+    lanes::Lane,
+};
 use crate::{
     card::Card,
     clock::Time,
@@ -58,6 +62,10 @@ struct Shared<E: Event> {
     book: Mutex<Book<E>>,
     /// How many keys are parked, so that nobody needs the book if none is. Set with the book at hand.
     parked: AtomicUsize,
+    /// Where they are kept beyond the program, if they are.
+    keeper: Option<Box<dyn KeepLetters<E>>>,
+    /// Something is not written there that should be: handlers hold.
+    is_behind: AtomicBool,
 }
 
 struct Book<E: Event> {
@@ -69,6 +77,8 @@ struct Book<E: Event> {
     /// Who can take letters back.
     handlers: HashMap<Place, Weak<Owner<E>>>,
     dropped: u64,
+    changes: Changes,
+    strangers: Strangers,
 }
 
 /// Whose letters: where the bus's identity lies, and the handler's name. Letters of several buses may be kept together.
@@ -78,13 +88,15 @@ fn place(identity: &Arc<Identity>, handler: &Arc<str>) -> Place {
     (Arc::as_ptr(identity) as usize, Arc::clone(handler))
 }
 
-struct Entry<E: Event> {
-    handler: Arc<str>,
-    key: Option<Key>,
-    reason: Reason,
-    time: Time,
-    parked: Parked<E>,
-    identity: Arc<Identity>,
+pub(super) struct Entry<E: Event> {
+    pub handler: Arc<str>,
+    pub key: Option<Key>,
+    pub reason: Reason,
+    pub time: Time,
+    pub parked: Parked<E>,
+    pub identity: Arc<Identity>,
+    /// From where it is kept: an earlier run has written it.
+    pub was_loaded: bool,
 }
 
 /// A handler that gives and takes letters.
@@ -199,18 +211,53 @@ impl<E: Event> DeadLetters<E> {
 
     /// Room for so many letters, at least 1, and what to do when it is full.
     pub fn when_full(capacity: usize, when_full: WhenFull) -> Self {
+        Self::with(capacity, when_full, None)
+    }
+
+    /// As [`when_full`](Self::when_full), with letters that are kept elsewhere, beyond the program: those of earlier runs
+    /// are there, and go back to the handlers of their names. A handler does not go on before its letter is written;
+    /// where that fails, it holds and tries again.
+    ///
+    /// # Errors
+    /// Those that are kept cannot be read.
+    pub fn kept(
+        capacity: usize,
+        when_full: WhenFull,
+        keeper: impl KeepLetters<E>,
+    ) -> Result<Self, HandlerError> {
+        let kept = keeper.load()?;
+        let letters = Self::with(capacity, when_full, Some(Box::new(keeper)));
+        let mut book = letters.0.book.lock();
+        for kept in kept {
+            let (id, entry) = book.strangers.revive(kept)?;
+            if let Some(key) = entry.key {
+                book.keys.entry((entry.place(), key)).or_default().push_back(id);
+            }
+            book.next = book.next.max(id + 1);
+            book.letters.insert(id, entry);
+        }
+        letters.0.count(&book);
+        drop(book);
+        Ok(letters)
+    }
+
+    fn with(capacity: usize, when_full: WhenFull, keeper: Option<Box<dyn KeepLetters<E>>>) -> Self {
         let book = Book {
             letters: BTreeMap::new(),
             next: 0,
             keys: HashMap::new(),
             handlers: HashMap::new(),
             dropped: 0,
+            changes: Changes::default(),
+            strangers: Strangers::default(),
         };
         Self(Arc::new(Shared {
             capacity: capacity.max(1),
             when_full,
             book: Mutex::new(book),
             parked: AtomicUsize::new(0),
+            keeper,
+            is_behind: AtomicBool::new(false),
         }))
     }
 
@@ -222,6 +269,12 @@ impl<E: Event> DeadLetters<E> {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// How many are not written to where they are to be [kept](Self::kept), since that fails: they are lost if the program
+    /// ends. It is tried again with every letter, by every handler that holds, and when this is dropped.
+    pub fn unwritten(&self) -> usize {
+        self.0.book.lock().changes.put.len()
     }
 
     /// How many have gone to make room for newer ones.
@@ -305,6 +358,8 @@ impl<E: Event> DeadLetters<E> {
         // Before it goes: the event's clone may panic.
         let letter = book.letters.get(&id)?.letter(id);
         book.remove(id);
+        book.changes.remove(id);
+        self.0.write(&mut book);
         self.0.count(&book);
         let holding = book.all_owners();
         drop(book);
@@ -319,6 +374,8 @@ impl<E: Event> DeadLetters<E> {
         let mut book = self.0.book.lock();
         book.keys.clear();
         let letters = std::mem::take(&mut book.letters);
+        letters.keys().for_each(|id| book.changes.remove(*id));
+        self.0.write(&mut book);
         self.0.count(&book);
         let holding = book.all_owners();
         drop(book);
@@ -328,19 +385,41 @@ impl<E: Event> DeadLetters<E> {
         letters.len()
     }
 
-    /// Whether a handler may go on that may come to a new letter.
     /// Whether room is made for every letter.
     pub(crate) fn has_always_room(&self) -> bool {
-        self.0.when_full == WhenFull::DropOldest
+        self.0.when_full == WhenFull::DropOldest && self.0.keeper.is_none()
     }
 
+    /// Whether a handler may go on that may come to a new letter.
     pub(crate) fn has_room(&self) -> bool {
-        self.has_always_room() || self.len() < self.0.capacity
+        if self.is_behind() {
+            self.0.write(&mut self.0.book.lock());
+            if self.is_behind() {
+                return false;
+            }
+        }
+        self.0.when_full == WhenFull::DropOldest || self.len() < self.0.capacity
+    }
+
+    /// Whether something is still to be written to where letters are kept.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.0.is_behind.load(Ordering::Acquire)
+    }
+
+    /// What was given back is handled, and need not be kept any more.
+    pub(crate) fn settle(&self, letter: Option<u64>) {
+        if let Some(id) = letter {
+            let mut book = self.0.book.lock();
+            book.changes.remove(id);
+            self.0.write(&mut book);
+        }
     }
 
     pub(crate) fn introduce(&self, owner: &Arc<Owner<E>>) {
         let mut book = self.0.book.lock();
         book.handlers.insert(owner.place(), Arc::downgrade(owner));
+        book.bring_home(owner);
+        self.0.count(&book);
     }
 
     /// Adds letters, of one key if they have one, at once.
@@ -354,6 +433,7 @@ impl<E: Event> DeadLetters<E> {
         for (reason, parked) in letters {
             self.0.add(&mut book, owner, key, reason, parked);
         }
+        self.0.write(&mut book);
     }
 
     /// Adds an event behind those of its key, if the key is parked here; whether it is. There may be no copy of it.
@@ -371,6 +451,7 @@ impl<E: Event> DeadLetters<E> {
         let is_parked = book.keys.contains_key(&(owner.place(), key));
         if is_parked && let Some(parked) = parked() {
             self.0.add(&mut book, owner, Some(key), Reason::Behind, parked);
+            self.0.write(&mut book);
         }
         is_parked
     }
@@ -383,12 +464,17 @@ impl<E: Event> Shared<E> {
         owner: &Owner<E>,
         key: Option<Key>,
         reason: Reason,
-        parked: Parked<E>,
+        mut parked: Parked<E>,
     ) {
+        if let Some(before) = parked.trial.letter.take() {
+            book.changes.remove(before);
+        }
+        let Some(parked) = book.find_again(owner, &reason, parked) else { return };
         while book.letters.len() >= self.capacity && self.when_full == WhenFull::DropOldest {
             let oldest = book.letters.first_key_value().map(|(id, _)| *id);
             let dropped = oldest.and_then(|id| book.remove(id));
             book.dropped += u64::from(dropped.is_some());
+            oldest.into_iter().for_each(|id| book.changes.remove(id));
         }
         let id = book.next;
         book.next += 1;
@@ -397,13 +483,47 @@ impl<E: Event> Shared<E> {
             book.keys.entry((owner.place(), key)).or_default().push_back(id);
         }
         let (time, identity) = (owner.hub.clock.now(), Arc::clone(&owner.hub.identity));
-        book.letters.insert(id, Entry { handler, key, reason, time, parked, identity });
+        let was_loaded = false;
+        book.letters.insert(id, Entry { handler, key, reason, time, parked, identity, was_loaded });
+        book.changes.put(id);
         self.count(book);
+    }
+
+    /// Writes what has changed to where letters are kept, or leaves it to the next time.
+    fn write(&self, book: &mut Book<E>) {
+        let Some(keeper) = &self.keeper else {
+            book.changes = Changes::default();
+            return;
+        };
+        if book.changes.is_empty() {
+            return;
+        }
+        // An event's clone may panic, and so may whoever keeps them.
+        let written = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            let kept = |id: &u64| Some(book.letters.get(id)?.kept(*id));
+            let put: Vec<_> = book.changes.put.iter().filter_map(kept).collect();
+            let removed: Vec<_> = book.changes.removed.iter().copied().collect();
+            keeper.write(&put, &removed)
+        }));
+        let is_written = matches!(written, Ok(Ok(())));
+        if is_written {
+            book.changes = Changes::default();
+        }
+        // Release: pairs with `is_behind`.
+        self.is_behind.store(!is_written, Ordering::Release);
     }
 
     fn count(&self, book: &Book<E>) {
         // Pairs with `add_behind`: whoever finds a key gone finds its letters given back.
         self.parked.store(book.keys.len(), Ordering::Release);
+    }
+}
+
+impl<E: Event> Drop for Shared<E> {
+    fn drop(&mut self) {
+        if *self.is_behind.get_mut() {
+            self.write(&mut self.book.lock());
+        }
     }
 }
 
@@ -430,11 +550,62 @@ impl<E: Event> Book<E> {
             Some(key) => self.keys.remove(key).unwrap_or_default(),
             None => VecDeque::from([id]),
         };
-        let letters = ids.iter().filter_map(|id| self.letters.remove(id));
+        let letters = ids.iter().filter_map(|id| {
+            let mut entry = self.letters.remove(id)?;
+            // It is kept until it is handled.
+            entry.parked.trial.letter = Some(*id);
+            Some(entry)
+        });
         Lane {
             key: key.map(|(_, key)| key),
             queue: letters.map(|entry| entry.parked.revived()).collect(),
         }
+    }
+
+    /// Letters of an earlier run go to the handler of their name.
+    fn bring_home(&mut self, owner: &Owner<E>) {
+        let Self { letters, keys, strangers, .. } = self;
+        for (id, entry) in letters {
+            if entry.handler != owner.card.name || !strangers.has(&entry.identity) {
+                continue;
+            }
+            let topic = entry.identity.topics.name(entry.parked.aside.head.topic);
+            // Where the bus has as many topics as it may, they stay where they are.
+            let Ok(topic) = owner.hub.identity.topics.id(&topic) else { continue };
+            let before = entry.place();
+            entry.identity = Arc::clone(&owner.hub.identity);
+            entry.parked.aside.head.topic = topic;
+            if let Some(key) = entry.key {
+                keys.remove(&(before, key));
+                keys.entry((entry.place(), key)).or_default().push_back(*id);
+            }
+        }
+    }
+
+    /// A letter of an earlier run may come once more, if its handler was not done with it when that ended: it stays
+    /// where it is, with what is new. Returns what is no such letter.
+    fn find_again(
+        &mut self,
+        owner: &Owner<E>,
+        reason: &Reason,
+        parked: Parked<E>,
+    ) -> Option<Parked<E>> {
+        let id = owner.hub.identity.id_of(&parked.aside.delivered());
+        let is_it = |entry: &Entry<E>| {
+            let there = entry.identity.id_of(&entry.parked.aside.delivered());
+            entry.was_loaded && entry.handler == owner.card.name && there == id
+        };
+        let found = self.letters.iter_mut().find(|(_, entry)| is_it(entry));
+        let Some((number, entry)) = found.filter(|_| *reason != Reason::Unsent) else {
+            return Some(parked);
+        };
+        if *reason != Reason::Behind {
+            entry.reason = reason.clone();
+            entry.parked = parked;
+            let number = *number;
+            self.changes.put(number);
+        }
+        None
     }
 
     /// Those that have to look again when there is room, or something came back: to be rung without the book at hand.
@@ -483,6 +654,11 @@ impl<E: Event> Entry<E> {
             attempts: self.parked.trial.attempts,
             history: self.parked.trial.history.clone(),
         }
+    }
+
+    fn kept(&self, id: u64) -> KeptLetter<E> {
+        let Letter { info, envelope } = self.letter(id);
+        KeptLetter { info, envelope, key: self.key.map(Key::number) }
     }
 
     fn letter(&self, id: u64) -> Letter<E> {

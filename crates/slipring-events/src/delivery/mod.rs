@@ -11,6 +11,7 @@ use crate::{clock::Time, event::Event, slot::Aside};
 
 mod breaker;
 mod bulkhead;
+mod kept;
 pub(crate) mod lanes;
 pub(crate) mod letters;
 mod retry;
@@ -20,6 +21,7 @@ mod window;
 pub use breaker::{Breaker, BreakerState};
 pub use bulkhead::Bulkhead;
 pub(crate) use bulkhead::Permit;
+pub use kept::{KeepLetters, KeptLetter};
 pub use letters::{DeadLetters, Letter, LetterInfo, Reason, Requeue, WhenFull};
 pub(crate) use retry::Next;
 pub use retry::{Backoff, Retry};
@@ -75,6 +77,8 @@ pub(crate) struct Trial {
     /// When it failed first in this life, by the clock that never goes back.
     pub failing_since: Option<Duration>,
     pub history: Vec<Attempt>,
+    /// The letter that it was given back as, if it is kept elsewhere until it is handled.
+    pub letter: Option<u64>,
 }
 
 impl<E: Event> Parked<E> {
@@ -110,6 +114,10 @@ impl Key {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
         Self(hasher.finish())
+    }
+
+    pub(crate) fn from_number(number: u64) -> Self {
+        Self(number)
     }
 
     pub(crate) fn number(self) -> u64 {

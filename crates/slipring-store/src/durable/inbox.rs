@@ -61,6 +61,9 @@ pub struct StoreInbox {
     output: Output,
 }
 
+/// The keys of a record that may go: by its time, and by its id.
+type Old = (Vec<u8>, Vec<u8>);
+
 /// What an inbox remembers.
 #[derive(Clone, Copy, Debug)]
 enum Keep {
@@ -264,13 +267,7 @@ impl StoreInbox {
     }
 
     /// That it is not there, and will be.
-    fn expect_new(
-        &self,
-        id: EventId,
-        now: Time,
-        removed: &[(Vec<u8>, Vec<u8>)],
-        whole: &mut Batch,
-    ) -> Vec<u8> {
+    fn expect_new(&self, id: EventId, now: Time, removed: &[Old], whole: &mut Batch) -> Vec<u8> {
         let [ids, times] = &self.spaces;
         for (time, id) in removed {
             whole.remove(times, time);
@@ -336,7 +333,7 @@ impl StoreInbox {
     }
 
     /// The records that may go: by their times, and by their ids.
-    fn overdue(&mut self, now: Time) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    fn overdue(&mut self, now: Time) -> Result<Vec<Old>, StoreError> {
         let mut overdue = Vec::new();
         let (most, before) = match self.keep {
             Keep::PerSource => return Ok(overdue),

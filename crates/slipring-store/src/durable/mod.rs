@@ -1,5 +1,7 @@
 //! Handling that survives the program: what was handled, what was given up, and how far a handler is.
 
 mod inbox;
+mod letters;
 
 pub use inbox::{InboxError, Once, Output, StoreInbox};
+pub use letters::StoreLetters;

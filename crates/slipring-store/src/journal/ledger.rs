@@ -372,13 +372,13 @@ impl Ledger {
             SyncPolicy::Never => Durability::Visible,
             _ => Durability::Synced,
         };
-        let mut tries = if self.when_failing == WhenFailing::Hold { LAST_TRIES } else { 1 };
+        let mut left = if self.when_failing == WhenFailing::Hold { LAST_TRIES } else { 1 };
         let mut tried = false;
         while let Err(error) = self.end_with(mark, durability, tried) {
             tried = true;
-            tries -= 1;
+            left -= 1;
             let error = self.failed(&error);
-            assert!(tries > 0 && !error.is::<Fatal>(), "{error}");
+            assert!(left > 0 && !error.is::<Fatal>(), "{error}");
         }
         self.unsynced = None;
         self.shared.note_success();

@@ -115,19 +115,14 @@ impl HashPoints {
         from: u64,
     ) -> Result<Vec<(u64, StateHash)>, StoreError> {
         let (mut all, mut is_damaged) = (Vec::new(), false);
-        store.values(&self.space, &from.to_be_bytes(), &mut |key, value| match (
-            key.try_into(),
-            value.try_into(),
-        ) {
-            (Ok(key), Ok(value)) => {
-                let hash = StateHash::from_bits(u64::from_be_bytes(value));
-                all.push((u64::from_be_bytes(key), hash));
-                ControlFlow::Continue(())
-            }
-            _ => {
+        store.values(&self.space, &from.to_be_bytes(), &mut |key, value| {
+            let (Ok(key), Ok(value)) = (key.try_into(), value.try_into()) else {
                 is_damaged = true;
-                ControlFlow::Break(())
-            }
+                return ControlFlow::Break(());
+            };
+            let hash = StateHash::from_bits(u64::from_be_bytes(value));
+            all.push((u64::from_be_bytes(key), hash));
+            ControlFlow::Continue(())
         })?;
         if is_damaged {
             let place = format_args!("the hashes of state `{}`", self.name);

@@ -208,7 +208,7 @@ impl Replay {
         };
         let walked = match follow {
             None => walk.over(&*store, to.map_or(end, |to| to.min(end))),
-            Some(reach) => walk.after(store, reach),
+            Some(reach) => walk.after(&store, reach),
         };
         let progress = walk.note();
         let position = walk.position;
@@ -267,8 +267,8 @@ impl<F: FnMut(&Record<'_>) -> Result<(), ReplayCause>> Walk<F> {
     }
 
     /// What is there, and what comes.
-    fn after(&mut self, store: Arc<dyn EventStore>, reach: Reach) -> Result<(), StoreError> {
-        let mut subscription = Subscription::new(Arc::clone(&store), self.position, reach);
+    fn after(&mut self, store: &Arc<dyn EventStore>, reach: Reach) -> Result<(), StoreError> {
+        let mut subscription = Subscription::new(Arc::clone(store), self.position, reach);
         while self.position < self.to && !self.handle.is_cancelled() && self.cause.is_none() {
             let to = self.to;
             subscription.next_within(PATIENCE, &mut |record| {

@@ -70,11 +70,10 @@ impl<O: fmt::Debug> fmt::Display for WhatIfReport<O> {
             return write!(f, "of {} events, nothing would have been different", self.events);
         }
         write!(f, "of {} events, {} would have put out something else", self.events, self.outputs)?;
-        match self.first_state {
-            Some(position) => {
-                write!(f, "; the state would have been another one from {position} on")?
-            }
-            None => f.write_str("; the state would have been the same")?,
+        if let Some(position) = self.first_state {
+            write!(f, "; the state would have been another one from {position} on")?;
+        } else {
+            f.write_str("; the state would have been the same")?;
         }
         if self.state_before == self.state_after {
             write!(f, "\nin the end: {}, all the same", self.state_before)?;

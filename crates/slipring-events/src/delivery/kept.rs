@@ -1,0 +1,131 @@
+//! Dead letters that are kept elsewhere, beyond the program.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use super::{
+    HandlerError, Key, LetterInfo, Parked, Trial,
+    letters::{Entry, Reason},
+};
+use crate::{
+    clock::Time,
+    envelope::Envelope,
+    event::Event,
+    hub::Identity,
+    id::Source,
+    slot::{Aside, Extra},
+    topics::Topics,
+};
+
+/// Keeps dead letters beyond the program, for [`DeadLetters::kept`](crate::DeadLetters::kept).
+///
+/// A letter is written before its handler goes on to another event, and stays until it is handled, purged, or dropped
+/// for a newer one: one that was given back and not handled when the program ended is there again.
+pub trait KeepLetters<E: Event>: Send + Sync + 'static {
+    /// All letters that are kept, in the order of their numbers.
+    ///
+    /// # Errors
+    /// They cannot be read.
+    fn load(&self) -> Result<Vec<KeptLetter<E>>, HandlerError>;
+
+    /// Writes letters, over those of the same numbers, and removes others: all of it, or nothing. Of those that are
+    /// removed some may not be there.
+    ///
+    /// # Errors
+    /// It cannot be done. It comes again, with whatever has come to it; until it is done the handlers hold.
+    fn write(&self, put: &[KeptLetter<E>], removed: &[u64]) -> Result<(), HandlerError>;
+}
+
+/// A dead letter as it is kept.
+#[derive(Clone, Debug)]
+pub struct KeptLetter<E> {
+    /// All but the event.
+    pub info: LetterInfo,
+    /// The event, and all that belongs to it.
+    pub envelope: Envelope<E>,
+    /// What its handler keeps the order by, as a number: letters of one key go back together.
+    pub key: Option<u64>,
+}
+
+impl LetterInfo {
+    /// What there is to tell of a letter that was read from where it is kept, without its attempts.
+    pub fn new(id: u64, handler: Arc<str>, topic: Arc<str>, reason: Reason, time: Time) -> Self {
+        Self { id, handler, topic, reason, time, attempts: 0, history: Vec::new() }
+    }
+}
+
+/// What is to be written to where letters are kept.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub put: BTreeSet<u64>,
+    pub removed: BTreeSet<u64>,
+}
+
+impl Changes {
+    pub fn put(&mut self, id: u64) {
+        self.put.insert(id);
+    }
+
+    pub fn remove(&mut self, id: u64) {
+        self.put.remove(&id);
+        self.removed.insert(id);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.put.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// Where letters belong that no bus of this run has written, until their handler comes.
+#[derive(Debug, Default)]
+pub(super) struct Strangers(Vec<Arc<Identity>>);
+
+impl Strangers {
+    fn of(&mut self, source: &str) -> Arc<Identity> {
+        if let Some(known) = self.0.iter().find(|identity| *identity.name == *source) {
+            return Arc::clone(known);
+        }
+        let identity = Arc::new(Identity {
+            name: source.into(),
+            source: Source::fresh(source),
+            topics: Topics::new(usize::MAX),
+        });
+        self.0.push(Arc::clone(&identity));
+        identity
+    }
+
+    pub fn has(&self, identity: &Arc<Identity>) -> bool {
+        self.0.iter().any(|other| Arc::ptr_eq(other, identity))
+    }
+
+    /// A letter as it was when it was kept.
+    pub fn revive<E: Event>(
+        &mut self,
+        kept: KeptLetter<E>,
+    ) -> Result<(u64, Entry<E>), HandlerError> {
+        let KeptLetter { info, envelope, key } = kept;
+        let identity = self.of(&envelope.source);
+        let topic = identity.topics.id(&info.topic)?;
+        let extra = Extra {
+            id: Some(envelope.id),
+            correlation: envelope.correlation,
+            causation: envelope.causation,
+            metadata: (!envelope.metadata.is_empty()).then(|| Arc::new(envelope.metadata)),
+            ..Extra::default()
+        };
+        let sequence = envelope.id.sequence().unwrap_or(0);
+        let aside = Aside::new(sequence, envelope.payload, envelope.time, topic, extra);
+        let failed = info.attempts;
+        let trial =
+            Trial { attempts: info.attempts, failed, history: info.history, ..Trial::default() };
+        let entry = Entry {
+            handler: info.handler,
+            key: key.map(Key::from_number),
+            reason: info.reason,
+            time: info.time,
+            parked: Parked { aside, trial },
+            identity,
+            was_loaded: true,
+        };
+        Ok((info.id, entry))
+    }
+}

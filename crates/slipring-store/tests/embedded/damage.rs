@@ -188,7 +188,7 @@ impl Sample {
         };
         let answers = quietly(|| Answers::of(&store));
         if answers.scan.is_ok() {
-            assert_eq!(answers.scan, self.answers.scan, "{what}");
+            assert!(answers.scan == self.answers.scan, "{what}: a scan gives something else");
         }
         let report = quietly(|| store.verify());
         let sound = report.as_ref().is_ok_and(Report::is_sound);
@@ -197,8 +197,8 @@ impl Sample {
             seen |= found.is_err();
             // An index that lacks an entry is not seen by whoever asks it, but by who compares all.
             if found.is_ok() && found != expected {
-                assert!(!sound, "{what}: {found:?} in place of {expected:?}");
-                assert_ne!(check, Check::Always, "{what}");
+                assert!(!sound, "{what}: nobody sees that an answer is another");
+                assert_ne!(check, Check::Always, "{what}: it was opened, and answers differently");
             }
         }
         quietly(|| drop(store));
@@ -217,7 +217,7 @@ fn damage(variable: &str, usual: u64, check: Check, kinds: u8) {
     eprintln!("{check:?}: seen {seen}");
     // Most of a file may be free, and nobody minds damage there.
     if std::env::var("SEED").is_err() {
-        assert!(seen > usual / 4, "{seen}");
+        assert!(seen > usual / 5, "{seen}");
     }
 }
 

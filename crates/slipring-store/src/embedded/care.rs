@@ -5,6 +5,7 @@ use redb::{CompactionError, DatabaseError};
 use super::{
     Embedded,
     guard::{Doing, guarded},
+    reader::Entries,
     tables::{Place, TIMES, TimeEntries},
     there,
     verifying::{self, Report},
@@ -144,21 +145,16 @@ impl Embedded {
         let times = view.table(TIMES)?;
         for (number, (_, events)) in numbers.into_iter().zip(&mut figures.topics) {
             let range = (number, 0, 0)..=(number, u64::MAX, u64::MAX);
-            let mut range = guarded(|| times.range(range).doing("count the events of topics"))?;
-            while let Some(count) = guarded(|| {
-                let Some((key, value)) =
-                    range.next().transpose().doing("count the events of topics")?
-                else {
-                    return Ok(None);
-                };
-                let (topic, bucket, block) = key.value();
-                let place = Place::Times(topic, bucket, block);
-                let mut count = 0;
-                let read = TimeEntries::read(place.open(value.value())?, |_| count += 1);
-                read.ok_or_else(|| place.damaged("it ends in the midst of an entry"))?;
-                Ok::<_, StoreError>(Some(count))
-            })? {
-                *events += count;
+            let mut range = Entries::of(|| times.range(range))?;
+            while let Some((key, value)) = range.next()? {
+                *events += guarded(|| {
+                    let (topic, bucket, block) = key.value();
+                    let place = Place::Times(topic, bucket, block);
+                    let mut count = 0;
+                    let read = TimeEntries::read(place.open(value.value())?, |_| count += 1);
+                    read.ok_or_else(|| place.damaged("it ends in the midst of an entry"))?;
+                    Ok::<_, StoreError>(count)
+                })?;
             }
         }
         Ok(figures)

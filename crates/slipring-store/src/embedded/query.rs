@@ -7,12 +7,12 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap};
 
-use redb::{Range, ReadOnlyTable};
+use redb::ReadOnlyTable;
 use slipring_events::Time;
 
 use super::{
     guard::{Doing, guarded},
-    reader::{DOING, Records, View},
+    reader::{DOING, Entries, Records, Value, View},
     tables::{
         BUCKET_BITS, Bytes, Place, TIMES, TOPICS, TimeEntries, TimeEntry, bucket_of, read_topic,
     },
@@ -95,9 +95,9 @@ impl View {
 
     pub(super) fn each_topic(&self, mut each: impl FnMut(&str, u32)) -> Result<(), StoreError> {
         let table = self.table(TOPICS)?;
-        let mut range = guarded(|| table.range::<&str>(..).doing(DOING))?;
+        let mut range = Entries::of(|| table.range::<&str>(..))?;
         let mut count = 0;
-        while let Some((name, value)) = guarded(|| range.next().transpose().doing(DOING))? {
+        while let Some((name, value)) = range.next()? {
             let (name, value) = guarded(|| Ok::<_, StoreError>((name.value(), value.value())))?;
             each(name, read_topic(name, value)?);
             count += 1;
@@ -139,9 +139,9 @@ impl Buckets {
         Ok(buckets)
     }
 
-    fn range(&self, topic: u32, from: u64) -> Result<Range<'static, Key, Bytes>, StoreError> {
+    fn range(&self, topic: u32, from: u64) -> Result<Entries<Key>, StoreError> {
         let range = (topic, from, 0)..=(topic, self.to.0, u64::MAX);
-        guarded(|| self.times.range(range).doing(DOING))
+        Entries::of(|| self.times.range(range))
     }
 
     /// Finds what the next bucket has, so many events at most, and says which it is.
@@ -199,11 +199,9 @@ impl Buckets {
     }
 }
 
-fn next_of(
-    range: &mut Range<'static, Key, Bytes>,
-) -> Result<Option<(Key, super::reader::Value)>, StoreError> {
-    guarded(|| {
-        let entry = range.next().transpose().doing(DOING)?;
-        Ok(entry.map(|(key, value)| (key.value(), value)))
-    })
+fn next_of(range: &mut Entries<Key>) -> Result<Option<(Key, Value)>, StoreError> {
+    let Some((key, value)) = range.next()? else {
+        return Ok(None);
+    };
+    guarded(|| Ok(Some((key.value(), value))))
 }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, ops::ControlFlow};
 
 use redb::{
-    AccessGuard, Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
+    AccessGuard, Database, Range, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable,
     TableDefinition,
 };
 use slipring_events::Source;
@@ -72,9 +72,9 @@ impl View {
         let blocks = self.table(BLOCKS)?;
         let begin = block_of(&blocks, from)?;
         let mut next = begin;
-        let mut range = guarded(|| blocks.range(begin..).doing(DOING))?;
+        let mut range = Entries::of(|| blocks.range(begin..))?;
         while next < end {
-            let Some((key, value)) = guarded(|| range.next().transpose().doing(DOING))? else {
+            let Some((key, value)) = range.next()? else {
                 break;
             };
             let first = guarded(|| Ok::<_, StoreError>(key.value()))?;
@@ -147,9 +147,9 @@ impl View {
             return Err(StoreError::Removed { asked: from, first: begin });
         }
         let mut records = Records::new(self)?;
-        let mut range = guarded(|| places.range((row.number, begin)..=*whole.end()).doing(DOING))?;
+        let mut range = Entries::of(|| places.range((row.number, begin)..=*whole.end()))?;
         let mut next = begin;
-        while let Some((key, value)) = guarded(|| range.next().transpose().doing(DOING))? {
+        while let Some((key, value)) = range.next()? {
             let ((number, version), value) =
                 guarded(|| Ok::<_, StoreError>((key.value(), value.value())))?;
             let place = Place::Places(number, version);
@@ -199,8 +199,8 @@ impl View {
         reader: Pairs<'_>,
     ) -> Result<(), StoreError> {
         let values = self.table(VALUES)?;
-        let mut range = guarded(|| values.range((space, from)..).doing(DOING))?;
-        while let Some((key, value)) = guarded(|| range.next().transpose().doing(DOING))? {
+        let mut range = Entries::of(|| values.range((space, from)..))?;
+        while let Some((key, value)) = range.next()? {
             let ((there, key), value) =
                 guarded(|| Ok::<_, StoreError>((key.value(), value.value())))?;
             if there != space {
@@ -211,6 +211,41 @@ impl View {
             }
         }
         Ok(())
+    }
+}
+
+/// The entries of a range, of which each must have a higher key than the one before: damaged pages may lead in circles.
+pub(super) struct Entries<K: redb::Key + 'static> {
+    range: Range<'static, K, Bytes>,
+    last: Vec<u8>,
+    begun: bool,
+}
+
+impl<K: redb::Key + 'static> Entries<K> {
+    pub(super) fn of(
+        range: impl FnOnce() -> Result<Range<'static, K, Bytes>, redb::StorageError>,
+    ) -> Result<Self, StoreError> {
+        let range = guarded(|| range().doing(DOING))?;
+        Ok(Self { range, last: Vec::new(), begun: false })
+    }
+
+    pub(super) fn next(&mut self) -> Result<Option<(AccessGuard<'static, K>, Value)>, StoreError> {
+        guarded(|| {
+            let Some((key, value)) = self.range.next().transpose().doing(DOING)? else {
+                return Ok(None);
+            };
+            let there = key.value();
+            let bytes = K::as_bytes(&there);
+            if self.begun && !K::compare(&self.last, bytes.as_ref()).is_lt() {
+                return Err(StoreError::damaged("a table", "its keys are not in order"));
+            }
+            self.begun = true;
+            self.last.clear();
+            self.last.extend_from_slice(bytes.as_ref());
+            drop(bytes);
+            drop(there);
+            Ok(Some((key, value)))
+        })
     }
 }
 

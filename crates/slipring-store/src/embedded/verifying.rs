@@ -5,12 +5,12 @@ use std::{
     fmt,
 };
 
-use redb::{Range, ReadOnlyTable};
+use redb::ReadOnlyTable;
 use slipring_events::Time;
 
 use super::{
-    guard::{Doing, guarded},
-    reader::{DOING, Value, View},
+    guard::guarded,
+    reader::{Entries, Value, View},
     tables::{
         BLOCKS, BUCKET_BITS, Block, Bytes, PLACES, Place, PlaceEntry, STREAMS, StreamRow, TIMES,
         TOPICS, TimeEntries, VALUES, bucket_of, read_topic,
@@ -110,9 +110,8 @@ impl Walk<'_> {
         let mut count = 0;
         let mut run = || {
             let table: ReadOnlyTable<K, Bytes> = self.view.table(definition)?;
-            let mut range: Range<'static, K, Bytes> =
-                guarded(|| table.range::<K::SelfType<'static>>(..).doing(DOING))?;
-            while let Some((key, value)) = guarded(|| range.next().transpose().doing(DOING))? {
+            let mut range = Entries::of(|| table.range::<K::SelfType<'static>>(..))?;
+            while let Some((key, value)) = range.next()? {
                 count += 1;
                 let found = guarded(|| {
                     let value: &Value = &value;
@@ -120,10 +119,6 @@ impl Walk<'_> {
                 });
                 if let Err(error) = found {
                     self.report.add(error);
-                }
-                // A damaged page may lead in circles.
-                if count > expected.saturating_add(u64::from(u32::MAX)) {
-                    break;
                 }
             }
             Ok::<_, StoreError>(())

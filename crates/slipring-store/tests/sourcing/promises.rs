@@ -214,3 +214,23 @@ fn t11_between_looking_and_recording_nobody_comes_in() {
     assert_eq!((second.repeated, second.attempts, second.positions()), (true, 2, 1..2));
     assert_eq!(accounts.load("7").unwrap().state.cents, 5);
 }
+
+/// The same, with the other one between looking for the command and loading the account: what is loaded has the other's
+/// event in it, and only the expectation that the command is not recorded tells.
+#[test]
+fn t11_what_is_loaded_after_the_other_one_is_not_decided_twice() {
+    let store = Arc::new(Memory::new());
+    let accounts = accounts(&store);
+    accounts.execute("7", &Open("Ada")).unwrap();
+    let origin = Origin::command(EventId::random());
+    let mut calls = 0;
+    let second = accounts.transact(&origin, |work| {
+        calls += 1;
+        let first = accounts.transact(&origin, |work| work.execute(&accounts, "7", &Deposit(5)));
+        assert_eq!(first.unwrap().positions(), 1..2);
+        work.execute(&accounts, "7", &Deposit(5))
+    });
+    let second = second.unwrap();
+    assert_eq!((second.repeated, second.attempts, calls), (true, 2, 1));
+    assert_eq!((second.positions(), accounts.load("7").unwrap().state.cents), (1..2, 5));
+}

@@ -10,7 +10,7 @@ use std::{
 
 use proptest::prelude::*;
 use slipring_store::{
-    Batch, Checkpoint, Durability, Entry, EventStore, Json, Memory, StoreError,
+    Batch, Checkpoint, Durability, Entry, EventStore, Json, Memory, Reach, StoreError,
     sourcing::{
         Halt, OnFailure, PROJECTIONS, ProjectionView, Projector, ProjectorState, StartError,
         Stepped, Steps, WaitError,
@@ -74,6 +74,25 @@ fn the_new_one_takes_over_when_it_has_caught_up_and_the_old_one_goes() {
         Checkpoint::all(&*store).unwrap().into_iter().map(|checkpoint| checkpoint.name).collect();
     assert_eq!(checkpoints, ["balances@2"]);
     assert_eq!(shown(&*store, "balances@2"), fold(&*store));
+}
+
+#[test]
+fn it_does_not_take_over_as_long_as_the_old_one_is_further() {
+    let store = Arc::new(Memory::new());
+    deposit(&store, 0, 1);
+    let mut batch = Batch::new();
+    let payload = r#"{"Deposited":{"cents":2}}"#;
+    batch.append(Entry::new("account.deposited", payload).stream("account-0")).unwrap();
+    store.commit(&batch, Durability::Visible).unwrap();
+    let mut old = projector(&store, 1).by_hand().unwrap();
+    old.catch_up().unwrap();
+    // It reads what is durable, and has come to the end of that.
+    let mut new = projector(&store, 2).reach(Reach::Durable).by_hand().unwrap();
+    new.catch_up().unwrap();
+    assert_eq!((old.position(), new.position(), new.is_shown()), (2, 1, false));
+    store.sync().unwrap();
+    new.catch_up().unwrap();
+    assert_eq!((new.position(), new.is_shown()), (2, true));
 }
 
 #[test]

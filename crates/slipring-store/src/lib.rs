@@ -28,7 +28,6 @@ mod subscription;
 pub use batch::{Batch, Change, Expectation, Expected};
 pub use checkpoint::{CHECKPOINTS, Checkpoint, NamedCheckpoint};
 pub use codec::{Codec, CodecError, Json, Postcard};
-pub use durable::{InboxError, Once, Output, StoreInbox};
 pub use durable::{InboxError, Once, Output, StoreInbox, StoreLetters};
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;

@@ -121,7 +121,7 @@ fn one_that_was_forgotten_and_carried_out_anew_is_known_by_its_new_time() {
     let store = Arc::new(Memory::new());
     let clock = Arc::new(ManualClock::default());
     clock.set(Time::from_nanos(1_000_000));
-    let settings = Settings::default().remember_for(Duration::from_nanos(500_000)).clock(clock);
+    let settings = Settings::default().remember_for(Duration::from_micros(500)).clock(clock);
     let accounts = accounts(&store).settings(settings);
     accounts.execute("7", &Open("Ada")).unwrap();
     let origin = Origin::command(EventId::random());

@@ -18,7 +18,7 @@ use slipring_store::{
     BusJournal, Codec, CodecError, EventStore, Memory, Record, SyncPolicy, WhenFailing,
 };
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Events of the tests are numbers.
 #[derive(Clone, Copy)]
@@ -91,7 +91,7 @@ fn halving(
                 causation: context.causation(),
                 notes: context.metadata().cloned().unwrap_or_default(),
             });
-            (number % 2 == 0 && *number > 0).then(|| AnyEvent::named("number", number / 2))
+            (number.is_multiple_of(2) && *number > 0).then(|| AnyEvent::named("number", number / 2))
         }
     });
     handler.unwrap();
@@ -125,8 +125,8 @@ fn no_id_is_given_twice_however_a_bus_has_ended() {
             let (bus, handle, seen) = halving(&store, sync, WhenFailing::Halt);
             let mut publisher = bus.publisher();
             for number in 0..10_u64 {
-                let published = publisher.publish(AnyEvent::named("number", number));
-                sources.insert(published.unwrap().id().source());
+                let id = publisher.publish(AnyEvent::named("number", number)).unwrap().id();
+                sources.insert(id.source());
             }
             until("all is handled", || seen.lock().unwrap().len() == 17);
             assert!(handle.next_sequence() >= handle.first_sequence() + 17);

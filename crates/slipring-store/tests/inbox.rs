@@ -1,5 +1,8 @@
 //! What has been handled before, also in an earlier run.
 
+// Shorter where the type of what is collected is all that it is about.
+#![allow(clippy::from_iter_instead_of_collect)]
+
 mod common;
 
 use std::{
@@ -18,7 +21,7 @@ use slipring_events::{
 };
 use slipring_store::{Batch, Entry, EventStore, Expected, InboxError, Memory, Once, StoreInbox};
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn id(sequence: u64) -> EventId {
     EventId::of(Source::from_bits(7), sequence)

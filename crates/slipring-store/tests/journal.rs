@@ -1,5 +1,8 @@
 //! A ring whose first station stores what those behind it see.
 
+// Shorter where the type of what is collected is all that it is about.
+#![allow(clippy::from_iter_instead_of_collect)]
+
 mod common;
 
 use std::{
@@ -105,7 +108,7 @@ impl Ring {
 
     fn end(mut self) -> (Result<slipring::Report, slipring::ShutdownError>, Vec<u64>) {
         self.producer = None;
-        let ended = self.dispatcher.shutdown(Duration::from_secs(60));
+        let ended = self.dispatcher.shutdown(Duration::from_mins(1));
         let seen = self.seen.lock().unwrap().clone();
         (ended, seen)
     }
@@ -115,7 +118,7 @@ impl Ring {
 fn who_is_behind_sees_what_is_stored_and_the_store_has_it_all() {
     for policy in [
         SyncPolicy::EachBatch,
-        SyncPolicy::Within(Duration::from_secs(3_600)),
+        SyncPolicy::Within(Duration::from_hours(1)),
         SyncPolicy::EveryBytes(200),
         SyncPolicy::Never,
     ] {
@@ -313,7 +316,7 @@ fn a_sync_that_fails_is_no_less_of_a_failure() {
 #[test]
 fn an_end_that_cannot_be_made_durable_is_told() {
     let store = Failing::new(Memory::new());
-    let mut ring = start(open(&store).sync(SyncPolicy::Within(Duration::from_secs(60))), false, 0);
+    let mut ring = start(open(&store).sync(SyncPolicy::Within(Duration::from_mins(1))), false, 0);
     ring.publish([1]).unwrap();
     until("it is seen", || ring.seen().len() == 1);
     store.fail_all(Some(Failure::Before));

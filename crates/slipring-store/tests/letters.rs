@@ -1,5 +1,8 @@
 //! Dead letters that survive the program.
 
+// Shorter where the type of what is collected is all that it is about.
+#![allow(clippy::from_iter_instead_of_collect)]
+
 mod common;
 
 use std::{
@@ -21,7 +24,7 @@ use slipring_store::{
     Batch, Codec, CodecError, Durability, EventStore, Memory, Record, StoreLetters,
 };
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Events of the tests are numbers.
 struct Number;

@@ -1,5 +1,8 @@
 //! What has happened, once more.
 
+// Shorter where the type of what is collected is all that it is about.
+#![allow(clippy::from_iter_instead_of_collect)]
+
 mod common;
 
 use std::{
@@ -19,7 +22,7 @@ use slipring_store::{
     WhatIf,
 };
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 fn number(record: &Record<'_>) -> u64 {
     u64::from_le_bytes(record.payload.try_into().unwrap())
@@ -127,17 +130,17 @@ fn it_tells_how_far_it_is_and_is_broken_off() {
 
     let replay = Replay::new(store.clone());
     let handle = replay.handle();
-    let mut last = 0;
+    let mut latest = 0;
     let done = replay
         .run(|record| {
-            last = record.position;
-            if last == 5_000 {
+            latest = record.position;
+            if latest == 5_000 {
                 handle.cancel();
             }
             Ok(())
         })
         .unwrap();
-    assert_eq!((last, done.position, done.was_cancelled), (5_000, 5_001, true));
+    assert_eq!((latest, done.position, done.was_cancelled), (5_000, 5_001, true));
 }
 
 #[test]
@@ -279,12 +282,12 @@ fn into_a_bus_as_it_was_and_stored_once() {
     let mut publisher = bus.publisher();
     let done = Replay::new(store.clone()).into_bus(&mut publisher, &Number).unwrap();
     assert_eq!(done.events, end);
-    let published = publisher.publish(AnyEvent::named("number", 100_u64)).unwrap();
+    let hundred = publisher.publish(AnyEvent::named("number", 100_u64)).unwrap();
     bus.shutdown(LONG).unwrap();
     let replayed = told.lock().unwrap().clone();
     let (last, replayed) = replayed.split_last().unwrap();
     assert_eq!(replayed, live);
-    assert_eq!((last.0, &last.1), (100, &published.id().to_string()));
+    assert_eq!((last.0, &last.1), (100, &hundred.id().to_string()));
     assert!(live.iter().all(|told| told.1 != last.1), "the ids go on where they were");
     assert_eq!(store.bounds().unwrap().end, end + 1, "nothing is stored twice");
 }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    fmt, panic,
+    fmt,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -11,11 +11,8 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{
-    Attempt, HandlerError, Key, Parked,
-    kept::{Changes, KeepLetters, KeptLetter, Strangers},
-    lanes::Lane,
-};
+use self::kept::{Changes, Strangers};
+use super::{Attempt, HandlerError, Key, Parked, lanes::Lane};
 use crate::{
     card::Card,
     clock::Time,
@@ -24,6 +21,10 @@ use crate::{
     hub::{Hub, Identity},
     inline::Inline,
 };
+
+mod kept;
+
+pub use kept::{KeepLetters, KeptLetter};
 
 /// Where events go that a handler has failed on for good: to be looked at, given back, or thrown away. In memory.
 ///
@@ -88,15 +89,15 @@ fn place(identity: &Arc<Identity>, handler: &Arc<str>) -> Place {
     (Arc::as_ptr(identity) as usize, Arc::clone(handler))
 }
 
-pub(super) struct Entry<E: Event> {
-    pub handler: Arc<str>,
-    pub key: Option<Key>,
-    pub reason: Reason,
-    pub time: Time,
-    pub parked: Parked<E>,
-    pub identity: Arc<Identity>,
+struct Entry<E: Event> {
+    handler: Arc<str>,
+    key: Option<Key>,
+    reason: Reason,
+    time: Time,
+    parked: Parked<E>,
+    identity: Arc<Identity>,
     /// From where it is kept: an earlier run has written it.
-    pub was_loaded: bool,
+    was_loaded: bool,
 }
 
 /// A handler that gives and takes letters.
@@ -374,7 +375,9 @@ impl<E: Event> DeadLetters<E> {
         let mut book = self.0.book.lock();
         book.keys.clear();
         let letters = std::mem::take(&mut book.letters);
-        letters.keys().for_each(|id| book.changes.remove(*id));
+        for id in letters.keys() {
+            book.changes.remove(*id);
+        }
         self.0.write(&mut book);
         self.0.count(&book);
         let holding = book.all_owners();
@@ -474,7 +477,9 @@ impl<E: Event> Shared<E> {
             let oldest = book.letters.first_key_value().map(|(id, _)| *id);
             let dropped = oldest.and_then(|id| book.remove(id));
             book.dropped += u64::from(dropped.is_some());
-            oldest.into_iter().for_each(|id| book.changes.remove(id));
+            if let Some(oldest) = oldest {
+                book.changes.remove(oldest);
+            }
         }
         let id = book.next;
         book.next += 1;
@@ -489,41 +494,9 @@ impl<E: Event> Shared<E> {
         self.count(book);
     }
 
-    /// Writes what has changed to where letters are kept, or leaves it to the next time.
-    fn write(&self, book: &mut Book<E>) {
-        let Some(keeper) = &self.keeper else {
-            book.changes = Changes::default();
-            return;
-        };
-        if book.changes.is_empty() {
-            return;
-        }
-        // An event's clone may panic, and so may whoever keeps them.
-        let written = panic::catch_unwind(panic::AssertUnwindSafe(|| {
-            let kept = |id: &u64| Some(book.letters.get(id)?.kept(*id));
-            let put: Vec<_> = book.changes.put.iter().filter_map(kept).collect();
-            let removed: Vec<_> = book.changes.removed.iter().copied().collect();
-            keeper.write(&put, &removed)
-        }));
-        let is_written = matches!(written, Ok(Ok(())));
-        if is_written {
-            book.changes = Changes::default();
-        }
-        // Release: pairs with `is_behind`.
-        self.is_behind.store(!is_written, Ordering::Release);
-    }
-
     fn count(&self, book: &Book<E>) {
         // Pairs with `add_behind`: whoever finds a key gone finds its letters given back.
         self.parked.store(book.keys.len(), Ordering::Release);
-    }
-}
-
-impl<E: Event> Drop for Shared<E> {
-    fn drop(&mut self) {
-        if *self.is_behind.get_mut() {
-            self.write(&mut self.book.lock());
-        }
     }
 }
 
@@ -560,52 +533,6 @@ impl<E: Event> Book<E> {
             key: key.map(|(_, key)| key),
             queue: letters.map(|entry| entry.parked.revived()).collect(),
         }
-    }
-
-    /// Letters of an earlier run go to the handler of their name.
-    fn bring_home(&mut self, owner: &Owner<E>) {
-        let Self { letters, keys, strangers, .. } = self;
-        for (id, entry) in letters {
-            if entry.handler != owner.card.name || !strangers.has(&entry.identity) {
-                continue;
-            }
-            let topic = entry.identity.topics.name(entry.parked.aside.head.topic);
-            // Where the bus has as many topics as it may, they stay where they are.
-            let Ok(topic) = owner.hub.identity.topics.id(&topic) else { continue };
-            let before = entry.place();
-            entry.identity = Arc::clone(&owner.hub.identity);
-            entry.parked.aside.head.topic = topic;
-            if let Some(key) = entry.key {
-                keys.remove(&(before, key));
-                keys.entry((entry.place(), key)).or_default().push_back(*id);
-            }
-        }
-    }
-
-    /// A letter of an earlier run may come once more, if its handler was not done with it when that ended: it stays
-    /// where it is, with what is new. Returns what is no such letter.
-    fn find_again(
-        &mut self,
-        owner: &Owner<E>,
-        reason: &Reason,
-        parked: Parked<E>,
-    ) -> Option<Parked<E>> {
-        let id = owner.hub.identity.id_of(&parked.aside.delivered());
-        let is_it = |entry: &Entry<E>| {
-            let there = entry.identity.id_of(&entry.parked.aside.delivered());
-            entry.was_loaded && entry.handler == owner.card.name && there == id
-        };
-        let found = self.letters.iter_mut().find(|(_, entry)| is_it(entry));
-        let Some((number, entry)) = found.filter(|_| *reason != Reason::Unsent) else {
-            return Some(parked);
-        };
-        if *reason != Reason::Behind {
-            entry.reason = reason.clone();
-            entry.parked = parked;
-            let number = *number;
-            self.changes.put(number);
-        }
-        None
     }
 
     /// Those that have to look again when there is room, or something came back: to be rung without the book at hand.
@@ -654,11 +581,6 @@ impl<E: Event> Entry<E> {
             attempts: self.parked.trial.attempts,
             history: self.parked.trial.history.clone(),
         }
-    }
-
-    fn kept(&self, id: u64) -> KeptLetter<E> {
-        let Letter { info, envelope } = self.letter(id);
-        KeptLetter { info, envelope, key: self.key.map(Key::number) }
     }
 
     fn letter(&self, id: u64) -> Letter<E> {

@@ -11,7 +11,6 @@ use crate::{clock::Time, event::Event, slot::Aside};
 
 mod breaker;
 mod bulkhead;
-mod kept;
 pub(crate) mod lanes;
 pub(crate) mod letters;
 mod retry;
@@ -21,8 +20,9 @@ mod window;
 pub use breaker::{Breaker, BreakerState};
 pub use bulkhead::Bulkhead;
 pub(crate) use bulkhead::Permit;
-pub use kept::{KeepLetters, KeptLetter};
-pub use letters::{DeadLetters, Letter, LetterInfo, Reason, Requeue, WhenFull};
+pub use letters::{
+    DeadLetters, KeepLetters, KeptLetter, Letter, LetterInfo, Reason, Requeue, WhenFull,
+};
 pub(crate) use retry::Next;
 pub use retry::{Backoff, Retry};
 pub use throttle::Throttle;

@@ -192,12 +192,11 @@ impl<E: Event, C: Codec<E>> KeepLetters<E> for StoreLetters<C> {
     fn load(&self) -> Result<Vec<KeptLetter<E>>, HandlerError> {
         let (mut letters, mut failed) = (Vec::new(), None);
         self.store.values(&self.space, b"", &mut |key, value| {
-            let letter = match key.try_into().map(u64::from_be_bytes) {
-                Ok(number) => self.decode(number, value),
-                Err(_) => {
-                    let place = format_args!("a letter of `{}`", self.space);
-                    Err(StoreError::damaged(place, "its number does not have 8 bytes").into())
-                }
+            let letter = if let Ok(number) = key.try_into().map(u64::from_be_bytes) {
+                self.decode(number, value)
+            } else {
+                let place = format_args!("a letter of `{}`", self.space);
+                Err(StoreError::damaged(place, "its number does not have 8 bytes").into())
             };
             match letter {
                 Ok(letter) => letters.push(letter),

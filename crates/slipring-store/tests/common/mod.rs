@@ -17,7 +17,7 @@ use slipring_store::EventStore;
 
 /// Waits until something is so; a generous limit, so that a busy machine is no failure.
 pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while !is_so() {
         assert!(Instant::now() < deadline, "never: {what}");
         thread::sleep(Duration::from_millis(1));

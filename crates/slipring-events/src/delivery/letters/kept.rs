@@ -1,11 +1,13 @@
 //! Dead letters that are kept elsewhere, beyond the program.
 
-use std::{collections::BTreeSet, sync::Arc};
-
-use super::{
-    HandlerError, Key, LetterInfo, Parked, Trial,
-    letters::{Entry, Reason},
+use std::{
+    collections::BTreeSet,
+    panic,
+    sync::{Arc, atomic::Ordering},
 };
+
+use super::{Book, Entry, Letter, LetterInfo, Owner, Reason, Shared};
+use crate::delivery::{HandlerError, Key, Parked, Trial};
 use crate::{
     clock::Time,
     envelope::Envelope,
@@ -127,5 +129,94 @@ impl Strangers {
             was_loaded: true,
         };
         Ok((info.id, entry))
+    }
+}
+
+impl<E: Event> Shared<E> {
+    /// Writes what has changed to where letters are kept, or leaves it to the next time.
+    pub(super) fn write(&self, book: &mut Book<E>) {
+        let Some(keeper) = &self.keeper else {
+            book.changes = Changes::default();
+            return;
+        };
+        if book.changes.is_empty() {
+            return;
+        }
+        // An event's clone may panic, and so may whoever keeps them.
+        let written = panic::catch_unwind(panic::AssertUnwindSafe(|| {
+            let kept = |id: &u64| Some(book.letters.get(id)?.kept(*id));
+            let put: Vec<_> = book.changes.put.iter().filter_map(kept).collect();
+            let removed: Vec<_> = book.changes.removed.iter().copied().collect();
+            keeper.write(&put, &removed)
+        }));
+        let is_written = matches!(written, Ok(Ok(())));
+        if is_written {
+            book.changes = Changes::default();
+        }
+        // Release: pairs with `is_behind`.
+        self.is_behind.store(!is_written, Ordering::Release);
+    }
+}
+
+impl<E: Event> Drop for Shared<E> {
+    fn drop(&mut self) {
+        if *self.is_behind.get_mut() {
+            self.write(&mut self.book.lock());
+        }
+    }
+}
+
+impl<E: Event> Book<E> {
+    /// Letters of an earlier run go to the handler of their name.
+    pub(super) fn bring_home(&mut self, owner: &Owner<E>) {
+        let Self { letters, keys, strangers, .. } = self;
+        for (id, entry) in letters {
+            if entry.handler != owner.card.name || !strangers.has(&entry.identity) {
+                continue;
+            }
+            let topic = entry.identity.topics.name(entry.parked.aside.head.topic);
+            // Where the bus has as many topics as it may, they stay where they are.
+            let Ok(topic) = owner.hub.identity.topics.id(&topic) else { continue };
+            let before = entry.place();
+            entry.identity = Arc::clone(&owner.hub.identity);
+            entry.parked.aside.head.topic = topic;
+            if let Some(key) = entry.key {
+                keys.remove(&(before, key));
+                keys.entry((entry.place(), key)).or_default().push_back(*id);
+            }
+        }
+    }
+
+    /// A letter of an earlier run may come once more, if its handler was not done with it when that ended: it stays
+    /// where it is, with what is new. Returns what is no such letter.
+    pub(super) fn find_again(
+        &mut self,
+        owner: &Owner<E>,
+        reason: &Reason,
+        parked: Parked<E>,
+    ) -> Option<Parked<E>> {
+        let id = owner.hub.identity.id_of(&parked.aside.delivered());
+        let is_it = |entry: &Entry<E>| {
+            let there = entry.identity.id_of(&entry.parked.aside.delivered());
+            entry.was_loaded && entry.handler == owner.card.name && there == id
+        };
+        let found = self.letters.iter_mut().find(|(_, entry)| is_it(entry));
+        let Some((number, entry)) = found.filter(|_| *reason != Reason::Unsent) else {
+            return Some(parked);
+        };
+        if *reason != Reason::Behind {
+            entry.reason = reason.clone();
+            entry.parked = parked;
+            let number = *number;
+            self.changes.put(number);
+        }
+        None
+    }
+}
+
+impl<E: Event> Entry<E> {
+    fn kept(&self, id: u64) -> KeptLetter<E> {
+        let Letter { info, envelope } = self.letter(id);
+        KeptLetter { info, envelope, key: self.key.map(Key::number) }
     }
 }

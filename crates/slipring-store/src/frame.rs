@@ -9,6 +9,9 @@
 //! already in bytes; it is 0 for an event that is in no stream. The position of an event is not in it: that is where
 //! the store keeps it.
 
+// What `serde` makes of an optional reference.
+#![allow(clippy::ref_option_ref)]
+
 use serde::{Deserialize, Serialize};
 use slipring_events::{EventId, Metadata, Source, Time};
 use uuid::Uuid;

@@ -47,5 +47,5 @@ pub use replay::{
     ReplayHandle, Replayed, StateHash, WhatIf, WhatIfReport,
 };
 pub use retention::{Removed, Retention};
-pub use store::{Bounds, Committed, Durability, EventStore, Reach, Reader};
+pub use store::{Bounds, Committed, Durability, EventStore, Reach, Reader, ValueReader};
 pub use subscription::Subscription;

@@ -81,12 +81,7 @@ pub trait EventStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// The store cannot be read.
-    fn values(
-        &self,
-        space: &str,
-        from: &[u8],
-        reader: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
+    fn values(&self, space: &str, from: &[u8], reader: ValueReader<'_>) -> Result<(), StoreError>;
 
     /// Removes what need not be kept.
     ///
@@ -103,6 +98,9 @@ pub trait EventStore: Send + Sync + 'static {
 
 /// Whoever reads a store: called back with each record, and says whether to go on.
 pub type Reader<'a> = &'a mut dyn FnMut(Record<'_>) -> ControlFlow<()>;
+
+/// Whoever reads the values of a space: called back with each key and its value, and says whether to go on.
+pub type ValueReader<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 
 /// When a commit returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

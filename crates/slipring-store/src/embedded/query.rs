@@ -132,7 +132,11 @@ impl Buckets {
         let mut buckets = Self { times, topics, next, from, to, found: Vec::new() };
         for (at, topic) in (0..).zip(&buckets.topics) {
             let mut range = buckets.range(topic.number, from.0)?;
-            if let Some(bucket) = next_of(&mut range)?.map(|((_, bucket, _), _)| bucket) {
+            if let Some(((number, bucket, block), _)) = next_of(&mut range)? {
+                if number != topic.number || bucket < from.0 {
+                    return Err(Place::Times(number, bucket, block)
+                        .damaged("it stands in another place than its own"));
+                }
                 buckets.next.push(Reverse((bucket, at)));
             }
         }
@@ -180,10 +184,14 @@ impl Buckets {
         };
         let mut range = self.range(number, bucket)?;
         while let Some((key, value)) = next_of(&mut range)? {
-            if key.1 != bucket {
+            let place = Place::Times(key.0, key.1, key.2);
+            // What is not in the range that was asked for would lead back, and round again.
+            if key.0 != number || key.1 < bucket {
+                return Err(place.damaged("it stands in another place than its own"));
+            }
+            if key.1 > bucket {
                 return Ok(Some(key.1));
             }
-            let place = Place::Times(key.0, key.1, key.2);
             let value = guarded(|| Ok::<_, StoreError>(value.value()))?;
             let found = &mut self.found;
             let read = TimeEntries::read(place.open(value)?, |entry| {

@@ -203,6 +203,11 @@ impl View {
         while let Some((key, value)) = range.next()? {
             let ((there, key), value) =
                 guarded(|| Ok::<_, StoreError>((key.value(), value.value())))?;
+            if (there, key) < (space, from) {
+                return Err(
+                    Place::Value(there, key).damaged("it stands in another place than its own")
+                );
+            }
             if there != space {
                 break;
             }

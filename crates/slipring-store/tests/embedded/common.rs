@@ -26,6 +26,10 @@ pub fn for_seeds(variable: &str, usual: u64, mut case: impl FnMut(Rng)) {
         None => (0..cases(variable, usual)).collect::<Vec<u64>>(),
     };
     for seed in seeds {
+        // Of a case that ends the program, nothing else is told.
+        if std::env::var_os("TELL_SEEDS").is_some() {
+            eprintln!("SEED={seed}");
+        }
         let told = Told(seed);
         case(Rng::with_seed(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
         drop(told);

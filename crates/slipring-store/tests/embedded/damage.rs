@@ -228,5 +228,5 @@ fn damage_is_seen_when_a_store_is_opened_or_nothing_is_lost() {
 
 #[test]
 fn damage_is_seen_by_whoever_reads_or_by_verify() {
-    damage("DAMAGE_CASES", 100, Check::AfterCrash, 6);
+    damage("DAMAGE_CASES", 160, Check::AfterCrash, 6);
 }

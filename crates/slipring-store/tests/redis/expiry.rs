@@ -187,3 +187,35 @@ fn who_removes_more_finds_what_has_expired_gone() {
         assert!(logs.eq(["seg:816"]));
     });
 }
+
+#[test]
+fn segments_expire_in_their_order_also_when_the_clock_is_set_back() {
+    in_time(|| {
+        let server = RedisServer::start(GONE);
+        let store = open(&server, Some(LATE));
+        let mut model = Model::visible(&store);
+        model.commit(&store, &some_events(0, 8));
+        // As if the clock had been two days further then.
+        let late = life(&server, "log:0") + 2 * LATE.as_millis() as i64;
+        let mut connection = server.connection();
+        let then: i64 = redis::cmd("EVAL")
+            .arg("local t = redis.call('TIME') return t[1] * 1000 + ARGV[1]")
+            .arg(0)
+            .arg(late)
+            .query(&mut connection)
+            .unwrap();
+        for key in ["log:0", "index:0", "streams:0"] {
+            let key = format!("{{passing}}:{key}");
+            redis::cmd("PEXPIREAT").arg(key).arg(then).exec(&mut connection).unwrap();
+        }
+        let mut set = redis::cmd("HSET");
+        set.arg("{passing}:seg:0").arg("expire").arg(then).exec(&mut connection).unwrap();
+        model.commit(&store, &some_events(8, 8));
+        let when = |key: &str| -> i64 {
+            let key = format!("{{passing}}:{key}");
+            redis::cmd("PEXPIRETIME").arg(key).query(&mut server.connection()).unwrap()
+        };
+        assert_eq!((when("log:0"), when("log:8"), when("index:8")), (then, then, then));
+        model.check(&store, 0);
+    });
+}

@@ -14,7 +14,7 @@ use slipring_store::{
 
 use crate::{
     common::{
-        harness::{Event, LONG, Model, batch_of, in_time, query, same},
+        harness::{Event, LONG, Model, Stored, batch_of, in_time, query, same},
         redis_server::{GONE, RedisServer},
     },
     proxy::{GREETING, Liar},
@@ -297,5 +297,31 @@ fn a_query_over_many_segments_asks_only_those_of_its_time() {
         let asked = Query::topic("t").limit(15);
         same(&query(&store, &asked), &model.query(&asked, 0));
         assert!(ranges() - before <= 4);
+    });
+}
+
+#[test]
+fn a_query_sees_nothing_of_what_comes_while_it_reads() {
+    in_time(|| {
+        let server = RedisServer::start(GONE);
+        let open = || RedisStore::connect(server.url(), "whole").unwrap();
+        let (store, writer) = (open(), open());
+        let mut model = Model::visible(&store);
+        let event = |time: u64| Event::new("t", time, time.to_le_bytes());
+        model.commit(&store, &(10..1_010).map(event).collect::<Vec<_>>());
+        let mut found = Vec::new();
+        let read = store.query(&Query::topic("t"), &mut |record| {
+            if found.is_empty() {
+                // One of them is behind the reader, and the other one before it.
+                let batch = batch_of(&[event(1), event(1_005)]);
+                writer.commit(&batch, Durability::Visible).unwrap();
+            }
+            found.push(Stored::of(&record));
+            std::ops::ControlFlow::Continue(())
+        });
+        read.unwrap();
+        same(&found, &model.events);
+        model.append(&[event(1), event(1_005)]);
+        model.check(&store, 0);
     });
 }

@@ -138,9 +138,9 @@ fn handlers_of_every_kind_see_what_is_kept_and_nothing_else() {
     assert!(report.journal.as_ref().unwrap().is_complete(), "{report}");
     assert!(list.has_ended.load(Ordering::SeqCst));
     for seen in &seen {
-        assert_eq!(*seen.lock(), Vec::from_iter(0..100));
+        assert_eq!(*seen.lock(), (0..100).collect::<Vec<_>>());
     }
-    assert_eq!(list.numbers(), Vec::from_iter(0..100));
+    assert_eq!(list.numbers(), (0..100).collect::<Vec<_>>());
 }
 
 #[test]
@@ -168,17 +168,17 @@ fn ids_and_all_that_is_said_of_an_event_are_kept_as_handlers_see_them() {
         })
         .unwrap();
     let mut publisher = bus.publisher();
-    let published = publisher.publish(event(1)).unwrap();
-    assert_eq!(published.id(), EventId::of(Source::named("list"), 1_000));
+    let first = publisher.publish(event(1)).unwrap();
+    assert_eq!(first.id(), EventId::of(Source::named("list"), 1_000));
     let given = EventId::random();
     publisher.send(Draft::new(event(3)).topic("a.b").id(given).note("note", "so")).unwrap();
     bus.shutdown(LONG).unwrap();
     let kept = list.kept.lock().clone();
     assert_eq!(kept, *seen.lock());
     let follow_up = kept.iter().find(|kept| kept.number == 2).expect("follow-ups are kept, too");
-    assert_eq!(follow_up.causation, Some(published.id()));
-    let last = kept.iter().find(|kept| kept.number == 3).unwrap();
-    assert_eq!((last.id, &*last.topic, last.note.as_deref()), (given, "a.b", Some("so")));
+    assert_eq!(follow_up.causation, Some(first.id()));
+    let third = kept.iter().find(|kept| kept.number == 3).unwrap();
+    assert_eq!((third.id, &*third.topic, third.note.as_deref()), (given, "a.b", Some("so")));
 }
 
 #[test]

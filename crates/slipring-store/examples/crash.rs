@@ -80,7 +80,7 @@ fn serve(directory: &Path) -> Result<(), Fault> {
     let store = Arc::new(Embedded::open(directory)?);
     let stock = thread::spawn({
         let store = store.clone();
-        move || keep_stock(store)
+        move || keep_stock(&store)
     });
     let next = store.bounds()?.end;
     let kept = journal("orders", store, |order: &Order, bytes| {
@@ -115,9 +115,9 @@ fn say(line: std::fmt::Arguments<'_>) -> io::Result<()> {
 
 /// Deducts what is ordered, from where it was when it was killed. The stock of an item is a value of the store, and so is
 /// the checkpoint: one commit has both, so no order is deducted twice and none is left out.
-fn keep_stock(store: Arc<Embedded>) -> Result<(), Fault> {
+fn keep_stock(store: &Arc<Embedded>) -> Result<(), Fault> {
     let checkpoint = Checkpoint::named(STOCK);
-    let from = checkpoint.get(&*store)?.unwrap_or(0);
+    let from = checkpoint.get(&**store)?.unwrap_or(0);
     let mut subscription = Subscription::new(store.clone(), from, Reach::Durable);
     let mut batch = Batch::new();
     loop {
@@ -139,7 +139,7 @@ fn keep_stock(store: Arc<Embedded>) -> Result<(), Fault> {
         unreadable.map_or(Ok(()), Err)?;
         batch.clear();
         for (item, quantity) in deducted {
-            let sum = sold(&*store, item)? + quantity;
+            let sum = sold(&**store, item)? + quantity;
             batch.put(STOCK, &item.to_be_bytes(), &sum.to_be_bytes());
         }
         checkpoint.put(&mut batch, subscription.position());

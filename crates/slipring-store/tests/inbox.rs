@@ -85,7 +85,9 @@ fn of_two_workers_one_wins_and_the_output_of_the_other_is_not_there() {
             })
         })
         .collect();
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
     assert_eq!(wins.load(Ordering::SeqCst), 50);
     assert_eq!(common::numbers(&*store), Vec::from_iter(0..50));
     assert_eq!(values(&*store, "by"), 50);

@@ -240,6 +240,7 @@ fn one_that_holds_goes_on_where_it_was_when_the_store_works_again() {
 
 #[test]
 fn a_batch_whose_answer_was_lost_is_found_behind_events_that_begin_as_it_does() {
+    #[expect(clippy::unnecessary_wraps, reason = "it is what a journal calls")]
     fn timeless<'a>(
         number: &'a u64,
         bytes: &'a mut Vec<u8>,

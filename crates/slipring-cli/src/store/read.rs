@@ -111,9 +111,11 @@ pub fn tail(args: &TailArgs) -> Result<(), Failure> {
     let mut subscription = Subscription::new(opened.store, from, Reach::Visible);
     subscription.next_now(&mut |record| written.write(&record))?;
     written.flush()?;
-    while args.follow {
+    if !args.follow {
+        return Ok(());
+    }
+    loop {
         subscription.next_within(WAIT, &mut |record| written.write(&record))?;
         written.flush()?;
     }
-    Ok(())
 }

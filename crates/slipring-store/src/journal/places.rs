@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn the_oldest_are_forgotten_and_said_to_be() {
         let mut places = Places::default();
-        for number in 0..MOST as u64 + 1 {
+        for number in 0..=MOST as u64 {
             places.add(number * 2, number, 1);
         }
         assert_eq!((places.0.len(), places.position_of(0)), (MOST, None));

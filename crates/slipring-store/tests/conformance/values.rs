@@ -9,7 +9,10 @@ use crate::{
     stores::Subject,
 };
 
-fn put(store: &dyn EventStore, changes: &[(&str, &[u8], Option<&[u8]>)]) {
+/// The space, the key, and the value, or none to remove it.
+type Put<'a> = (&'a str, &'a [u8], Option<&'a [u8]>);
+
+fn put(store: &dyn EventStore, changes: &[Put<'_>]) {
     let mut batch = Batch::new();
     for (space, key, value) in changes {
         match value {

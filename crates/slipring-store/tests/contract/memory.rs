@@ -141,7 +141,7 @@ fn what_is_not_durable_is_not_removed_and_not_waited_for() {
     let mut batch = Batch::new();
     batch.append(Entry::at(Time::EPOCH, "a", "")).expect("it is an event");
     store.commit(&batch, Durability::Visible).expect("it is taken");
-    let bounds = store.wait(0, Reach::Visible, Duration::from_secs(60)).expect("it is there");
+    let bounds = store.wait(0, Reach::Visible, Duration::from_mins(1)).expect("it is there");
     assert_eq!((bounds.first, bounds.end, bounds.durable), (0, 1, 0));
     let bounds = store.wait(0, Reach::Durable, Duration::ZERO).expect("it can be read");
     assert_eq!(bounds.durable, 0);

@@ -42,10 +42,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }))
             .start()?;
         let begun = Instant::now();
-        Replay::new(store.clone()).into_ring(&mut producer, [0; 64], |record, event| {
-            *event = record.payload.try_into().map_err(|_| CodecError::unwritable("64 bytes"))?;
-            Ok(())
-        })?;
+        Replay::new(store.clone()).into_ring(
+            &mut producer,
+            || [0; 64],
+            |record, event| {
+                *event =
+                    record.payload.try_into().map_err(|_| CodecError::unwritable("64 bytes"))?;
+                Ok(())
+            },
+        )?;
         drop(producer);
         let report = dispatcher.join()?;
         let replayed = begun.elapsed();

@@ -154,21 +154,29 @@ fn into_a_ring_as_it_was() {
         .unwrap();
     let done = Replay::new(store.clone())
         .from(10)
-        .into_ring(&mut producer, 0, |record, event| {
-            *event = number(record);
-            Ok(())
-        })
+        .into_ring(
+            &mut producer,
+            || 0,
+            |record, event| {
+                *event = number(record);
+                Ok(())
+            },
+        )
         .unwrap();
     assert_eq!(done.events, 990);
     // What cannot be read is not on the ring, nor is anything behind it.
     let error = Replay::new(store)
-        .into_ring(&mut producer, 0, |record, event| {
-            if record.position == 3 {
-                return Err(CodecError::unreadable(record.topic, "odd"));
-            }
-            *event = number(record);
-            Ok(())
-        })
+        .into_ring(
+            &mut producer,
+            || 0,
+            |record, event| {
+                if record.position == 3 {
+                    return Err(CodecError::unreadable(record.topic, "odd"));
+                }
+                *event = number(record);
+                Ok(())
+            },
+        )
         .unwrap_err();
     assert!(matches!((error.position, error.cause), (3, ReplayCause::Codec(_))));
     drop(producer);
@@ -181,7 +189,7 @@ fn a_ring_that_is_closed_ends_the_replay() {
     let (mut producer, dispatcher) =
         Builder::new(16, || 0_u64).then(read("none", |_: &u64, _| ())).start().unwrap();
     dispatcher.close();
-    let error = Replay::new(filled(10)).into_ring(&mut producer, 0, |_, _| Ok(())).unwrap_err();
+    let error = Replay::new(filled(10)).into_ring(&mut producer, || 0, |_, _| Ok(())).unwrap_err();
     assert!(matches!((error.position, error.cause), (0, ReplayCause::Ring(_))));
 }
 
@@ -505,10 +513,14 @@ fn a_replay_that_goes_on_into_a_ring_sees_what_a_journal_stores() {
     let replay = Replay::new(store).follow(Reach::Durable);
     let handle = replay.handle();
     let feeding = thread::spawn(move || {
-        let done = replay.into_ring(&mut producer, 0, |record, event| {
-            *event = number(record);
-            Ok(())
-        });
+        let done = replay.into_ring(
+            &mut producer,
+            || 0,
+            |record, event| {
+                *event = number(record);
+                Ok(())
+            },
+        );
         done.unwrap()
     });
     for number in 100..300 {

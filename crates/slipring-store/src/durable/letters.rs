@@ -52,7 +52,7 @@ use crate::{Batch, Codec, Durability, EventStore, Record, StoreError, frame, ont
 ///     bus.shutdown(Duration::from_secs(5))?;
 ///     assert_eq!(letters.len(), 1 - run);
 /// }
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # Ok::<(), Box<dyn std::error::Error + Send + Sync>>(())
 /// ```
 pub struct StoreLetters<C> {
     store: Arc<dyn EventStore>,

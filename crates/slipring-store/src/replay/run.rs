@@ -182,6 +182,10 @@ impl Replay {
         self.handle.clone()
     }
 
+    pub(super) fn follows(&self) -> bool {
+        self.follow.is_some()
+    }
+
     /// Hands each event to a function, in this thread.
     ///
     /// # Errors

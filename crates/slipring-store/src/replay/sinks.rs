@@ -1,17 +1,39 @@
 //! Replaying into a ring, and into a bus.
 
-use std::mem;
+use std::{iter, mem};
 
-use slipring::{Claim, Producer};
+use slipring::{Claim, Producer, PublishError};
 use slipring_events::{Draft, Event, Publisher};
 
 use super::run::{Replay, ReplayCause, ReplayError, Replayed};
 use crate::{Codec, CodecError, Record};
 
+/// How many events are published at a time.
+const PAGE: usize = 64;
+
+/// Events that are read and not published yet.
+struct Page<E> {
+    events: Vec<E>,
+    held: usize,
+}
+
+impl<E> Page<E> {
+    /// Publishes what is held; it is still held if it is refused.
+    fn publish<C: Claim>(&mut self, producer: &mut Producer<E, C>) -> Result<(), PublishError> {
+        if self.held > 0 {
+            let events = &mut self.events;
+            producer.publish_batch(self.held, |at, slot| mem::swap(slot, &mut events[at]))?;
+            self.held = 0;
+        }
+        Ok(())
+    }
+}
+
 impl Replay {
     /// Writes each event into a slot of a ring, behind what is published there, and waits for room as every producer
     /// does. `decode` writes what is recorded into an event, over what was in it: what it had allocated it can use
-    /// again, so that nothing is allocated for an event. The first one is `blank`.
+    /// again, so that nothing is allocated for an event. The first ones are made by `blank`. Events are published up to
+    /// 64 at a time, and one at a time by a replay that goes on with what comes.
     ///
     /// An event that cannot be decoded is not published, nor is anything behind it. A ring with a
     /// [journal](crate::journal) would store the events once more: replay into one without.
@@ -34,7 +56,7 @@ impl Replay {
     /// let (mut producer, dispatcher) = Builder::new(64, String::new)
     ///     .then(read("all", |text: &String, _| assert_eq!(text.len(), 4)))
     ///     .start()?;
-    /// let done = Replay::new(store).into_ring(&mut producer, String::new(), |record, text| {
+    /// let done = Replay::new(store).into_ring(&mut producer, String::new, |record, text| {
     ///     let payload = std::str::from_utf8(record.payload);
     ///     text.clear();
     ///     text.push_str(payload.map_err(|error| CodecError::unreadable(record.topic, error))?);
@@ -47,14 +69,28 @@ impl Replay {
     pub fn into_ring<E, C: Claim>(
         self,
         producer: &mut Producer<E, C>,
-        mut blank: E,
+        blank: impl FnMut() -> E,
         mut decode: impl FnMut(&Record<'_>, &mut E) -> Result<(), CodecError>,
     ) -> Result<Replayed, ReplayError> {
-        self.run(|record| {
-            decode(record, &mut blank)?;
-            producer.publish(|slot| mem::swap(slot, &mut blank))?;
+        let events = if self.follows() { 1 } else { PAGE.min(producer.capacity()) };
+        let mut page = Page { events: iter::repeat_with(blank).take(events).collect(), held: 0 };
+        // Where the first event stands that is not published.
+        let mut next = None;
+        let done = self.run(|record| {
+            next.get_or_insert(record.position);
+            decode(record, &mut page.events[page.held])?;
+            page.held += 1;
+            if page.held == page.events.len() {
+                page.publish(producer)?;
+                next = Some(record.position + 1);
+            }
             Ok(())
-        })
+        });
+        // Also what was read before something went wrong.
+        match (page.publish(producer), next) {
+            (Err(cause), Some(position)) => Err(ReplayError { position, cause: cause.into() }),
+            _ => done,
+        }
     }
 
     /// Publishes each event on a bus, as it was: with its id, its time, its topic, what it follows from and what was

@@ -33,7 +33,7 @@ impl Store for Bare {
             pipe.cmd("XADD")
                 .arg("events")
                 .arg(format!("{position}-0"))
-                .arg(&("topic", event.topic, "time", event.time, "payload", &event.payload[..]))
+                .arg(("topic", event.topic, "time", event.time, "payload", &event.payload[..]))
                 .ignore();
         }
         pipe.query::<()>(&mut self.connection)?;

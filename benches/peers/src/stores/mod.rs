@@ -80,13 +80,16 @@ pub trait Store {
     fn scan(&mut self) -> Result<Seen, Fault>;
 }
 
+/// Opens an empty store.
+pub type Open = fn(&Path, bool) -> Result<Box<dyn Store>, Fault>;
+
 /// Somebody who takes part.
 #[derive(Clone, Copy)]
 pub struct Contestant {
     /// What it is called in tables.
     pub name: &'static str,
     /// Opens an empty store in a directory; `synced` says what it will be used for.
-    pub open: fn(&Path, bool) -> Result<Box<dyn Store>, Fault>,
+    pub open: Open,
 }
 
 /// All of them, ours first.

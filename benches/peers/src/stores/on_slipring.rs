@@ -28,7 +28,7 @@ pub fn embedded(directory: &Path, _synced: bool) -> Result<Box<dyn Store>, Fault
 /// What the store says.
 pub fn redis(directory: &Path, synced: bool) -> Result<Box<dyn Store>, Fault> {
     let server = Server::start(directory, synced)?;
-    let store = Box::new(RedisStore::connect(&server.url(), "bench")?);
+    let store = Box::new(RedisStore::connect(server.url(), "bench")?);
     Ok(Box::new(Ours { store, batch: Batch::new(), _server: Some(server) }))
 }
 

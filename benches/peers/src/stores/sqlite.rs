@@ -1,4 +1,4 @@
-//! SQLite, with a write-ahead log and an index over topic and time.
+//! `SQLite`, with a write-ahead log and an index over topic and time.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ struct Sqlite {
 /// A new database. Synced commits are `synchronous = FULL`, the others `OFF`.
 ///
 /// # Errors
-/// What SQLite says.
+/// What `SQLite` says.
 pub fn open(directory: &Path, synced: bool) -> Result<Box<dyn Store>, Fault> {
     let connection = Connection::open(directory.join("events.sqlite"))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -35,8 +35,8 @@ impl Store for Sqlite {
                 transaction.prepare_cached("INSERT INTO events VALUES (?1, ?2, ?3, ?4)")?;
             for (position, event) in (self.end..).zip(events) {
                 insert.execute(params![
-                    position as i64,
-                    event.time as i64,
+                    position.cast_signed(),
+                    event.time.cast_signed(),
                     event.topic,
                     event.payload
                 ])?;
@@ -51,7 +51,7 @@ impl Store for Sqlite {
         let mut select = self.connection.prepare_cached(
             "SELECT payload FROM events WHERE topic = ?1 AND time BETWEEN ?2 AND ?3 ORDER BY time, position",
         )?;
-        let mut rows = select.query(params![topic, from as i64, to as i64])?;
+        let mut rows = select.query(params![topic, from.cast_signed(), to.cast_signed()])?;
         let mut seen = Seen::default();
         while let Some(row) = rows.next()? {
             seen.note(row.get_ref(0)?.as_blob()?);

@@ -336,7 +336,8 @@ struct Stage<E: Event> {
     progress: Arc<Progress<E>>,
     /// Of the topics, by their numbers: those that it has come to.
     names: Vec<Arc<str>>,
-    /// Behind the last slot that was stored.
+    /// Behind the last batch that was stored: its cursor moves over a batch as a whole, which is several slices where
+    /// the ring wraps.
     next: u64,
 }
 
@@ -366,7 +367,7 @@ impl<E: Event> Stage<E> {
 impl<E: Event> BatchHandler<Slot<E>> for Stage<E> {
     fn on_batch(&mut self, slots: &[Slot<E>], at: At<'_>) -> Result<(), HandlerError> {
         let first = at.sequence();
-        self.pass(first);
+        self.pass(self.next);
         self.learn_names(slots);
         let events = OnRing { slots, first, identity: &self.identity, names: &self.names };
         self.journal.keep(events)?;
@@ -375,7 +376,9 @@ impl<E: Event> BatchHandler<Slot<E>> for Stage<E> {
                 ticket.settle(NUMBER, Fate::Handled);
             }
         }
-        self.next = first + slots.len() as u64;
+        if at.end_of_batch() {
+            self.next = first + slots.len() as u64;
+        }
         Ok(())
     }
 

@@ -241,6 +241,73 @@ fn inline_handlers_see_what_was_published_without_waiting() {
     bus.shutdown(LONG).unwrap();
 }
 
+/// Keeps a slice of events for each leave that it is given.
+#[derive(Clone, Default)]
+struct OnLeave {
+    leaves: Arc<AtomicU64>,
+    asked: Arc<AtomicU64>,
+}
+
+impl Journal<AnyEvent> for OnLeave {
+    fn keep(&mut self, events: OnRing<'_, AnyEvent>) -> Result<(), HandlerError> {
+        if events.iter().next().is_some() {
+            let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+            until("leave", || self.leaves.load(Ordering::SeqCst) > asked);
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn publishers_return_when_inline_handlers_have_seen_it_also_where_a_batch_wraps() {
+    // One of these places is that of a batch whose slots are not side by side.
+    for offset in 60..64 {
+        let journal = OnLeave::default();
+        let bus = Bus::builder(64).journal(journal.clone()).start().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let _inline = bus
+            .handler("inline")
+            .on::<u64>()
+            .inline({
+                let seen = Arc::clone(&seen);
+                move |number, _| seen.lock().push(*number)
+            })
+            .unwrap();
+        let before = bus.monitor().snapshot().published;
+        journal.leaves.store(offset, Ordering::SeqCst);
+        let mut publisher = bus.publisher();
+        (0..offset).for_each(|number| {
+            publisher.publish(event(100 + number)).unwrap();
+        });
+        let has_returned_early = Arc::new(AtomicBool::new(false));
+        let publish = |number: u64| {
+            let mut publisher = bus.publisher();
+            let (seen, early) = (Arc::clone(&seen), Arc::clone(&has_returned_early));
+            thread::spawn(move || {
+                publisher.publish(event(number)).unwrap();
+                early.fetch_or(!seen.lock().contains(&number), Ordering::SeqCst);
+            })
+        };
+        // The journal has the first one in hand when the other two come: they are one batch.
+        let first = publish(1);
+        until("it asks", || journal.asked.load(Ordering::SeqCst) == offset + 1);
+        let others = [2, 3].map(publish);
+        until("published", || bus.monitor().snapshot().published - before == offset + 3);
+        journal.leaves.store(offset + 2, Ordering::SeqCst);
+        let deadline = Instant::now() + Duration::from_millis(50);
+        until("a wrapping batch asks twice, others do not", || {
+            journal.asked.load(Ordering::SeqCst) == offset + 3 || Instant::now() > deadline
+        });
+        // Time for whoever was told too early; nobody else does anything meanwhile.
+        thread::sleep(Duration::from_millis(20));
+        journal.leaves.store(u64::MAX, Ordering::SeqCst);
+        first.join().unwrap();
+        others.into_iter().for_each(|other| other.join().unwrap());
+        assert!(!has_returned_early.load(Ordering::SeqCst), "offset {offset}");
+        bus.shutdown(LONG).unwrap();
+    }
+}
+
 #[test]
 fn a_handler_that_is_drained_sees_what_was_published_and_not_yet_kept() {
     let list = List::default();

@@ -1,0 +1,16 @@
+//! Bridges from a ring to a broker, and from a broker to a ring.
+//!
+//! An outbox follows the durable cursor of a store and publishes what it finds there, in order, and resumes behind
+//! what the broker has confirmed. An inbox takes what a broker has, in order and once, to a store or to a bus, and
+//! acknowledges what is safe there. Brokers deliver at least once; that every event says which one of its lane came
+//! before it makes the hand-off exactly once.
+
+#![forbid(unsafe_code)]
+
+mod link;
+mod parcel;
+
+pub use link::{
+    Connect, Delivery, Incoming, LinkError, Listen, Outgoing, Settled, Settlement, Unreadable,
+};
+pub use parcel::{HeaderError, Parcel, Stamp, header};

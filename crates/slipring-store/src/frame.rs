@@ -12,6 +12,8 @@
 // What `serde` makes of an optional reference.
 #![allow(clippy::ref_option_ref)]
 
+use std::iter;
+
 use serde::{Deserialize, Serialize};
 use slipring_events::{EventId, Metadata, Source, Time};
 use uuid::Uuid;
@@ -66,6 +68,7 @@ pub enum FrameError {
 
 #[derive(Serialize, Deserialize)]
 struct Body<'a> {
+    // What is asked for alone comes first.
     time: u64,
     #[serde(borrow)]
     topic: &'a str,
@@ -85,6 +88,15 @@ struct Body<'a> {
     metadata: &'a [u8],
     #[serde(borrow, with = "serde_bytes")]
     payload: &'a [u8],
+}
+
+/// What an index has of an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Heading<'a> {
+    /// Where it begins.
+    pub at: usize,
+    pub time: Time,
+    pub topic: &'a str,
 }
 
 /// Writes an event that has been checked behind what is there, with version 0, and nothing if it is refused.
@@ -190,6 +202,31 @@ impl<'a> Frames<'a> {
             Some(end) if end <= self.bytes.len() && length >= VERSION => Ok(end),
             _ => Err(torn),
         }
+    }
+
+    /// The times and topics of the events, without a look at the rest of each. It ends with the first error.
+    pub(crate) fn headings(&mut self) -> impl Iterator<Item = Result<Heading<'a>, FrameError>> {
+        iter::from_fn(|| {
+            if self.at == self.bytes.len() {
+                return None;
+            }
+            let heading = self.heading();
+            if heading.is_err() {
+                self.at = self.bytes.len();
+            }
+            Some(heading)
+        })
+    }
+
+    #[inline]
+    fn heading(&mut self) -> Result<Heading<'a>, FrameError> {
+        let (at, end) = (self.at, self.end_of_next()?);
+        // They come first in a body.
+        let ((time, topic), _) = postcard::take_from_bytes(&self.bytes[at + HEAD..end])
+            .map_err(|problem| FrameError::Malformed { at, problem })?;
+        self.at = end;
+        self.position += 1;
+        Ok(Heading { at, time: Time::from_nanos(time), topic })
     }
 
     #[inline]

@@ -1,13 +1,16 @@
 //! Looking after a store: whether it is sound, how large it is, and making its file smaller.
 
+use std::collections::BTreeMap;
+
 use redb::{CompactionError, DatabaseError};
 
 use super::{
     Embedded,
     guard::{Doing, guarded},
     reader::Entries,
-    tables::{Place, TIMES, TimeEntries},
+    tables::TIMES,
     there,
+    times::Row,
     verifying::{self, Report},
 };
 use crate::{EventStore, StoreError};
@@ -49,7 +52,7 @@ impl Embedded {
     /// # let home = tempfile::tempdir()?;
     /// let store = Embedded::open(home.path().join("events"))?;
     /// let mut batch = Batch::new();
-    /// batch.append(Entry::new("order.created", "lamp"))?;
+    /// batch.append(Entry::new("order.created", "lamp").stream("order-7"))?;
     /// store.commit(&batch, Durability::Visible)?;
     ///
     /// let report = store.verify()?;
@@ -137,26 +140,30 @@ impl Embedded {
             values: state.values,
             topics: Vec::new(),
         };
-        let mut numbers = Vec::new();
+        let mut counts = BTreeMap::new();
         view.each_topic(|name, number| {
-            numbers.push(number);
-            figures.topics.push((name.to_owned(), 0));
+            counts.insert(number, (name.to_owned(), 0));
         })?;
         let times = view.table(TIMES)?;
-        for (number, (_, events)) in numbers.into_iter().zip(&mut figures.topics) {
-            let range = (number, 0, 0)..=(number, u64::MAX, u64::MAX);
+        for (number, (_, events)) in &mut counts {
+            let range = (*number, 0, 0)..=(*number, u64::MAX, u64::MAX);
             let mut range = Entries::of(|| times.range(range))?;
             while let Some((key, value)) = range.next()? {
-                *events += guarded(|| {
-                    let (topic, bucket, block) = key.value();
-                    let place = Place::Times(topic, bucket, block);
-                    let mut count = 0;
-                    let read = TimeEntries::read(place.open(value.value())?, |_| count += 1);
-                    read.ok_or_else(|| place.damaged("it ends in the midst of an entry"))?;
-                    Ok::<_, StoreError>(count)
+                guarded(|| {
+                    Row::read(key.value(), value.value())?
+                        .each(|entry| *events += u64::from(entry.position() >= state.first))
                 })?;
             }
         }
+        figures.topics = counts.into_values().collect();
+        figures.topics.sort_unstable();
+        view.unindexed(|_, _, heading| {
+            let topic = |(topic, _): &(String, u64)| topic.as_str().cmp(heading.topic);
+            if let Ok(at) = figures.topics.binary_search_by(topic) {
+                figures.topics[at].1 += 1;
+            }
+            Ok(())
+        })?;
         Ok(figures)
     }
 }

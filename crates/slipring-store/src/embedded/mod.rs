@@ -35,6 +35,7 @@ mod care;
 mod files;
 mod guard;
 mod high_water;
+mod indexing;
 mod opening;
 mod query;
 mod reader;
@@ -42,6 +43,7 @@ mod retaining;
 mod settings;
 mod sorting;
 mod tables;
+mod times;
 mod verifying;
 mod writer;
 

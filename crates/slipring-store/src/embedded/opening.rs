@@ -15,9 +15,11 @@ use super::{
     files::Lock,
     guard::{Doing, guarded},
     high_water::{Found, HighWater, Mark},
+    indexing::Tail,
+    reader::View,
     sorting::Numbers,
     tables::{
-        BLOCKS, FORM, FORMAT, META, PLACES, STATE, STREAMS, State, TIMES, TOPICS, VALUES,
+        BLOCKS, FORM, FORMAT, META, PLACES, SPANS, STATE, STREAMS, State, TIMES, TOPICS, VALUES,
         read_form, read_topic, write_form,
     },
     writer::Writer,
@@ -82,10 +84,11 @@ fn open_guarded(
         let state = read_state(&database, &path)?;
         Ok::<_, StoreError>((state, read_topics(&database, &state)?))
     })?;
+    let tail = Tail::read(&View::new(&database)?, &topics)?;
     if length > 0 {
         compare(&found, &state)?;
     }
-    let mut writer = Writer::new(state, topics, settings.quick_repair);
+    let mut writer = Writer::new(state, topics, tail, settings);
     let state = guarded(|| writer.touch(&database))?;
     high_water.raise(state.mark())?;
     let bounds = Bounds { first: state.first, end: state.end, durable: state.end };
@@ -114,6 +117,7 @@ pub(super) fn initialize(source: Source, database: &Database) -> Result<Mark, St
         write.open_table(BLOCKS).doing(doing)?;
         write.open_table(TOPICS).doing(doing)?;
         write.open_table(TIMES).doing(doing)?;
+        write.open_table(SPANS).doing(doing)?;
         write.open_table(STREAMS).doing(doing)?;
         write.open_table(PLACES).doing(doing)?;
         write.open_table(VALUES).doing(doing)?;

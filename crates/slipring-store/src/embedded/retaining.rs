@@ -8,8 +8,9 @@ use slipring_events::Time;
 use super::{
     guard::Doing,
     tables::{
-        BLOCKS, Block, Bytes, PLACES, Place, STREAMS, State, StreamRow, TIMES, VALUES, bucket_of,
+        BLOCKS, Block, Bytes, PLACES, Place, SPANS, STREAMS, State, StreamRow, TIMES, VALUES,
     },
+    times::read_span,
     writer::Writer,
 };
 use crate::{CHECKPOINTS, Durability, Frames, NamedCheckpoint, Retention, StoreError, checkpoint};
@@ -42,7 +43,7 @@ impl Writer {
         let hold = lowest_checkpoint(&write)?;
         let removed = {
             let mut blocks = write.open_table(BLOCKS).doing(DOING)?;
-            let mut index = Index::open(self, &write)?;
+            let mut index = Index::open(&write)?;
             let (mut count, mut bytes) = (0, 0);
             while count < BLOCKS_AT_ONCE && bytes < BYTES_AT_ONCE {
                 let Some(value) = oldest(&blocks, &step.state)? else {
@@ -71,6 +72,7 @@ impl Writer {
                 count += 1;
                 bytes += length;
             }
+            remove_spans(&write, &mut step.state)?;
             count
         };
         if removed == 0 {
@@ -102,6 +104,37 @@ fn oldest<'t>(
     value.map(Some).ok_or_else(|| Place::Block(state.first).damaged("it is not there"))
 }
 
+/// Removes from the index of times the spans of which no event is left.
+fn remove_spans(write: &WriteTransaction, state: &mut State) -> Result<(), StoreError> {
+    let mut times = write.open_table(TIMES).doing(DOING)?;
+    let mut spans = write.open_table(SPANS).doing(DOING)?;
+    loop {
+        let first = {
+            let Some((key, value)) = spans.first().doing(DOING)? else { break };
+            let span = key.value();
+            let mut rows = Vec::new();
+            let end = read_span(span, value.value(), |topic, bucket| {
+                rows.push((topic, bucket));
+                Ok(())
+            })?;
+            if end > state.first {
+                break;
+            }
+            for (topic, bucket) in rows {
+                if times.remove((topic, bucket, span)).doing(DOING)?.is_none() {
+                    return Err(Place::Times(topic, bucket, span).damaged("it is not there"));
+                }
+                state.times = state.times.saturating_sub(1);
+            }
+            span
+        };
+        spans.remove(first).doing(DOING)?;
+        state.spans = state.spans.saturating_sub(1);
+    }
+    state.indexed = state.indexed.max(state.first);
+    Ok(())
+}
+
 fn lowest_checkpoint(write: &WriteTransaction) -> Result<Option<NamedCheckpoint>, StoreError> {
     let values = write.open_table(VALUES).doing(DOING)?;
     let mut lowest: Option<NamedCheckpoint> = None;
@@ -121,46 +154,25 @@ fn lowest_checkpoint(write: &WriteTransaction) -> Result<Option<NamedCheckpoint>
     Ok(lowest)
 }
 
-/// What else there is of a block.
-struct Index<'w, 't> {
-    writer: &'w Writer,
-    times: Table<'t, (u32, u64, u64), Bytes>,
+/// What the index of streams has of a block.
+struct Index<'t> {
     streams: Table<'t, &'static str, Bytes>,
     places: Table<'t, (u64, u64), Bytes>,
 }
 
-impl<'w, 't> Index<'w, 't> {
-    fn open(writer: &'w Writer, write: &'t WriteTransaction) -> Result<Self, StoreError> {
+impl<'t> Index<'t> {
+    fn open(write: &'t WriteTransaction) -> Result<Self, StoreError> {
         Ok(Self {
-            writer,
-            times: write.open_table(TIMES).doing(DOING)?,
             streams: write.open_table(STREAMS).doing(DOING)?,
             places: write.open_table(PLACES).doing(DOING)?,
         })
     }
 
     fn remove(&mut self, block: &Block<'_>, state: &mut State) -> Result<(), StoreError> {
-        let mut spans = Vec::new();
         let mut streams: Vec<(&str, u64)> = Vec::new();
         for record in Frames::new(block.frames, block.first, state.source) {
             let record = record.map_err(|error| StoreError::frame(block.first, &error))?;
-            let number = self.writer.topics.get(record.topic);
-            let number =
-                number.ok_or_else(|| Place::Topic(record.topic).damaged("it is not there"))?;
-            let span = (*number, bucket_of(record.time).0);
-            if spans.last() != Some(&span) {
-                spans.push(span);
-            }
             streams.extend(record.stream.map(|place| (place.name, place.version)));
-        }
-        spans.sort_unstable();
-        spans.dedup();
-        for (topic, bucket) in spans {
-            let key = (topic, bucket, block.first);
-            if self.times.remove(key).doing(DOING)?.is_none() {
-                return Err(Place::Times(topic, bucket, block.first).damaged("it is not there"));
-            }
-            state.times = state.times.saturating_sub(1);
         }
         // The first of each stream has the version under which all of them stand.
         streams.sort_unstable();

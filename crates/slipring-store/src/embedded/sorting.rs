@@ -8,7 +8,7 @@ use std::{
 
 use slipring_events::Time;
 
-use super::tables::bucket_of;
+use super::indexing::Tail;
 use crate::batch::Appended;
 
 /// How many events a block has at most.
@@ -28,25 +28,6 @@ pub(super) struct Cut {
     pub end: usize,
 }
 
-/// An event as the index of times needs it, ordered by where it stands there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Dated {
-    pub topic: u32,
-    pub bucket: u64,
-    /// The number of the cut.
-    pub cut: u32,
-    pub index: u16,
-    pub at: u32,
-    pub low: u32,
-}
-
-impl Dated {
-    /// What one value of the index holds.
-    pub(super) fn span(&self) -> (u32, u64, u32) {
-        (self.topic, self.bucket, self.cut)
-    }
-}
-
 /// An event of a stream.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Streamed<'a> {
@@ -60,21 +41,21 @@ pub(super) struct Streamed<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
     pub cuts: Vec<Cut>,
-    pub dated: Vec<Dated>,
 }
 
 impl Sorted {
-    /// Cuts and sorts the events of a batch. `number_of` gives the number of a topic, and is asked when it is another
-    /// than that of the event before.
+    /// Cuts and sorts the events of a batch, of which the first will have that position; the tail takes them. `number_of`
+    /// gives the number of a topic, and is asked when it is another than that of the event before.
     pub(super) fn sort<'b, E>(
         &mut self,
         events: impl ExactSizeIterator<Item = Appended<'b>>,
         bytes: usize,
+        position: u64,
+        tail: &mut Tail,
         mut number_of: impl FnMut(&str) -> Result<u32, E>,
     ) -> Result<Vec<Streamed<'b>>, E> {
         self.cuts.clear();
-        self.dated.clear();
-        self.dated.reserve(events.len());
+        tail.reserve(events.len());
         let mut streamed = Vec::new();
         let mut last: Option<(&str, u32)> = None;
         let mut events = events.enumerate().peekable();
@@ -86,15 +67,16 @@ impl Sorted {
                 _ => number_of(event.topic)?,
             };
             last = Some((event.topic, topic));
-            let (bucket, low) = bucket_of(event.time);
-            let at = (event.at - self.cuts[cut as usize].start) as u32;
-            self.dated.push(Dated { topic, bucket, cut, index, at, low });
+            let Cut { first, start, .. } = self.cuts[cut as usize];
+            let block = position + u64::from(first);
+            tail.push_event(topic, event.time, block, index, (event.at - start) as u32);
             if let Some(stream) = event.stream {
                 streamed.push(Streamed { stream, at: event.at, cut, index });
             }
         }
-        if !self.dated.is_sorted() {
-            self.dated.sort_unstable();
+        for cut in &self.cuts {
+            let first = position + u64::from(cut.first);
+            tail.push_block(first, first + u64::from(cut.events), cut.end - cut.start);
         }
         // Those of one stream in their order, as `at` grows with each.
         streamed.sort_unstable_by(|a, b| (a.stream, a.at).cmp(&(b.stream, b.at)));

@@ -6,7 +6,8 @@
 //!                "state"                          State
 //! blocks         position of the first event      how many, latest time, frames
 //! topics         name                             number
-//! times          topic, time >> 30, block         TimeEntries
+//! times          topic, time >> 30, span          Row
+//! spans          position of the first event      Span
 //! streams        name                             number, how many events ever
 //! stream-events  stream, version of the first     block; of each event a PlaceEntry
 //! values         space, key                       value
@@ -25,6 +26,7 @@ pub(super) const META: TableDefinition<'_, &str, Bytes> = TableDefinition::new("
 pub(super) const BLOCKS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("blocks");
 pub(super) const TOPICS: TableDefinition<'_, &str, Bytes> = TableDefinition::new("topics");
 pub(super) const TIMES: TableDefinition<'_, (u32, u64, u64), Bytes> = TableDefinition::new("times");
+pub(super) const SPANS: TableDefinition<'_, u64, Bytes> = TableDefinition::new("spans");
 pub(super) const STREAMS: TableDefinition<'_, &str, Bytes> = TableDefinition::new("streams");
 pub(super) const PLACES: TableDefinition<'_, (u64, u64), Bytes> =
     TableDefinition::new("stream-events");
@@ -33,7 +35,7 @@ pub(super) const VALUES: TableDefinition<'_, (&str, &[u8]), Bytes> = TableDefini
 pub(super) const FORMAT: &str = "format";
 pub(super) const STATE: &str = "state";
 /// The form that this version writes, and the only one that it reads.
-pub(super) const FORM: u32 = 1;
+pub(super) const FORM: u32 = 2;
 
 pub(super) const SUM: usize = size_of::<u32>();
 
@@ -52,6 +54,7 @@ pub(super) enum Place<'a> {
     Block(u64),
     Topic(&'a str),
     Times(u32, u64, u64),
+    Span(u64),
     Stream(&'a str),
     Places(u64, u64),
     Value(&'a str, &'a [u8]),
@@ -79,7 +82,8 @@ impl Place<'_> {
                 numbers(2, &[name.len() as u64]);
                 sum.update(name.as_bytes());
             }
-            Self::Times(topic, bucket, block) => numbers(3, &[topic.into(), bucket, block]),
+            Self::Times(topic, bucket, span) => numbers(3, &[topic.into(), bucket, span]),
+            Self::Span(first) => numbers(8, &[first]),
             Self::Stream(name) => {
                 numbers(4, &[name.len() as u64]);
                 sum.update(name.as_bytes());
@@ -127,10 +131,11 @@ impl std::fmt::Display for Place<'_> {
             Self::Meta(key) => write!(f, "the `{key}` of the store"),
             Self::Block(first) => write!(f, "the block of event {first}"),
             Self::Topic(name) => write!(f, "the number of topic `{name}`"),
-            Self::Times(topic, bucket, block) => write!(
+            Self::Times(topic, bucket, span) => write!(
                 f,
-                "the index of topic number {topic} in second {bucket} of the block of event {block}"
+                "the index of topic number {topic} in second {bucket} from event {span} on"
             ),
+            Self::Span(first) => write!(f, "the list of the index of times from event {first} on"),
             Self::Stream(name) => write!(f, "the number of stream `{name}`"),
             Self::Places(stream, version) => {
                 write!(f, "the index of stream number {stream} from version {version} on")
@@ -166,19 +171,22 @@ pub(super) struct State {
     pub commit: u64,
     pub first: u64,
     pub end: u64,
+    /// Where what is in the index of times ends: at least `first`, at most `end`.
+    pub indexed: u64,
     /// Of all frames.
     pub bytes: u64,
     /// How many entries each table has.
     pub blocks: u64,
     pub topics: u64,
     pub times: u64,
+    pub spans: u64,
     pub streams: u64,
     pub places: u64,
     pub values: u64,
 }
 
 impl State {
-    pub(super) const SIZE: usize = SUM + 11 * size_of::<u64>();
+    pub(super) const SIZE: usize = SUM + 13 * size_of::<u64>();
 
     pub(super) fn new(source: Source) -> Self {
         Self {
@@ -186,10 +194,12 @@ impl State {
             commit: 0,
             first: 0,
             end: 0,
+            indexed: 0,
             bytes: 0,
             blocks: 0,
             topics: 0,
             times: 0,
+            spans: 0,
             streams: 0,
             places: 0,
             values: 0,
@@ -203,10 +213,12 @@ impl State {
             self.commit,
             self.first,
             self.end,
+            self.indexed,
             self.bytes,
             self.blocks,
             self.topics,
             self.times,
+            self.spans,
             self.streams,
             self.places,
             self.values,
@@ -223,19 +235,25 @@ impl State {
         let mut numbers = Numbers(place.open(value)?);
         let mut next =
             || numbers.u64().ok_or_else(|| place.damaged("it is shorter than it should be"));
-        Ok(Self {
+        let state = Self {
             source: Source::from_bits(next()?),
             commit: next()?,
             first: next()?,
             end: next()?,
+            indexed: next()?,
             bytes: next()?,
             blocks: next()?,
             topics: next()?,
             times: next()?,
+            spans: next()?,
             streams: next()?,
             places: next()?,
             values: next()?,
-        })
+        };
+        if (state.first..=state.end).contains(&state.indexed) {
+            return Ok(state);
+        }
+        Err(place.damaged("the index of times ends before the first event or behind the last"))
     }
 }
 
@@ -282,90 +300,6 @@ impl<'a> Block<'a> {
     pub(super) fn end(&self) -> u64 {
         self.first + self.events
     }
-}
-
-/// An event of the index of times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TimeEntry {
-    /// The how many-th event of its block.
-    pub index: u16,
-    /// Where its frame begins.
-    pub at: u32,
-    /// Its time within the bucket.
-    pub low: u32,
-}
-
-/// The entries of one value of the index of times, written one after the other, each as what it has more than the one
-/// before: some four bytes.
-#[derive(Debug)]
-pub(super) struct TimeEntries<'v> {
-    value: &'v mut Vec<u8>,
-    last: TimeEntry,
-}
-
-impl<'v> TimeEntries<'v> {
-    const BEFORE: TimeEntry = TimeEntry { index: u16::MAX, at: 0, low: 0 };
-
-    /// Begins a value, with room for its sum.
-    pub(super) fn new(value: &'v mut Vec<u8>) -> Self {
-        value.clear();
-        value.resize(SUM, 0);
-        Self { value, last: Self::BEFORE }
-    }
-
-    /// Writes one with a higher index than the one before.
-    #[inline]
-    pub(super) fn push(&mut self, entry: TimeEntry) {
-        let Self { value, last } = self;
-        let later = i64::from(entry.low) - i64::from(last.low);
-        write_number(value, (entry.index.wrapping_sub(last.index) - 1).into());
-        write_number(value, (entry.at - last.at).into());
-        write_number(value, (later << 1 ^ later >> 63).cast_unsigned());
-        *last = entry;
-    }
-
-    /// Calls back with each of a payload, unless it is none.
-    #[inline]
-    pub(super) fn read(mut payload: &[u8], mut each: impl FnMut(TimeEntry)) -> Option<()> {
-        let mut last = Self::BEFORE;
-        while !payload.is_empty() {
-            let index = u16::try_from(read_number(&mut payload)?).ok()?.checked_add(1)?;
-            let at = u32::try_from(read_number(&mut payload)?).ok()?;
-            let later = read_number(&mut payload)?;
-            let later = (later >> 1).cast_signed() ^ -(later & 1).cast_signed();
-            last = TimeEntry {
-                index: last.index.wrapping_add(index),
-                at: last.at.checked_add(at)?,
-                low: u32::try_from(i64::from(last.low).checked_add(later)?).ok()?,
-            };
-            each(last);
-        }
-        Some(())
-    }
-}
-
-/// Seven bits in a byte, the lowest first.
-#[inline]
-fn write_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-#[inline]
-fn read_number(bytes: &mut &[u8]) -> Option<u64> {
-    let mut number = 0;
-    for place in (0..u64::BITS).step_by(7) {
-        let (byte, left) = bytes.split_first()?;
-        *bytes = left;
-        number |= u64::from(byte & 0x7f) << place;
-        if byte & 0x80 == 0 {
-            return Some(number);
-        }
-    }
-    None
 }
 
 /// An event of the index of streams.

@@ -12,9 +12,10 @@ use super::{
     guard::guarded,
     reader::{Entries, Value, View},
     tables::{
-        BLOCKS, BUCKET_BITS, Block, Bytes, PLACES, Place, PlaceEntry, STREAMS, StreamRow, TIMES,
-        TOPICS, TimeEntries, VALUES, bucket_of, read_topic,
+        BLOCKS, BUCKET_BITS, Block, Bytes, PLACES, Place, PlaceEntry, SPANS, STREAMS, StreamRow,
+        TIMES, TOPICS, VALUES, bucket_of, read_topic,
     },
+    times::{Key, Row, read_span},
 };
 use crate::{Frames, StoreError};
 
@@ -84,7 +85,8 @@ pub(super) fn verify(view: &View, report: &mut Report) {
     let mut walk = Walk { view, report };
     let topics = walk.topics();
     let streams = walk.streams();
-    let times = walk.times();
+    let spans = walk.spans();
+    let times = walk.times(spans);
     let places = walk.places(&streams);
     walk.blocks(&topics, &times, &streams, &places);
     walk.values();
@@ -155,21 +157,74 @@ impl Walk<'_> {
         streams
     }
 
-    fn times(&mut self) -> Said {
+    /// The rows that the index of times should have, and where the span of each ends.
+    fn spans(&mut self) -> HashMap<Key, u64> {
+        let state = self.view.state;
+        let mut rows = HashMap::new();
+        let mut next = None;
+        self.each(SPANS, state.spans, |first, value, report| {
+            let end = read_span(first, value, |_, _| Ok(()))?;
+            read_span(first, value, |topic, bucket| {
+                if rows.insert((topic, bucket, first), end).is_some() {
+                    let place = Place::Times(topic, bucket, first);
+                    report.add(place.damaged("it is listed twice"));
+                }
+                Ok(())
+            })?;
+            let follows = match next {
+                Some(next) => next == first,
+                None => first <= state.first && state.first < end,
+            };
+            if !follows {
+                report.add(Place::Span(first).damaged("it does not begin where it should"));
+            }
+            next = Some(end);
+            Ok(())
+        });
+        let end = next.unwrap_or(state.first);
+        if end != state.indexed {
+            self.report.add(format_args!(
+                "the index of times ends at event {end} in place of {}",
+                state.indexed
+            ));
+        }
+        rows
+    }
+
+    fn times(&mut self, mut spans: HashMap<Key, u64>) -> Said {
         let mut said = HashMap::new();
-        self.each(TIMES, self.view.state.times, |(topic, bucket, block), value, report| {
-            let place = Place::Times(topic, bucket, block);
-            let read = TimeEntries::read(place.open(value)?, |entry| {
-                let position = block.wrapping_add(entry.index.into());
+        let first = self.view.state.first;
+        self.each(TIMES, self.view.state.times, |key, value, report| {
+            let (topic, bucket, span) = key;
+            let place = Place::Times(topic, bucket, span);
+            let end = spans.remove(&key);
+            let end = end.ok_or_else(|| place.damaged("it is in no list of such"))?;
+            let row = Row::read(key, value)?;
+            let mut lows = (u32::MAX, 0);
+            row.each(|entry| {
+                lows = (lows.0.min(entry.low), lows.1.max(entry.low));
+                let position = entry.position();
+                if position >= end {
+                    report.add(place.damaged(format_args!("event {position} is behind its end")));
+                }
+                // What is no longer there cannot be compared.
+                if position < first {
+                    return;
+                }
                 let time = Time::from_nanos(bucket << BUCKET_BITS | u64::from(entry.low));
                 report.entries += 1;
                 if said.insert(position, (topic, time, entry.at)).is_some() {
                     report.add(place.damaged(format_args!("event {position} is there twice")));
                 }
-            });
-            read.ok_or_else(|| place.damaged("it ends in the midst of an entry"))?;
+            })?;
+            if (row.low, row.high) != lows {
+                report.add(place.damaged("its earliest or its latest time is another"));
+            }
             Ok(())
         });
+        for (topic, bucket, span) in spans.into_keys() {
+            self.report.add(Place::Times(topic, bucket, span).damaged("it is not there"));
+        }
         said
     }
 
@@ -240,11 +295,11 @@ impl Walk<'_> {
                 latest = latest.max(record.time);
                 let topic = topics.get(record.topic).copied();
                 let said = times.get(&record.position);
-                if topic.is_none()
-                    || said.copied() != topic.map(|topic| (topic, record.time, at as u32))
-                {
+                let place = topic.map(|topic| (topic, record.time, at as u32));
+                let place = place.filter(|_| record.position < state.indexed);
+                if topic.is_none() || said.copied() != place {
                     report.add(format_args!(
-                        "event {} of `{}` is not in the index of times where it should be",
+                        "event {} of `{}` is not in the index of times as it should be",
                         record.position, record.topic
                     ));
                 }
@@ -276,7 +331,8 @@ impl Walk<'_> {
         };
         differs("the end of the blocks", next, state.end);
         differs("the bytes of all blocks", bytes, state.bytes);
-        differs("events in the index of times", times.len() as u64, events);
+        let indexed = state.indexed - state.first;
+        differs("events in the index of times", times.len() as u64, indexed);
         differs("events in the index of streams", versions.len() as u64, in_streams);
     }
 

@@ -1,17 +1,19 @@
 //! Who writes: one after the other.
 //!
 //! A commit is one transaction of redb: a block for its events (or several, if they are many), a value of the index of
-//! times for each topic and second and block, a value of the index of streams for each stream and block, and the
-//! state. So its work is that of the group, not of each event.
+//! streams for each stream and block, and the state. The index of times is written for several commits at once: a
+//! value for each topic and second. So the work is that of the group, not of each event.
 
 use redb::{Database, Durability as Sync, ReadableTable, WriteTransaction};
 
 use super::{
+    Settings,
     guard::Doing,
+    indexing::Tail,
     sorting::{Numbers, Sorted, Streamed},
     tables::{
         BLOCKS, Block, META, PLACES, Place, PlaceEntry, STATE, STREAMS, SUM, State, StreamRow,
-        TIMES, TOPICS, TimeEntries, TimeEntry, VALUES, write_topic,
+        TOPICS, VALUES, write_topic,
     },
 };
 use crate::{Batch, CommitError, Conflict, Durability, Expectation, StoreError, frame};
@@ -26,6 +28,9 @@ pub(super) struct Writer {
     /// Whether something is committed that is not durable yet.
     pub pending: bool,
     pub topics: Numbers,
+    tail: Tail,
+    /// How much the tail weighs when it goes into the index.
+    full: u64,
     quick_repair: bool,
     sorted: Sorted,
     frames: Vec<u8>,
@@ -33,12 +38,14 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(state: State, topics: Numbers, quick_repair: bool) -> Self {
+    pub(super) fn new(state: State, topics: Numbers, tail: Tail, settings: &Settings) -> Self {
         Self {
             state,
             pending: false,
             topics,
-            quick_repair,
+            tail,
+            full: settings.unindexed_events,
+            quick_repair: settings.quick_repair,
             sorted: Sorted::default(),
             frames: Vec::new(),
             value: Vec::new(),
@@ -79,6 +86,7 @@ impl Writer {
         drop(meta);
         write.commit().doing(DOING)?;
         self.state = state;
+        self.tail.settle(&state);
         self.pending = durability == Durability::Visible;
         Ok(state)
     }
@@ -114,6 +122,7 @@ impl Writer {
     pub(super) fn forget(&mut self) {
         let topics = self.state.topics;
         self.topics.retain(|_, number| u64::from(*number) < topics);
+        self.tail.forget(&self.state);
     }
 
     fn append(
@@ -122,13 +131,12 @@ impl Writer {
         batch: &Batch,
         state: &mut State,
     ) -> Result<(), StoreError> {
-        let topics = &mut self.topics;
+        let Self { topics, tail, sorted, .. } = self;
+        let (events, bytes) = (batch.appended(), batch.bytes().len());
         let streamed =
-            self.sorted.sort(batch.appended(), batch.bytes().len(), |topic| {
-                match topics.get(topic) {
-                    Some(number) => Ok(*number),
-                    None => new_topic(write, topic, topics, state),
-                }
+            sorted.sort(events, bytes, state.end, tail, |topic| match topics.get(topic) {
+                Some(number) => Ok(*number),
+                None => new_topic(write, topic, topics, state),
             })?;
         let mut frames = batch.bytes();
         if !streamed.is_empty() {
@@ -148,27 +156,9 @@ impl Writer {
         }
         drop(blocks);
         state.bytes += frames.len() as u64;
-        self.times(write, state)?;
         state.blocks += self.sorted.cuts.len() as u64;
         state.end += batch.len() as u64;
-        Ok(())
-    }
-
-    fn times(&mut self, write: &WriteTransaction, state: &mut State) -> Result<(), StoreError> {
-        let Self { sorted, value, .. } = self;
-        let mut times = write.open_table(TIMES).doing(DOING)?;
-        for span in sorted.dated.chunk_by(|a, b| a.span() == b.span()) {
-            let (topic, bucket, cut) = span[0].span();
-            let block = state.end + u64::from(sorted.cuts[cut as usize].first);
-            let mut entries = TimeEntries::new(value);
-            for event in span {
-                entries.push(TimeEntry { index: event.index, at: event.at, low: event.low });
-            }
-            Place::Times(topic, bucket, block).close(value);
-            times.insert((topic, bucket, block), value.as_slice()).doing(DOING)?;
-            state.times += 1;
-        }
-        Ok(())
+        self.tail.index(write, state, &mut self.value, self.full)
     }
 
     /// Gives the events of streams their versions.

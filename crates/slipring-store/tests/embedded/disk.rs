@@ -130,7 +130,7 @@ impl Disk {
 
 /// How tests open stores: with little memory, so that the disk is used.
 pub fn small() -> Settings {
-    Embedded::settings().cache_bytes(64 << 10).check(Check::AfterCrash)
+    Embedded::settings().cache_bytes(64 << 10).check(Check::AfterCrash).unindexed_events(200)
 }
 
 #[derive(Debug)]

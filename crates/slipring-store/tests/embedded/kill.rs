@@ -41,6 +41,7 @@ fn child() {
         }
     };
     let settings = Embedded::settings().check(Check::AfterCrash).quick_repair(rng.bool());
+    let settings = settings.unindexed_events(rng.u32(..300));
     let store = settings.open(dir).unwrap();
     tell("open", store.bounds().unwrap().durable, 0, 0);
     let mut batch = Batch::new();

@@ -5,6 +5,7 @@ mod common;
 mod damage;
 mod disk;
 mod failing;
+mod index;
 mod kill;
 mod large;
 mod log;

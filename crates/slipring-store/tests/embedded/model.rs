@@ -21,9 +21,9 @@ struct Pair {
 }
 
 impl Pair {
-    fn new() -> Self {
+    fn new(rng: &mut Rng) -> Self {
         let home = tempfile::tempdir().unwrap();
-        let store = open(&home);
+        let store = open(&home, rng);
         let memory = Memory::of(store.source());
         Self { home, store: Some(store), memory }
     }
@@ -32,9 +32,9 @@ impl Pair {
         self.store.as_ref().unwrap()
     }
 
-    fn reopen(&mut self) {
+    fn reopen(&mut self, rng: &mut Rng) {
         drop(self.store.take());
-        self.store = Some(open(&self.home));
+        self.store = Some(open(&self.home, rng));
         self.memory.sync().unwrap();
     }
 
@@ -189,14 +189,17 @@ fn query(rng: &mut Rng) -> Query {
     query
 }
 
-fn open(home: &tempfile::TempDir) -> Embedded {
-    Embedded::settings().check(Check::AfterCrash).open(home.path().join("store")).unwrap()
+fn open(home: &tempfile::TempDir, rng: &mut Rng) -> Embedded {
+    // The index of times is written with each commit, or after some, or never.
+    let unindexed = [0, 80, 300, 4096][rng.usize(..4)];
+    let settings = Embedded::settings().check(Check::AfterCrash).unindexed_events(unindexed);
+    settings.open(home.path().join("store")).unwrap()
 }
 
 #[test]
 fn it_cannot_be_told_from_the_one_in_memory() {
     for_seeds("MODEL_CASES", 24, |mut rng| {
-        let mut pair = Pair::new();
+        let mut pair = Pair::new(&mut rng);
         for _ in 0..rng.usize(1..80) {
             match rng.u8(..30) {
                 0..10 => pair.commit(&mut rng),
@@ -204,7 +207,7 @@ fn it_cannot_be_told_from_the_one_in_memory() {
                     assert_eq!(pair.store().sync().unwrap(), pair.memory.sync().unwrap());
                 }
                 12..14 => pair.retain(&mut rng),
-                14 => pair.reopen(),
+                14 => pair.reopen(&mut rng),
                 15 => {
                     pair.store().compact().unwrap();
                     pair.memory.sync().unwrap();
@@ -214,7 +217,7 @@ fn it_cannot_be_told_from_the_one_in_memory() {
             assert_eq!(pair.store().bounds().unwrap(), pair.memory.bounds().unwrap());
         }
         pair.compare();
-        pair.reopen();
+        pair.reopen(&mut rng);
         pair.compare();
         // Retention leaves nothing behind in the indexes.
         let keep = Retention::everything().events(0);

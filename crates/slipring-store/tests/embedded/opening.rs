@@ -134,21 +134,26 @@ fn a_database_of_something_else_is_no_store() {
 }
 
 #[test]
-fn a_later_form_is_not_read() {
+fn an_earlier_or_a_later_form_is_not_read() {
+    [1_u32, 3].into_iter().for_each(is_not_read);
+}
+
+fn is_not_read(form: u32) {
     let place = Place::filled();
     let database = Database::open(place.file("events.redb")).unwrap();
     let mut sum = crc32fast::Hasher::new();
     sum.update(&[0, 6, 0, 0, 0, 0, 0, 0, 0]);
     sum.update(b"format");
-    sum.update(&2_u32.to_le_bytes());
-    let value = [sum.finalize().to_le_bytes(), 2_u32.to_le_bytes()].concat();
+    sum.update(&form.to_le_bytes());
+    let value = [sum.finalize().to_le_bytes(), form.to_le_bytes()].concat();
     let write = database.begin_write().unwrap();
     write.open_table(META).unwrap().insert("format", value.as_slice()).unwrap();
     write.commit().unwrap();
     drop(database);
     let error = place.refused();
     assert!(matches!(&error, StoreError::Format { .. }), "{error}");
-    assert!(error.to_string().contains("form 2"), "{error}");
+    assert!(error.to_string().contains(&format!("form {form}")), "{error}");
+    assert!(error.to_string().contains("this version reads form 2"), "{error}");
     // It is still what it was.
     let database = Database::open(place.file("events.redb")).unwrap();
     let read = database.begin_read().unwrap();

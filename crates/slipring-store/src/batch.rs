@@ -29,7 +29,11 @@ pub struct Batch {
     /// The events, in [frames](crate::Frames) of version 0.
     bytes: Vec<u8>,
     events: Vec<Place>,
-    /// Names of streams, spaces, keys and values.
+    /// Names of topics, each once if it can be helped: see `known`.
+    topics: Vec<Range<usize>>,
+    /// By a hash of the name, which topic had it last.
+    known: Vec<u32>,
+    /// Names of topics, of streams, spaces, keys and values.
     texts: Vec<u8>,
     expectations: Vec<Expecting>,
     changes: Vec<Changing>,
@@ -40,7 +44,8 @@ pub struct Batch {
 struct Place {
     at: usize,
     time: slipring_events::Time,
-    topic: Range<usize>,
+    /// Its number among the topics.
+    topic: u32,
     stream: Option<Range<usize>>,
 }
 
@@ -123,8 +128,26 @@ pub(crate) struct Appended<'a> {
     /// Where its frame begins in the bytes.
     pub at: usize,
     pub time: slipring_events::Time,
-    pub topic: &'a str,
+    /// Its number among the [topics](Batch::topics).
+    pub topic: u32,
     pub stream: Option<&'a str>,
+}
+
+/// How many topics are known by their hashes, and what stands for none of them.
+const KNOWN: usize = 64;
+const NONE: u32 = u32::MAX;
+
+/// Where a topic is known, if it is: told apart by its length, its first bytes, and its last ones.
+fn place_of(topic: &str) -> usize {
+    let bytes = topic.as_bytes();
+    let ends = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(7)
+        }
+        _ => bytes.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)),
+    };
+    let hash = (ends ^ bytes.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (hash >> (u64::BITS - KNOWN.ilog2())) as usize
 }
 
 impl Batch {
@@ -138,13 +161,19 @@ impl Batch {
     /// # Errors
     /// No store takes it. The batch is as before.
     pub fn append(&mut self, entry: Entry<'_>) -> Result<(), EntryError> {
-        // Most have the topic of the one before.
-        let last = self.events.last().map(|last| last.topic.clone());
-        let known = last.filter(|last| self.texts[last.clone()] == *entry.topic.as_bytes());
-        entry.check(known.is_some())?;
+        let place = place_of(entry.topic);
+        let known = self.known.get(place).copied().unwrap_or(NONE);
+        let known = self
+            .topics
+            .get(known as usize)
+            .is_some_and(|known| self.texts[known.clone()] == *entry.topic.as_bytes());
+        entry.check(known)?;
         let at = self.bytes.len();
         frame::write(&entry, &mut self.bytes)?;
-        let topic = known.unwrap_or_else(|| self.text(entry.topic.as_bytes()));
+        if !known {
+            self.learn(place, entry.topic);
+        }
+        let topic = self.known[place];
         let stream = entry.stream.map(|stream| self.text(stream.as_bytes()));
         self.events.push(Place { at, time: entry.time, topic, stream });
         Ok(())
@@ -193,9 +222,11 @@ impl Batch {
 
     /// Takes everything out.
     pub fn clear(&mut self) {
-        let Self { bytes, events, texts, expectations, changes } = self;
+        let Self { bytes, events, topics, known, texts, expectations, changes } = self;
         bytes.clear();
         events.clear();
+        topics.clear();
+        known.clear();
         texts.clear();
         expectations.clear();
         changes.clear();
@@ -233,9 +264,22 @@ impl Batch {
         self.events.iter().map(|place| Appended {
             at: place.at,
             time: place.time,
-            topic: self.str(&place.topic),
+            topic: place.topic,
             stream: place.stream.as_ref().map(|stream| self.str(stream)),
         })
+    }
+
+    /// What the events are called. Some may be there more than once.
+    pub(crate) fn topics(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.topics.iter().map(|topic| self.str(topic))
+    }
+
+    #[cold]
+    fn learn(&mut self, place: usize, topic: &str) {
+        let topic = self.text(topic.as_bytes());
+        self.known.resize(KNOWN, NONE);
+        self.known[place] = self.topics.len() as u32;
+        self.topics.push(topic);
     }
 
     fn text(&mut self, text: &[u8]) -> Range<usize> {

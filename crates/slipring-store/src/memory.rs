@@ -156,11 +156,13 @@ impl State {
         let first = self.bounds.end;
         let mut bytes = batch.bytes().to_vec();
         let mut latest = Time::EPOCH;
+        for topic in batch.topics() {
+            if !self.topics.contains(topic) {
+                self.topics.insert(topic.to_owned());
+            }
+        }
         for (position, event) in (first..).zip(batch.appended()) {
             latest = latest.max(event.time);
-            if !self.topics.contains(event.topic) {
-                self.topics.insert(event.topic.to_owned());
-            }
             if let Some(name) = event.stream {
                 let stream = self.streams.entry(name.to_owned()).or_default();
                 frame::set_version(&mut bytes, event.at, stream.events);

@@ -40,33 +40,29 @@ pub(super) struct Streamed<'a> {
 
 #[derive(Debug, Default)]
 pub(super) struct Sorted {
+    /// The number that each topic of the batch has in the store.
+    pub topics: Vec<u32>,
     pub cuts: Vec<Cut>,
 }
 
 impl Sorted {
-    /// Cuts and sorts the events of a batch, of which the first will have that position; the tail takes them. `number_of`
-    /// gives the number of a topic, and is asked when it is another than that of the event before.
-    pub(super) fn sort<'b, E>(
+    /// Cuts and sorts the events of a batch, of which the first will have that position; the tail takes them. `topics`
+    /// must have been set.
+    pub(super) fn sort<'b>(
         &mut self,
         events: impl ExactSizeIterator<Item = Appended<'b>>,
         bytes: usize,
         position: u64,
         tail: &mut Tail,
-        mut number_of: impl FnMut(&str) -> Result<u32, E>,
-    ) -> Result<Vec<Streamed<'b>>, E> {
+    ) -> Vec<Streamed<'b>> {
         self.cuts.clear();
         tail.reserve(events.len());
         let mut streamed = Vec::new();
-        let mut last: Option<(&str, u32)> = None;
         let mut events = events.enumerate().peekable();
         while let Some((number, event)) = events.next() {
             let end = events.peek().map_or(bytes, |(_, next)| next.at);
             let (cut, index) = self.place(number, &event, end);
-            let topic = match last {
-                Some((topic, number)) if topic == event.topic => number,
-                _ => number_of(event.topic)?,
-            };
-            last = Some((event.topic, topic));
+            let topic = self.topics[event.topic as usize];
             let Cut { first, start, .. } = self.cuts[cut as usize];
             let block = position + u64::from(first);
             tail.push_event(topic, event.time, block, index, (event.at - start) as u32);
@@ -80,7 +76,7 @@ impl Sorted {
         }
         // Those of one stream in their order, as `at` grows with each.
         streamed.sort_unstable_by(|a, b| (a.stream, a.at).cmp(&(b.stream, b.at)));
-        Ok(streamed)
+        streamed
     }
 
     /// The block of an event, and its number in it.

@@ -132,12 +132,16 @@ impl Writer {
         state: &mut State,
     ) -> Result<(), StoreError> {
         let Self { topics, tail, sorted, .. } = self;
-        let (events, bytes) = (batch.appended(), batch.bytes().len());
-        let streamed =
-            sorted.sort(events, bytes, state.end, tail, |topic| match topics.get(topic) {
-                Some(number) => Ok(*number),
-                None => new_topic(write, topic, topics, state),
-            })?;
+        sorted.topics.clear();
+        for topic in batch.topics() {
+            let number = match topics.get(topic) {
+                Some(number) => *number,
+                None => new_topic(write, topic, topics, state)?,
+            };
+            sorted.topics.push(number);
+        }
+        let bytes = batch.bytes().len();
+        let streamed = sorted.sort(batch.appended(), bytes, state.end, tail);
         let mut frames = batch.bytes();
         if !streamed.is_empty() {
             self.frames.clear();

@@ -194,6 +194,7 @@ impl<'a> Request<'a> {
             rest.bytes(change.space.as_bytes()).bytes(change.key).maybe(change.value);
         }
         let (mut topics, mut streams) = (Names::default(), Names::default());
+        let numbers: Vec<_> = batch.topics().map(|topic| topics.number(topic)).collect();
         let mut events = Vec::with_capacity(batch.len() * 20);
         let (mut earliest, mut latest) = (u64::MAX, 0);
         let mut chunks: Vec<(u32, usize)> = Vec::new();
@@ -210,7 +211,7 @@ impl<'a> Request<'a> {
             let time = event.time.as_nanos();
             (earliest, latest) = (time.min(earliest), time.max(latest));
             let stream = event.stream.map_or(0, |stream| streams.number(stream));
-            events.extend_from_slice(&topics.number(event.topic).to_le_bytes());
+            events.extend_from_slice(&numbers[event.topic as usize].to_le_bytes());
             events.extend_from_slice(&stream.to_le_bytes());
             events.extend_from_slice(&((event.at - begin) as u32).to_le_bytes());
             events.extend_from_slice(&time.to_be_bytes());

@@ -138,7 +138,9 @@ impl Sample {
 fn closed(table: u8, key: &[u64], payload: &[u8]) -> Vec<u8> {
     let mut sum = crc32fast::Hasher::new();
     sum.update(&[table]);
-    key.iter().for_each(|number| sum.update(&number.to_le_bytes()));
+    for number in key {
+        sum.update(&number.to_le_bytes());
+    }
     sum.update(payload);
     [&sum.finalize().to_le_bytes(), payload].concat()
 }

@@ -19,6 +19,7 @@ use slipring_store::{
 };
 
 /// How a write fails.
+#[allow(dead_code, reason = "each binary of tests uses a part of it")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Nothing is written.
@@ -34,12 +35,20 @@ pub struct Failing<S> {
     pub inner: S,
     commits: AtomicU64,
     syncs: AtomicU64,
-    plan: Mutex<Plan>,
+    plan: Mutex<Plan<S>>,
+    /// Values of spaces that are called so in part cannot be read; of "" nothing can.
+    blind_to: Mutex<Option<&'static str>>,
 }
 
-#[derive(Default)]
-struct Plan {
+/// Somebody else who writes to a store.
+type Rival<S> = Box<dyn Fn(&S) + Send + Sync>;
+
+struct Plan<S> {
     commits: BTreeMap<u64, Failure>,
+    /// Who is there just before a commit.
+    rivals: BTreeMap<u64, Rival<S>>,
+    /// From that commit on all writes fail: that one like this, and of the others nothing is written.
+    end: Option<(u64, Failure)>,
     syncs: BTreeMap<u64, Failure>,
     /// All writes fail like this for now.
     all: Option<Failure>,
@@ -52,7 +61,14 @@ impl<S: EventStore> Failing<S> {
             inner,
             commits: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
-            plan: Mutex::default(),
+            plan: Mutex::new(Plan {
+                commits: BTreeMap::new(),
+                rivals: BTreeMap::new(),
+                end: None,
+                syncs: BTreeMap::new(),
+                all: None,
+            }),
+            blind_to: Mutex::new(None),
         })
     }
 
@@ -60,6 +76,47 @@ impl<S: EventStore> Failing<S> {
     pub fn fail_commit(&self, nth: u64, failure: Failure) {
         let nth = self.commits.load(Ordering::SeqCst) + nth;
         self.plan.lock().commits.insert(nth, failure);
+    }
+
+    /// Somebody else is there just before the n-th commit from now on, counted from 0.
+    pub fn rival_at(&self, nth: u64, rival: impl Fn(&S) + Send + Sync + 'static) {
+        let nth = self.commits.load(Ordering::SeqCst) + nth;
+        self.plan.lock().rivals.insert(nth, Box::new(rival));
+    }
+
+    /// The program ends at the n-th commit from now on, counted from 0: nothing is written after it.
+    pub fn end_at(&self, nth: u64, failure: Failure) {
+        let nth = self.commits.load(Ordering::SeqCst) + nth;
+        self.plan.lock().end = Some((nth, failure));
+    }
+
+    /// Whether it has ended so.
+    pub fn has_ended(&self) -> bool {
+        let end = self.plan.lock().end;
+        end.is_some_and(|(nth, _)| self.commits() > nth)
+    }
+
+    /// The next run of the program: nothing fails any more.
+    pub fn begin_anew(&self) {
+        let mut plan = self.plan.lock();
+        (plan.end, plan.all) = (None, None);
+        plan.commits.clear();
+        plan.syncs.clear();
+        *self.blind_to.lock() = None;
+    }
+
+    /// Reading values of spaces that are called so in part fails from now on; with "" reading fails, or with nothing
+    /// not any more.
+    pub fn blind_to(&self, spaces: Option<&'static str>) {
+        *self.blind_to.lock() = spaces;
+    }
+
+    fn look(&self, space: &str) -> Result<(), StoreError> {
+        let blind_to = *self.blind_to.lock();
+        if blind_to.is_some_and(|spaces| space.contains(spaces)) {
+            return Err(StoreError::Io { doing: "reading", error: io::Error::other("no disk") });
+        }
+        Ok(())
     }
 
     /// The n-th sync from now on fails, counted from 0.
@@ -99,13 +156,16 @@ impl<S: EventStore> EventStore for Failing<S> {
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<Committed, CommitError> {
         let nth = self.commits.fetch_add(1, Ordering::SeqCst);
         let mut plan = self.plan.lock();
-        let failure = plan.commits.remove(&nth).or(plan.all);
+        let ended = plan.end.filter(|(end, _)| nth >= *end);
+        let ended = ended.map(|(end, failure)| if nth == end { failure } else { Failure::Before });
+        let (failure, rival) = (plan.commits.remove(&nth).or(plan.all), plan.rivals.remove(&nth));
         drop(plan);
-        match failure {
+        rival.iter().for_each(|rival| rival(&self.inner));
+        match ended.or(failure) {
             None => self.inner.commit(batch, durability),
             Some(failure) => {
                 if failure == Failure::After {
-                    self.inner.commit(batch, Durability::Visible)?;
+                    self.inner.commit(batch, durability)?;
                 }
                 Err(error(failure).into())
             }
@@ -116,8 +176,9 @@ impl<S: EventStore> EventStore for Failing<S> {
         let nth = self.syncs.fetch_add(1, Ordering::SeqCst);
         let mut plan = self.plan.lock();
         let failure = plan.syncs.remove(&nth).or(plan.all);
+        let ended = plan.end.filter(|(end, _)| self.commits() > *end).map(|_| Failure::Before);
         drop(plan);
-        match failure {
+        match ended.or(failure) {
             None => self.inner.sync(),
             Some(failure) => Err(error(failure)),
         }
@@ -128,6 +189,7 @@ impl<S: EventStore> EventStore for Failing<S> {
     }
 
     fn scan(&self, from: u64, reader: Reader<'_>) -> Result<u64, StoreError> {
+        self.look("")?;
         self.inner.scan(from, reader)
     }
 
@@ -148,6 +210,7 @@ impl<S: EventStore> EventStore for Failing<S> {
     }
 
     fn value(&self, space: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.look(space)?;
         self.inner.value(space, key)
     }
 

@@ -10,7 +10,7 @@ use slipring_store::{
 
 use crate::{
     bank::{Account, AccountEvent, Deposit, Open, Refusal, Withdraw},
-    common::{Blow, Faulty, accounts, deposited},
+    common::{Failure, accounts, deposited, failing},
 };
 
 #[derive(Debug)]
@@ -97,7 +97,8 @@ fn each_way_to_fail_has_its_name() {
         batch.append(entry.stream("account-ada")).unwrap();
         store.commit(&batch, slipring_store::Durability::Synced).unwrap();
     }
-    let store = Faulty::new([(1, Blow::Rival(rival)), (2, Blow::Before)]);
+    let store = failing([(2, Failure::Before)]);
+    store.rival_at(1, rival);
     let bus = bus(&store, &Settings::default().retries(0));
     bus.send(&OpenFor("ada")).unwrap();
     let conflict = bus.send(&PayIn("ada", 1));

@@ -9,11 +9,8 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::Mutex;
-use slipring_events::{Source, Time};
 use slipring_store::{
-    Batch, Bounds, CommitError, Committed, Durability, EventStore, Json, Memory, Query, Reach,
-    Reader, Record, Removed, Retention, StoreError,
+    EventStore, Json, Memory, Record,
     sourcing::{Fault, Projection, Repository, Values},
 };
 
@@ -40,123 +37,16 @@ pub fn withdrawn(cents: u64) -> AccountEvent {
     Withdrawn { cents }.into()
 }
 
-/// What happens to a commit.
-#[derive(Clone, Copy, Debug)]
-pub enum Blow {
-    /// It does not come about.
-    Before,
-    /// It comes about, and nobody hears of it.
-    After,
-    /// Somebody else is there just before.
-    Rival(fn(&Memory)),
-}
+#[path = "../common/failing.rs"]
+mod failing;
 
-/// A store whose commits fail as planned.
-pub struct Faulty {
-    pub inner: Memory,
-    plan: Mutex<Vec<(u64, Blow)>>,
-    pub commits: AtomicU64,
-    /// Reading values fails from now on.
-    pub no_values: std::sync::atomic::AtomicBool,
-}
+pub use failing::{Failing, Failure};
 
-impl Faulty {
-    pub fn new(plan: impl IntoIterator<Item = (u64, Blow)>) -> Arc<Self> {
-        Arc::new(Self {
-            inner: Memory::new(),
-            plan: Mutex::new(plan.into_iter().collect()),
-            commits: AtomicU64::new(0),
-            no_values: false.into(),
-        })
-    }
-
-    /// Something happens to the commit with that number.
-    pub fn plan(&self, number: u64, blow: Blow) {
-        self.plan.lock().push((number, blow));
-    }
-
-    fn broken() -> StoreError {
-        StoreError::Io { doing: "writing", error: std::io::Error::other("the disk is gone") }
-    }
-}
-
-impl EventStore for Faulty {
-    fn source(&self) -> Source {
-        self.inner.source()
-    }
-
-    fn commit(&self, batch: &Batch, durability: Durability) -> Result<Committed, CommitError> {
-        let number = self.commits.fetch_add(1, Ordering::SeqCst);
-        let blow = {
-            let mut plan = self.plan.lock();
-            let at = plan.iter().position(|(at, _)| *at == number);
-            at.map(|at| plan.remove(at).1)
-        };
-        match blow {
-            None => self.inner.commit(batch, durability),
-            Some(Blow::Before) => Err(Self::broken().into()),
-            Some(Blow::After) => {
-                self.inner.commit(batch, durability)?;
-                Err(Self::broken().into())
-            }
-            Some(Blow::Rival(rival)) => {
-                rival(&self.inner);
-                self.inner.commit(batch, durability)
-            }
-        }
-    }
-
-    fn sync(&self) -> Result<u64, StoreError> {
-        self.inner.sync()
-    }
-
-    fn bounds(&self) -> Result<Bounds, StoreError> {
-        self.inner.bounds()
-    }
-
-    fn scan(&self, from: u64, reader: Reader<'_>) -> Result<u64, StoreError> {
-        self.inner.scan(from, reader)
-    }
-
-    fn query(&self, query: &Query, reader: Reader<'_>) -> Result<(), StoreError> {
-        self.inner.query(query, reader)
-    }
-
-    fn topics(&self) -> Result<Vec<String>, StoreError> {
-        self.inner.topics()
-    }
-
-    fn stream(&self, stream: &str, from: u64, reader: Reader<'_>) -> Result<(), StoreError> {
-        self.inner.stream(stream, from, reader)
-    }
-
-    fn version(&self, stream: &str) -> Result<u64, StoreError> {
-        self.inner.version(stream)
-    }
-
-    fn value(&self, space: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        if self.no_values.load(Ordering::SeqCst) && space.contains('@') {
-            return Err(Self::broken());
-        }
-        self.inner.value(space, key)
-    }
-
-    fn values(
-        &self,
-        space: &str,
-        from: &[u8],
-        reader: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
-        self.inner.values(space, from, reader)
-    }
-
-    fn retain(&self, keep: &Retention, now: Time) -> Result<Removed, StoreError> {
-        self.inner.retain(keep, now)
-    }
-
-    fn wait(&self, beyond: u64, reach: Reach, timeout: Duration) -> Result<Bounds, StoreError> {
-        self.inner.wait(beyond, reach, timeout)
-    }
+/// A store whose commits of these numbers fail.
+pub fn failing(plan: impl IntoIterator<Item = (u64, Failure)>) -> Arc<Failing<Memory>> {
+    let store = Failing::new(Memory::new());
+    plan.into_iter().for_each(|(nth, failure)| store.fail_commit(nth, failure));
+    store
 }
 
 /// What is on each account, and how many events were applied. An event applied twice, or left out, is in the numbers.

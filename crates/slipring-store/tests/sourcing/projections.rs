@@ -19,7 +19,7 @@ use slipring_store::{
 
 use crate::{
     bank::{AccountEvent, Deposit, Open, Withdraw},
-    common::{Balances, Blow, Faulty, LONG, accounts, fold, shown},
+    common::{Balances, Failure, LONG, accounts, failing, fold, shown},
 };
 
 fn projector<S: EventStore>(store: &Arc<S>) -> Projector<Balances, Json> {
@@ -72,15 +72,15 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn each_event_is_applied_once_whenever_it_is_killed(moves in moves(), batch in 1..6_usize) {
-        let store = Faulty::new([]);
+        let store = failing([]);
         let mut steps: Option<Steps<Balances, Json>> = None;
         for one in &moves {
             match one {
                 Move::Event(account, cents) => deposit(&store.inner, *account, *cents),
                 Move::Kill => steps = None,
                 Move::Fail(after) => {
-                    let next = store.commits.load(Ordering::SeqCst);
-                    store.plan(next, if *after { Blow::After } else { Blow::Before });
+                    let failure = if *after { Failure::After } else { Failure::Before };
+                    store.fail_commit(0, failure);
                 }
                 Move::Step => {
                     if steps.is_none() {
@@ -232,16 +232,16 @@ fn an_event_that_cannot_be_read_or_applied_halts_it() {
 
 #[test]
 fn a_store_that_cannot_be_read_halts_it_whatever_is_made_of_the_error() {
-    let store = Faulty::new([]);
+    let store = failing([]);
     deposit(&store.inner, 0, 1);
     let mut steps = projector(&store).on_failure(OnFailure::Park).by_hand().unwrap();
-    store.no_values.store(true, Ordering::SeqCst);
+    store.blind_to(Some("@"));
     let halt = steps.step().unwrap_err();
     assert!(
         matches!(&halt, Halt::Store(error) if matches!(**error, StoreError::Io { .. })),
         "{halt}"
     );
-    store.no_values.store(false, Ordering::SeqCst);
+    store.blind_to(None);
     finish(&store);
     assert_eq!(shown(&store.inner, "balances@1"), fold(&store.inner));
 }

@@ -16,7 +16,7 @@ use slipring_store::{
 
 use crate::{
     bank::{Deposit, Open, Refusal, Withdraw},
-    common::{Balances, Blow, Faulty, LONG, accounts, events, fold, shown},
+    common::{Balances, Failure, LONG, accounts, events, failing, fold, shown},
 };
 
 /// Event sourcing and CQRS: what is decided follows from events, what is shown is made of them, and both agree.
@@ -57,9 +57,9 @@ fn s23_state_follows_from_events_and_views_follow_them() {
 /// A handler's result is stored with how far it has come: never one without the other.
 #[test]
 fn s41_a_result_is_stored_with_the_position_it_is_of() {
-    for blow in [Blow::Before, Blow::After] {
+    for blow in [Failure::Before, Failure::After] {
         // Commit 0 opens the account, 1 pays in, 2 begins the projection, 3 is the first of its results.
-        let store = Faulty::new([(3, blow)]);
+        let store = failing([(3, blow)]);
         let accounts = accounts(&store);
         accounts.execute("7", &Open("Ada")).unwrap();
         accounts.execute("7", &Deposit(5)).unwrap();
@@ -69,7 +69,7 @@ fn s41_a_result_is_stored_with_the_position_it_is_of() {
         let known = Checkpoint::named("balances@1").get(&store.inner).unwrap();
         let stored = shown(&store.inner, "balances@1");
         match blow {
-            Blow::After => assert_eq!((known, stored), (Some(2), fold(&store.inner))),
+            Failure::After => assert_eq!((known, stored), (Some(2), fold(&store.inner))),
             _ => assert_eq!((known, stored), (Some(0), vec![])),
         }
         let mut next = projector().by_hand().unwrap();
@@ -82,8 +82,8 @@ fn s41_a_result_is_stored_with_the_position_it_is_of() {
 /// Transactions over several aggregates: all or nothing, whatever fails, and nothing is seen of a half.
 #[test]
 fn s42_s51_a_transaction_is_done_whole_or_not_at_all() {
-    for blow in [None, Some(Blow::Before), Some(Blow::After)] {
-        let store = Faulty::new(blow.map(|blow| (3, blow)));
+    for blow in [None, Some(Failure::Before), Some(Failure::After)] {
+        let store = failing(blow.map(|blow| (3, blow)));
         let accounts = accounts(&store);
         for id in ["a", "b"] {
             accounts.execute(id, &Open("Ada")).unwrap();
@@ -103,7 +103,10 @@ fn s42_s51_a_transaction_is_done_whole_or_not_at_all() {
         assert_eq!(store.value("transfers", b"last").unwrap(), None);
         assert_eq!(transfer("b").is_err(), blow.is_some());
         let done = transfer("b").unwrap();
-        assert_eq!((done.positions(), done.repeated), (3..5, !matches!(blow, Some(Blow::Before))));
+        assert_eq!(
+            (done.positions(), done.repeated),
+            (3..5, !matches!(blow, Some(Failure::Before)))
+        );
         let cents = |id| accounts.load(id).unwrap().state.cents;
         assert_eq!((cents("a"), cents("b")), (6, 4));
         assert_eq!(store.value("transfers", b"last").unwrap().as_deref(), Some(&b"b"[..]));
@@ -166,8 +169,8 @@ fn s42_s51_transactions_of_several_threads_conserve_what_they_move() {
 /// again, one that succeeded is not.
 #[test]
 fn s31_s44_a_command_is_recorded_with_its_success() {
-    for blow in [Blow::Before, Blow::After] {
-        let store = Faulty::new([(2, blow)]);
+    for blow in [Failure::Before, Failure::After] {
+        let store = failing([(2, blow)]);
         let accounts = accounts(&store);
         let origin = Origin::command(EventId::random());
         // Refused: not recorded.
@@ -183,7 +186,7 @@ fn s31_s44_a_command_is_recorded_with_its_success() {
             Err(CommandError::Store(_))
         ));
         let done = accounts.execute_as("7", &Deposit(5), &origin).unwrap();
-        assert_eq!(done.repeated, matches!(blow, Blow::After));
+        assert_eq!(done.repeated, matches!(blow, Failure::After));
         assert_eq!(events(&*store, "account-7").len(), 2);
     }
 }
@@ -201,7 +204,8 @@ fn t11_between_looking_and_recording_nobody_comes_in() {
     static RIVAL: OnceLock<Box<dyn Fn() + Send + Sync>> = OnceLock::new();
 
     let id = *ID.get_or_init(EventId::random);
-    let store = Faulty::new([(1, Blow::Rival(rival))]);
+    let store = failing([]);
+    store.rival_at(1, rival);
     let accounts = Arc::new(accounts(&store));
     accounts.execute("7", &Open("Ada")).unwrap();
     let other = accounts.clone();

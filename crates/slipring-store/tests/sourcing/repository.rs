@@ -13,7 +13,7 @@ use slipring_store::{
 
 use crate::{
     bank::{Account, Deposit, Open, Refusal, Withdraw},
-    common::{Blow, Faulty, accounts, deposited, events, opened},
+    common::{Failure, accounts, deposited, events, failing, opened},
 };
 
 #[derive(Clone, Debug)]
@@ -179,7 +179,8 @@ fn rival(store: &Memory) {
 #[test]
 fn who_comes_second_decides_again_so_often_and_no_more() {
     for (retries, rivals) in [(0, 1), (2, 3), (2, 2), (3, 1)] {
-        let store = Faulty::new((1..=rivals).map(|number| (number, Blow::Rival(rival))));
+        let store = failing([]);
+        (1..=rivals).for_each(|number| store.rival_at(number, rival));
         let accounts = accounts(&store).settings(Settings::default().retries(retries));
         accounts.execute("7", &Open("Ada")).unwrap();
         let done = accounts.execute("7", &Deposit(100));
@@ -322,15 +323,15 @@ fn an_event_that_cannot_be_read_is_named() {
 
 #[test]
 fn a_failed_write_is_told_and_a_command_with_an_id_may_be_sent_again() {
-    for blow in [Blow::Before, Blow::After] {
-        let store = Faulty::new([(1, blow)]);
+    for blow in [Failure::Before, Failure::After] {
+        let store = failing([(1, blow)]);
         let accounts = accounts(&store);
         accounts.execute("7", &Open("Ada")).unwrap();
         let origin = Origin::command(EventId::random());
         let failed = accounts.execute_as("7", &Deposit(5), &origin);
         assert!(matches!(failed, Err(CommandError::Store(StoreError::Io { .. }))), "{failed:?}");
         let done = accounts.execute_as("7", &Deposit(5), &origin).unwrap();
-        assert_eq!((done.repeated, done.positions()), (matches!(blow, Blow::After), 1..2));
+        assert_eq!((done.repeated, done.positions()), (matches!(blow, Failure::After), 1..2));
         assert_eq!(accounts.load("7").unwrap().state.cents, 5);
     }
 }

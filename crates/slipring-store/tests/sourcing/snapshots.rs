@@ -14,7 +14,7 @@ use slipring_store::{
 
 use crate::{
     bank::{Account, AccountEvent, Deposit, Open, Refusal, Withdraw},
-    common::{Blow, Faulty, accounts},
+    common::{Failure, accounts, failing},
 };
 
 fn hash(state: &impl Hash) -> u64 {
@@ -94,13 +94,13 @@ fn one_is_taken_every_so_many_events() {
 
 #[test]
 fn it_goes_with_the_commit_or_not_at_all() {
-    for blow in [Blow::Before, Blow::After] {
-        let store = Faulty::new([(1, blow)]);
+    for blow in [Failure::Before, Failure::After] {
+        let store = failing([(1, blow)]);
         let accounts = accounts(&store).snapshots(2);
         accounts.execute("7", &Open("Ada")).unwrap();
         accounts.execute("7", &Deposit(5)).unwrap_err();
         let loaded = accounts.load("7").unwrap();
-        let there = matches!(blow, Blow::After);
+        let there = matches!(blow, Failure::After);
         assert_eq!(
             (loaded.state.cents, loaded.snapshot),
             if there { (5, Some(2)) } else { (0, None) }

@@ -24,6 +24,11 @@ pub struct Account {
     pub lost: u64,
     /// Events that came back from there.
     pub requeued: u64,
+    /// Events that a [durable](crate::Registration::durable) handler had missed, and has got from where they are stored.
+    pub caught_up: u64,
+    /// Events that a durable handler has let pass on the ring, since it had others to do first: it gets them from where
+    /// they are stored.
+    pub deferred: u64,
     /// Events that wait to be tried again, or behind such a one.
     pub waiting: u64,
     /// Events that were passed over, as its lag limit says, or unhandled when it left.
@@ -47,19 +52,23 @@ impl Account {
 
     /// Events that it came to and that are not accounted for: one that was in hand.
     pub(crate) fn missing(&self) -> u64 {
-        let came = self.next - self.first + self.requeued;
+        let came = self.came();
         came.saturating_sub(self.settled() + self.waiting + self.passed_over)
     }
 
-    fn settled(&self) -> u64 {
-        self.empty + self.filtered + self.handled + self.duplicates + self.dead + self.lost
+    fn came(&self) -> u64 {
+        self.next - self.first + self.requeued + self.caught_up
+    }
+
+    pub(crate) fn settled(&self) -> u64 {
+        let done = self.handled + self.duplicates + self.dead + self.lost;
+        self.empty + self.filtered + self.deferred + done
     }
 
     /// Whether every event is accounted for: each that was seen, or came back, was handled, filtered, known,
     /// passed over, given up, lost or waits.
     pub fn adds_up(&self) -> bool {
-        let came = self.next - self.first + self.requeued;
-        came == self.settled() + self.waiting + self.passed_over
+        self.came() == self.settled() + self.waiting + self.passed_over
     }
 }
 
@@ -72,6 +81,8 @@ impl fmt::Display for Account {
             (self.dead, "dead"),
             (self.lost, "lost"),
             (self.requeued, "requeued"),
+            (self.caught_up, "caught up"),
+            (self.deferred, "deferred"),
             (self.duplicates, "duplicates"),
             (self.filtered, "filtered"),
             (self.passed_over, "passed over"),

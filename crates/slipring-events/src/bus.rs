@@ -336,8 +336,9 @@ impl<E: Event> Bus<E> {
     /// Looks at the ring: its stations are the handlers. Of each the account has the attempts as
     /// [`calls`](slipring::StationReport::calls), with those that failed and those that were made again, and
     /// [told](slipring::StationSnapshot::told) are, as of its last turn, and by the names in its [`Account`]:
-    /// `waiting`, `dead`, `lost`, `unsent`, `requeued`, `duplicates`, `passed over`, `filtered` and `follow-ups`; and `held`,
-    /// which is 1 while it is not to go on, because of a breaker, a bulkhead, a throttle, or what was put aside.
+    /// `waiting`, `dead`, `lost`, `unsent`, `requeued`, `caught up`, `deferred`, `duplicates`, `passed over`, `filtered` and `follow-ups`;
+    /// and `held`, which is 1 while it is not to go on, because of a breaker, a bulkhead, a throttle, what was put aside,
+    /// or a store that fails.
     ///
     /// ```
     /// use slipring_events::{AnyEvent, Bus};
@@ -481,7 +482,7 @@ impl<E: Event> Bus<E> {
     fn is_quiet_behind(&self, mark: u64, handlers: &[Arc<Card<E>>]) -> bool {
         let is_past = |card: &Arc<Card<E>>| {
             let account = card.account();
-            account.next > mark && account.waiting == 0
+            account.next > mark && account.waiting == 0 && !card.is_catching_up()
         };
         let is_stored = self.hub.journal.as_ref().is_none_or(|journal| journal.has_passed(mark));
         is_stored && handlers.iter().all(is_past) && self.hub.gate.pending() == 0

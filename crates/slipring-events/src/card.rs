@@ -34,6 +34,10 @@ pub(crate) struct Card<E: Event> {
     account: Mutex<Account>,
     /// Whether it was not to go on, as of then.
     is_held: AtomicBool,
+    /// It has missed events that it has not got yet.
+    is_catching_up: AtomicBool,
+    /// Why it holds, if its store has failed.
+    trouble: Mutex<Option<Arc<str>>>,
     orders: AtomicU8,
     pub alarm: Arc<Alarm>,
     /// None when nobody takes anything back any more.
@@ -74,6 +78,8 @@ impl<E: Event> Card<E> {
             first,
             account: Mutex::new(Account::starting_at(first)),
             is_held: AtomicBool::new(false),
+            is_catching_up: AtomicBool::new(false),
+            trouble: Mutex::default(),
             orders: AtomicU8::new(Orders::Stay as u8),
             alarm: Arc::default(),
             returned: Mutex::new(Some(Vec::new())),
@@ -103,6 +109,25 @@ impl<E: Event> Card<E> {
 
     pub(crate) fn is_held(&self) -> bool {
         self.is_held.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether there is something that it has missed and not got yet.
+    pub(crate) fn note_catching_up(&self, is_so: bool) {
+        // Release: pairs with `is_catching_up`.
+        self.is_catching_up.store(is_so, Ordering::Release);
+    }
+
+    pub(crate) fn is_catching_up(&self) -> bool {
+        self.is_catching_up.load(Ordering::Acquire)
+    }
+
+    /// Notes why it holds.
+    pub(crate) fn note_trouble(&self, trouble: Option<Arc<str>>) {
+        *self.trouble.lock() = trouble;
+    }
+
+    pub(crate) fn trouble(&self) -> Option<Arc<str>> {
+        self.trouble.lock().clone()
     }
 
     pub(crate) fn order(&self, orders: Orders) {

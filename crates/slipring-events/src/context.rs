@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
+    checkpoints::DoneBefore,
     clock::Time,
     delivery::HandlerError,
     draft::Draft,
@@ -43,6 +44,8 @@ pub(crate) struct FollowUp<E: Event> {
     pub topic: TopicId,
     /// Whoever has asked for it.
     pub asker: Option<Arc<Asker<E>>>,
+    /// Where the event stands that it follows from.
+    pub behind: DoneBefore,
 }
 
 /// Why a handler cannot publish what follows.
@@ -204,7 +207,8 @@ impl<'a, E: Event> Context<'a, E> {
         }
         draft.extra.correlation.get_or_insert(self.correlation());
         draft.extra.causation.get_or_insert(self.id());
-        self.outbox.drafts.push((FollowUp { draft, topic, asker }, delay));
+        let behind = self.delivered.stands_at();
+        self.outbox.drafts.push((FollowUp { draft, topic, asker, behind }, delay));
         Ok(())
     }
 }

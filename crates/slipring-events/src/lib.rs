@@ -10,6 +10,7 @@ mod any;
 mod bus;
 mod by_hand;
 mod card;
+mod checkpoints;
 mod clock;
 mod context;
 mod delivery;
@@ -50,6 +51,7 @@ pub use account::Account;
 pub use any::AnyEvent;
 pub use bus::{Bus, BusBuilder, BusReport, HandlerReport, JournalReport, NotDone};
 pub use by_hand::{ByHand, Step};
+pub use checkpoints::{Checkpoints, DoneBefore, Joining, Missed, NotDurable};
 pub use clock::{Clock, ManualClock, SystemClock, Time, TimeError};
 pub use context::{Context, FollowUpError, NobodyAsked};
 pub use delivery::{

@@ -15,6 +15,7 @@ use crate::{
     bus::Bus,
     by_hand::ByHand,
     card::Card,
+    checkpoints::{Checkpoints, NotDurable},
     context::Context,
     delivery::{
         Breaker, Bulkhead, DeadLetters, Inbox, Key, Retry, Throttle, Window, letters::Owner,
@@ -37,6 +38,10 @@ use crate::{
     view::{Part, View, Whole},
     worker::Worker,
 };
+
+mod refused;
+
+pub use refused::RegisterError;
 
 /// A handler that is about to be registered.
 ///
@@ -81,44 +86,6 @@ pub struct Registration<'b, E: Event, V: View<E> = Whole, L = Bare> {
     start: Start,
     settings: Settings<E, V::Seen>,
     layers: PhantomData<fn() -> L>,
-}
-
-/// Why a handler was not registered.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum RegisterError {
-    /// It asks for something that is no pattern.
-    #[error(transparent)]
-    Pattern(#[from] TopicError),
-    /// The ring does not take it: the bus is closed, there are too many handlers, or one of this name is there.
-    #[error(transparent)]
-    Refused(#[from] AttachError),
-    /// A handler that lags by so much is never found: the ring has room for no more.
-    #[error(
-        "a lag limit of {limit} cannot be met on a ring of {capacity}: it is to be less than that, and at least 1"
-    )]
-    LagLimit {
-        /// The limit that was asked for.
-        limit: u64,
-        /// How many events the ring has room for.
-        capacity: usize,
-    },
-    /// There is no such part of the work.
-    #[error("worker {worker} of {of} has no part of the work: workers are numbered from 0")]
-    Share {
-        /// The worker that was asked for.
-        worker: u64,
-        /// How many there are.
-        of: u64,
-    },
-    /// It runs in the publishers' threads, and something of it has to wait: nobody would wake it.
-    #[error(
-        "an inline handler cannot wait: no delayed retries, breaker, bulkhead or throttle; give it a thread or a task"
-    )]
-    CannotWait,
-    /// Its thread could not be started.
-    #[error("no thread for it: {0}")]
-    Thread(#[from] std::io::Error),
 }
 
 impl<E: Event, V: View<E>, L> fmt::Debug for Registration<'_, E, V, L> {
@@ -213,6 +180,28 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
     /// dies they are dead letters behind it, until they are requeued together. Other keys go on.
     pub fn in_sequence<K: Hash>(mut self, key: impl Fn(&V::Seen) -> K + Send + 'static) -> Self {
         self.settings.order = Order::ByKey(Box::new(move |seen| Key::of(&key(seen))));
+        self
+    }
+
+    /// How far it is, is kept beyond the program. What it has not done when that ends comes first in the next run, of
+    /// the topics that it asks for, in the order in which it is stored, and through all that stands around the handler;
+    /// then it goes on with what is on the ring, without a gap and without a duplicate. The bus has to have a
+    /// [journal](crate::BusBuilder::journal), and its dead letters have to be [kept](DeadLetters::kept).
+    ///
+    /// It is done with all before the first event that waits to be tried again, that is in hand, or whose follow-ups are
+    /// not stored; dead letters are kept elsewhere, and hold nothing back. That is written when it has done many events, when it has
+    /// nothing to do, and when it leaves. What comes after it comes again when the program ends otherwise: each event at
+    /// least once, and with an [inbox](Self::idempotent_by) that is kept as well, once. An event that is among its dead letters
+    /// does not come again. While nobody can tell or write how far it is, since the store fails, it holds, and
+    /// [says why](Subscription::trouble).
+    ///
+    /// Until it has caught up it lets events of the ring pass where that gets full, and gets them from where they are stored:
+    /// it holds nobody back so long. What is [replayed](crate::Draft::replayed) into the bus passes it by. When it leaves, what it has
+    /// put aside does not go to the dead letters: it comes again.
+    ///
+    /// It is for handlers in a thread, in a task, on a pool or by hand that have all of the work to themselves.
+    pub fn durable(mut self, checkpoints: impl Checkpoints<E> + 'static) -> Self {
+        self.settings.durable = Some(Box::new(checkpoints));
         self
     }
 
@@ -455,6 +444,9 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
         H: Handle<E, V::Seen> + Send + 'static,
         V::Seen: 'static,
     {
+        if self.settings.durable.is_some() {
+            return Err(NotDurable::Inline.into());
+        }
         if self.settings.needs_time() {
             return Err(RegisterError::CannotWait);
         }
@@ -561,6 +553,9 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
             return Err(RegisterError::Share { worker, of });
         }
         let capacity = bus.capacity();
+        if settings.durable.is_some() {
+            settings.check_durable(hub.journal.is_some(), start)?;
+        }
         if let Some((limit, _)) = settings.lag
             && !(1..capacity as u64).contains(&limit)
         {
@@ -574,7 +569,7 @@ impl<'b, E: Event, V: View<E>, L> Registration<'b, E, V, L> {
         settings.letters.introduce(&owner);
         let card = Arc::clone(&owner.card);
         known.get_or_init(|| Arc::clone(&card));
-        let worker = Worker::new(poller, owner, settings, handler).ok_or(AttachError::Closed)?;
+        let worker = Worker::new(poller, owner, settings, handler)?;
         hub.add(Arc::clone(&card));
         let (hub, inline) = (Arc::clone(hub), Arc::clone(bus.inline()));
         Ok((Subscription { card, hub, inline, thread: None }, worker))

@@ -2,9 +2,10 @@
 
 use std::{fmt, time::Duration};
 
-use slipring::LagPolicy;
+use slipring::{LagPolicy, Start};
 
 use crate::{
+    checkpoints::{Checkpoints, NotDurable},
     delivery::{Breaker, Bulkhead, DeadLetters, Inbox, Key, Retry, Throttle},
     event::Event,
     share::Share,
@@ -33,6 +34,8 @@ pub(crate) struct Settings<E: Event, T> {
     pub keeps_time: bool,
     /// Takes the time of attempts.
     pub times: Option<Times>,
+    /// How far it is, beyond the program.
+    pub durable: Option<Box<dyn Checkpoints<E>>>,
 }
 
 /// What an event that is to be tried again later holds up.
@@ -75,6 +78,20 @@ impl<E: Event, T> Settings<E, T> {
             page: 256,
             keeps_time: true,
             times: None,
+            durable: None,
+        }
+    }
+
+    /// Whether a durable handler may have them.
+    pub(crate) fn check_durable(&self, has_journal: bool, start: Start) -> Result<(), NotDurable> {
+        let skips = matches!(self.lag, Some((_, LagPolicy::SkipAhead)));
+        match () {
+            () if !has_journal => Err(NotDurable::NoJournal),
+            () if !self.letters.are_kept() => Err(NotDurable::Letters),
+            () if !matches!(self.share, Share::Whole) => Err(NotDurable::Shared),
+            () if skips => Err(NotDurable::SkipsAhead),
+            () if start != Start::Now => Err(NotDurable::Start),
+            () => Ok(()),
         }
     }
 
@@ -94,7 +111,7 @@ impl<W: Event> Settings<W, W> {
             Order::ByKey(key) | Order::ByWhole(key) => Order::ByWhole(key),
         };
         let Self { inbox, letters, retry, breaker, bulkhead, throttle, timeout, share, .. } = self;
-        let Self { most_aside, most_follow_ups, lag, page, keeps_time, times, .. } = self;
+        let Self { most_aside, most_follow_ups, lag, page, keeps_time, times, durable, .. } = self;
         Settings {
             inbox,
             letters,
@@ -111,6 +128,7 @@ impl<W: Event> Settings<W, W> {
             page,
             keeps_time,
             times,
+            durable,
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    clock::Time, envelope::Metadata, event::Event, id::EventId, receipt::Ticket, request::Asker,
-    topics::TopicId,
+    checkpoints::DoneBefore, clock::Time, envelope::Metadata, event::Event, id::EventId,
+    receipt::Ticket, request::Asker, topics::TopicId,
 };
 
 /// A slot: an event, and what every event has. What few have stands apart, and is not touched for the others.
@@ -42,6 +42,8 @@ pub(crate) struct Extra<E: Event> {
     pub asker: Option<Arc<Asker<E>>>,
     /// It was read from where it is stored.
     pub is_replay: bool,
+    /// Where that is, of one that a handler had missed: it is not on the ring.
+    pub place: Option<u64>,
 }
 
 impl<E: Event> Default for Extra<E> {
@@ -54,13 +56,15 @@ impl<E: Event> Default for Extra<E> {
             ticket: None,
             asker: None,
             is_replay: false,
+            place: None,
         }
     }
 }
 
 impl<E: Event> Extra<E> {
     fn is_empty(&self) -> bool {
-        let Self { id, correlation, causation, metadata, ticket, asker, is_replay } = self;
+        let Self { id, correlation, causation, metadata, ticket, asker, is_replay, place: _ } =
+            self;
         let has_id = id.is_some() || correlation.is_some() || causation.is_some();
         !(has_id || metadata.is_some() || ticket.is_some() || asker.is_some() || *is_replay)
     }
@@ -146,6 +150,12 @@ impl<E: Event> Copy for Delivered<'_, E> {}
 impl<'a, E: Event> Delivered<'a, E> {
     pub(crate) fn extra(&self) -> Option<&'a Extra<E>> {
         self.extra
+    }
+
+    /// Where it stands for the handler that has it in hand.
+    pub(crate) fn stands_at(&self) -> DoneBefore {
+        let place = self.extra.and_then(|extra| extra.place);
+        place.map_or(DoneBefore::Sequence(self.sequence), DoneBefore::Place)
     }
 
     pub(crate) fn ticket(&self) -> Option<&'a Arc<Ticket>> {

@@ -61,6 +61,16 @@ impl<E: Event> Subscription<E> {
         self.card.account()
     }
 
+    /// Why a [durable](crate::Registration::durable) handler holds: what its store says, as long as that fails.
+    pub fn trouble(&self) -> Option<Arc<str>> {
+        self.card.trouble()
+    }
+
+    /// Whether a durable handler has yet to get events that it had missed.
+    pub fn is_catching_up(&self) -> bool {
+        self.card.is_catching_up()
+    }
+
     /// Has it leave, and waits until it has, at most so long: when it has handled what is published now and what it
     /// has put aside, or at once. What it leaves behind of the latter goes to the dead letters.
     ///

@@ -30,6 +30,8 @@ fn tell(account: &Account, figures: &mut Vec<Figure>) {
         ("lost", account.lost),
         ("unsent", account.unsent),
         ("requeued", account.requeued),
+        ("caught up", account.caught_up),
+        ("deferred", account.deferred),
         ("duplicates", account.duplicates),
         ("passed over", account.passed_over),
         ("filtered", account.filtered),

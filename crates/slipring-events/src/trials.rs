@@ -30,12 +30,14 @@ mod in_hand;
 mod later;
 mod quick;
 mod sending;
+mod standing;
 mod timing;
 
 use failure::{Failed, caught};
 use in_hand::{InHand, Out};
 use later::Later;
 pub(crate) use quick::RunEnd;
+use standing::Standing;
 
 /// How often one that may not lag looks how far it does.
 const LOOK_AROUND: Duration = Duration::from_millis(100);
@@ -60,6 +62,10 @@ pub(crate) struct Trials<E: Event, V: View<E>> {
     /// What is to be published later.
     later: Later<E>,
     rng: fastrand::Rng,
+    /// The sequence of the last follow-up.
+    last_sent: Option<u64>,
+    /// How far it is, if that is kept.
+    standing: Option<Box<Standing<E>>>,
 }
 
 /// How the attempts on an event have ended, for now.
@@ -87,6 +93,8 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             permit: None,
             later: Later::default(),
             rng: fastrand::Rng::new(),
+            last_sent: None,
+            standing: None,
             settings,
             owner,
         })
@@ -121,7 +129,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             self.account.empty += 1;
             return;
         };
-        if !self.wants(&delivered) {
+        if !self.wants(&delivered) || self.leaves_out(&delivered) {
             self.account.filtered += 1;
             return;
         }
@@ -485,10 +493,23 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             self.spill.push_back(follow_up);
             self.count_first(false);
         }
+        self.leave_behind();
         let mut lanes = self.lanes.drain();
         lanes.sort_by_key(|lane| lane.queue.front().map(|first| first.aside.sequence));
-        for Lane { key, queue } in lanes {
-            self.bury_all(key, queue.into_iter().map(|parked| (Reason::Left, parked)).collect());
+        for Lane { key, mut queue } in lanes {
+            if self.is_durable() {
+                // They come again in the next run, but for what came back from the dead letters.
+                let before = queue.len();
+                queue.retain(|parked| parked.trial.letter.is_some());
+                self.account.passed_over += (before - queue.len()) as u64;
+            }
+            if !queue.is_empty() {
+                self.bury_all(
+                    key,
+                    queue.into_iter().map(|parked| (Reason::Left, parked)).collect(),
+                );
+            }
         }
+        self.end_standing();
     }
 }

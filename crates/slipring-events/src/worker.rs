@@ -5,13 +5,14 @@
 
 use std::{future::poll_fn, marker::PhantomData, pin::pin, sync::Arc, thread, time::Duration};
 
-use slipring::{Batch, Poller};
+use slipring::{AttachError, Batch, Poller};
 
 use crate::{
     card::{Card, Orders},
     delivery::letters::Owner,
     event::Event,
     handler::Handle,
+    registration::RegisterError,
     settings::Settings,
     slot::Slot,
     told,
@@ -56,9 +57,13 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
         owner: Arc<Owner<E>>,
         settings: Settings<E, V::Seen>,
         handler: H,
-    ) -> Option<Self> {
-        let trials = Trials::new(owner, settings)?;
-        Some(Self { poller: Some(poller), run: 0, trials, handler, last: None, view: PhantomData })
+    ) -> Result<Self, RegisterError> {
+        let trials = Trials::new(owner, settings).ok_or(AttachError::Closed)?;
+        let poller = Some(poller);
+        let mut worker = Self { poller, run: 0, trials, handler, last: None, view: PhantomData };
+        // If that fails it has left the ring.
+        worker.trials.open_standing()?;
+        Ok(worker)
     }
 
     /// Does what can be done now.
@@ -74,7 +79,7 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
         }
         let before = self.trials.account;
         let place = self.trials.owner.hub.place();
-        let turn = {
+        let mut turn = {
             let mut work = pin!(self.work(events));
             // The thread is known to run a handler as long as it does.
             poll_fn(|task| {
@@ -84,6 +89,9 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
             .await
         };
         self.trials.step_back();
+        if self.trials.is_durable() {
+            turn = self.trials.note_standing(turn);
+        }
         self.card().note_held(matches!(turn, Turn::Hold(_)));
         if self.trials.account != before {
             // After it has left, nobody sees its station.
@@ -124,6 +132,11 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
         if let Some(hold) = trials.hold() {
             let waits_for_others = trials.has_follow_ups() && !trials.is_in_the_way(poller);
             return if waits_for_others { Turn::Full } else { hold };
+        }
+        if trials.is_durable()
+            && let Some(turn) = Box::pin(trials.catch_up(&mut self.handler, poller)).await
+        {
+            return turn;
         }
         let limit =
             if trials.has_follow_ups() { 1 } else { events.min(trials.settings.page) } as u64;
@@ -201,6 +214,7 @@ impl<E: Event, V: View<E>, H: Handle<E, V::Seen>> Worker<E, V, H> {
 impl<E: Event, V: View<E>, H> Worker<E, V, H> {
     /// Passes over what is on the ring, and is in nobody's way any more.
     fn leave_ring(&mut self) {
+        self.trials.freeze_standing();
         // Whoever publishes from now on does not count on it; what was published before is on the ring below.
         self.trials.owner.hub.remove(self.trials.card().number);
         if let Some(mut poller) = self.poller.take() {

@@ -28,7 +28,7 @@ mod subscription;
 pub use batch::{Batch, Change, Expectation, Expected};
 pub use checkpoint::{CHECKPOINTS, Checkpoint, NamedCheckpoint};
 pub use codec::{Codec, CodecError, Json, Postcard};
-pub use durable::{InboxError, Once, Output, StoreInbox, StoreLetters};
+pub use durable::{InboxError, Once, Output, StoreCheckpoint, StoreInbox, StoreLetters};
 #[cfg(feature = "embedded")]
 pub use embedded::Embedded;
 pub use entry::{Entry, EntryError};

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Key, Parked};
-use crate::event::Event;
+use crate::{checkpoints::DoneBefore, event::Event};
 
 /// Events that keep their order: one alone, or all of a key.
 #[derive(Debug)]
@@ -82,6 +82,13 @@ impl<E: Event> Lanes<E> {
         }
         self.waiting.insert(name, lane);
         self.due.push(Reverse((due, name)));
+    }
+
+    /// Where the first of them stands, but for those that came back from the dead letters, which are kept there.
+    pub(crate) fn oldest(&self) -> Option<DoneBefore> {
+        let all = self.waiting.values().flat_map(|lane| &lane.queue);
+        let own = all.filter(|parked| parked.trial.letter.is_none());
+        own.map(|parked| parked.aside.delivered().stands_at()).min()
     }
 
     fn name_of_one_alone(&mut self) -> Name {

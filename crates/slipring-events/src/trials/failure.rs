@@ -17,9 +17,14 @@ impl Failed {
 
     /// What the error says. It is the user's, as all that is caught is.
     pub fn tell(&self) -> String {
-        let told = caught(|| self.error.to_string());
-        told.unwrap_or_else(|panicked| format!("an error that cannot be shown: {}", panicked.error))
+        tell(&self.error)
     }
+}
+
+/// What an error says, which is the user's.
+pub(super) fn tell(error: &HandlerError) -> String {
+    let told = caught(|| error.to_string());
+    told.unwrap_or_else(|panicked| format!("an error that cannot be shown: {}", panicked.error))
 }
 
 /// Calls what belongs to the user besides the handler: what panics there is a failure as well, and stops nobody.

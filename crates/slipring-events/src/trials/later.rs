@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use crate::{context::FollowUp, event::Event};
+use crate::{checkpoints::DoneBefore, context::FollowUp, event::Event};
 
 /// Follow-ups that are to be published later.
 pub(super) struct Later<E: Event> {
@@ -31,6 +31,11 @@ impl<E: Event> Later<E> {
 
     pub(super) fn due(&self) -> Option<Duration> {
         self.due.first_key_value().map(|((due, _), _)| *due)
+    }
+
+    /// Where the first event stands that one of them follows from.
+    pub(super) fn oldest(&self) -> Option<DoneBefore> {
+        self.due.values().map(|follow_up| follow_up.behind).min()
     }
 
     pub(super) fn take_due(&mut self, now: Duration) -> Option<FollowUp<E>> {

@@ -76,6 +76,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
                 break;
             }
             self.count_first(sent.is_ok());
+            self.last_sent = sent.ok().or(self.last_sent);
             has_gone(&hub.gate);
         }
         self.spill.len()
@@ -85,7 +86,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
     pub(super) fn count_first(&mut self, is_sent: bool) {
         if is_sent {
             self.account.follow_ups += 1;
-        } else if let Some(FollowUp { draft, topic, asker: _ }) = self.spill.pop_front() {
+        } else if let Some(FollowUp { draft, topic, .. }) = self.spill.pop_front() {
             self.account.unsent += 1;
             // It has no place on the ring; it is told by the event that it may have followed from.
             let time = draft.time.unwrap_or_else(|| self.owner.hub.clock.now());
@@ -101,6 +102,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
     fn has_found_room(&mut self, sent: &Result<u64, PublishError>) {
         if !matches!(sent, Err(PublishError::Full | PublishError::TimedOut)) {
             self.count_first(sent.is_ok());
+            self.last_sent = sent.as_ref().ok().copied().or(self.last_sent);
             self.owner.hub.gate.remove_one();
         }
     }
@@ -129,7 +131,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
 
 /// Writes the first one that waits into a slot.
 fn write_first<E: Event>(spill: &mut VecDeque<FollowUp<E>>, slot: &mut Slot<E>, now: Time) {
-    if let Some(FollowUp { draft, topic, asker }) = spill.pop_front() {
+    if let Some(FollowUp { draft, topic, asker, behind: _ }) = spill.pop_front() {
         if let Some(asker) = asker {
             // It is an event all the same if it cannot be cloned; nobody is told then.
             caught(|| asker.tell(draft.event.clone())).ok();

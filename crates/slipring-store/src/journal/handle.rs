@@ -11,8 +11,9 @@ use std::{
 
 use parking_lot::Mutex;
 use slipring::Figure;
+use slipring_events::Source;
 
-use super::places::Places;
+use super::places::{Places, Unknown};
 use crate::{EventStore, StoreError};
 
 /// A journal, to be asked how far it is. It can be cloned, and stays when the ring has ended.
@@ -57,6 +58,8 @@ pub(crate) struct Shared {
     pub name: Box<str>,
     /// The first sequence of this run.
     pub first: u64,
+    /// Where the store ended when this run began: its events are behind that, and all others of this name before.
+    pub begin: u64,
     pub next: AtomicU64,
     pub places: Mutex<Places>,
     pub counts: Counts,
@@ -85,10 +88,11 @@ impl Counts {
 }
 
 impl Shared {
-    pub(crate) fn new(name: &str, first: u64) -> Self {
+    pub(crate) fn new(name: &str, first: u64, begin: u64) -> Self {
         Self {
             name: name.into(),
             first,
+            begin,
             next: AtomicU64::new(first),
             places: Mutex::default(),
             counts: Counts::default(),
@@ -176,6 +180,32 @@ impl Journal {
     /// Where the first event at or behind a sequence is in the store, if it is there.
     pub fn position_from(&self, sequence: u64) -> Option<u64> {
         self.shared.places.lock().position_from(sequence)
+    }
+
+    /// The position behind the last event before a sequence, or where this run began if there was none: all that was
+    /// published before it is stored before that position, and all behind it is not. `None` if that is not all stored
+    /// yet, or was forgotten.
+    pub fn position_before(&self, sequence: u64) -> Option<u64> {
+        if self.next_sequence() < sequence {
+            return None;
+        }
+        match self.shared.places.lock().position_before(sequence) {
+            Ok(position) => Some(position),
+            Err(Unknown::First) => Some(self.shared.begin),
+            Err(Unknown::Forgotten) => None,
+        }
+    }
+
+    /// What the ids of a bus are made of that has this journal, unless it is told otherwise.
+    pub(crate) fn source_of_bus(&self) -> Source {
+        Source::named(&format!("{:015x}/{}", self.store.source().bits(), self.name()))
+    }
+
+    /// Whether the event of a sequence that has been passed was stored, and not refused.
+    pub(crate) fn has_stored(&self, sequence: u64) -> bool {
+        // The count is written before the sequence is passed.
+        let refused = self.shared.counts.refused.load(Ordering::Relaxed);
+        refused == 0 || self.position_of(sequence).is_some()
     }
 
     /// Which sequence the event of a position had on the ring, if this journal has put it there in this run.

@@ -89,7 +89,7 @@ impl Ledger {
         let mut batch = Batch::new();
         batch.expect_value(JOURNALS, name.as_bytes(), before.as_deref());
         batch.put(JOURNALS, name.as_bytes(), &mark.to_bytes());
-        store.commit(&batch, Durability::Synced).map_err(|error| match error {
+        let opened = store.commit(&batch, Durability::Synced).map_err(|error| match error {
             CommitError::Store(error) => error,
             CommitError::Conflict(_) => StoreError::Refused(
                 format!(
@@ -99,7 +99,7 @@ impl Ledger {
             ),
         })?;
         Ok(Self {
-            shared: Arc::new(Shared::new(name, mark.next)),
+            shared: Arc::new(Shared::new(name, mark.next, opened.end)),
             store,
             sync: SyncPolicy::default(),
             when_failing: WhenFailing::default(),

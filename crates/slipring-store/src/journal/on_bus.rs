@@ -118,18 +118,18 @@ impl<C> BusJournal<C> {
 
     /// What the ids of a bus are made of that has this journal.
     pub fn source(&self) -> Source {
-        let store = self.handle().store.source();
-        Source::named(&format!("{:015x}/{}", store.bits(), self.name))
+        self.handle().source_of_bus()
     }
 }
 
 impl<E: Event, C: Codec<E>> slipring_events::Journal<E> for BusJournal<C> {
     fn keep(&mut self, events: OnRing<'_, E>) -> Result<(), HandlerError> {
-        let (codec, schema) = (&self.codec, self.schema);
+        let (codec, schema, name) = (&self.codec, self.schema, &*self.name);
         self.ledger.keep(events.first_sequence(), events.slots(), |slot, batch, bytes| {
             let Some(event) = events.get(slot) else { return Ok(Written::Nothing) };
             codec.encode(event.event, bytes)?;
             let mut entry = Entry::at(event.time, event.topic, bytes).id(event.id).schema(schema);
+            entry.source = name;
             entry.correlation = event.correlation;
             entry.causation = event.causation;
             entry.metadata = event.metadata;

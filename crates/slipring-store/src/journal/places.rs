@@ -16,6 +16,15 @@ struct Stretch {
     events: u64,
 }
 
+/// Why it is not known what was before a sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    /// It is too long ago.
+    Forgotten,
+    /// There was no event.
+    First,
+}
+
 impl Places {
     /// So many events from a sequence on have the positions from there on.
     pub(crate) fn add(&mut self, sequence: u64, position: u64, events: u64) {
@@ -52,6 +61,17 @@ impl Places {
             return None;
         }
         Some(stretch.position + sequence.saturating_sub(stretch.sequence))
+    }
+
+    /// The position behind the last event before that sequence. `Err` if there is none, or what was before it has been
+    /// forgotten, which it says.
+    pub(crate) fn position_before(&self, sequence: u64) -> Result<u64, Unknown> {
+        let at = self.0.partition_point(|stretch| stretch.sequence < sequence);
+        match at.checked_sub(1).and_then(|before| self.0.get(before)) {
+            Some(before) => Ok(before.position + before.events.min(sequence - before.sequence)),
+            None if self.0.len() == MOST => Err(Unknown::Forgotten),
+            None => Err(Unknown::First),
+        }
     }
 
     pub(crate) fn sequence_of(&self, position: u64) -> Option<u64> {
@@ -91,6 +111,8 @@ mod tests {
         }
         assert_eq!((places.0.len(), places.position_of(0)), (MOST, None));
         assert_eq!((places.position_from(0), places.position_from(3)), (None, Some(2)));
+        let before = [2, 3].map(|sequence| places.position_before(sequence));
+        assert_eq!(before, [Err(Unknown::Forgotten), Ok(2)]);
     }
 
     proptest! {
@@ -114,6 +136,9 @@ mod tests {
                 prop_assert_eq!(places.position_of(sequence), table.get(&sequence).copied());
                 let from = table.range(sequence..).next().map(|(_, position)| *position);
                 prop_assert_eq!(places.position_from(sequence), from);
+                let before = table.range(..sequence).next_back();
+                let before = before.map(|(_, position)| position + 1).ok_or(Unknown::First);
+                prop_assert_eq!(places.position_before(sequence), before);
             }
             for (sequence, position) in &table {
                 prop_assert_eq!(places.sequence_of(*position), Some(*sequence));

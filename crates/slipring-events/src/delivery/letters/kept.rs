@@ -1,19 +1,19 @@
 //! Dead letters that are kept elsewhere, beyond the program.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     panic,
     sync::{Arc, atomic::Ordering},
 };
 
-use super::{Book, Entry, Letter, LetterInfo, Owner, Reason, Shared};
+use super::{Book, DeadLetters, Entry, Letter, LetterInfo, Owner, Reason, Shared};
 use crate::delivery::{HandlerError, Key, Parked, Trial};
 use crate::{
     clock::Time,
     envelope::Envelope,
     event::Event,
     hub::Identity,
-    id::Source,
+    id::{EventId, Source},
     slot::{Aside, Extra},
     topics::Topics,
 };
@@ -129,6 +129,22 @@ impl Strangers {
             was_loaded: true,
         };
         Ok((info.id, entry))
+    }
+}
+
+impl<E: Event> DeadLetters<E> {
+    /// Whether they are kept beyond the program.
+    pub(crate) fn are_kept(&self) -> bool {
+        self.0.keeper.is_some()
+    }
+
+    /// The events of a handler that are here: all that it has failed on.
+    pub(crate) fn events_of(&self, owner: &Owner<E>) -> HashSet<EventId> {
+        let book = self.0.book.lock();
+        let its =
+            |entry: &&Entry<E>| entry.handler == owner.card.name && entry.reason != Reason::Unsent;
+        let id = |entry: &Entry<E>| entry.identity.id_of(&entry.parked.aside.delivered());
+        book.letters.values().filter(its).map(id).collect()
     }
 }
 

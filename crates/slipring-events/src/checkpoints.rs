@@ -1,6 +1,10 @@
 //! How far a handler is, kept beyond the program: what it had not done when that ended comes first in the next run.
 
-use crate::{delivery::HandlerError, envelope::Envelope, event::Event, topic::Pattern};
+use std::collections::HashSet;
+
+use crate::{
+    delivery::HandlerError, envelope::Envelope, event::Event, id::EventId, topic::Pattern,
+};
 
 /// Keeps how far a handler is, and has what it has missed: for [`Registration::durable`](crate::Registration::durable).
 ///
@@ -63,6 +67,17 @@ pub trait Checkpoints<E: Event>: Send {
     fn is_stored(&self, sequence: u64) -> bool {
         let _ = sequence;
         true
+    }
+
+    /// Which of these events [`next`](Self::next) will tell, since the handler has not done them: it is asked once, behind
+    /// [`open`](Self::open), for those that are among its dead letters. They are not handled again, and what has their
+    /// keys is behind them when they have come.
+    ///
+    /// # Errors
+    /// It cannot be read; the handler cannot be registered.
+    fn still_to_come(&self, ids: &HashSet<EventId>) -> Result<HashSet<EventId>, HandlerError> {
+        let _ = ids;
+        Ok(HashSet::new())
     }
 
     /// The handler leaves: what was confirmed is to survive the machine, if that is not so yet.

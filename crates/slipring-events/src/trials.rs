@@ -219,6 +219,9 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         if self.follows(key, delivered) {
             return true;
         }
+        if self.has_dead_ahead(key, delivered) {
+            return false;
+        }
         let mut lost = None;
         let dead = || {
             let aside =

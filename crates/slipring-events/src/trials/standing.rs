@@ -22,7 +22,7 @@ use super::{
 use crate::{
     account::Account,
     checkpoints::{Checkpoints, DoneBefore, Joining, Missed, NotDurable},
-    delivery::HandlerError,
+    delivery::{HandlerError, Key},
     envelope::Envelope,
     event::Event,
     handler::Handle,
@@ -54,8 +54,8 @@ pub(crate) struct Standing<E: Event> {
     next_place: u64,
     /// One that could not be given to it.
     in_hand: Option<(u64, Box<Envelope<E>>)>,
-    /// Those that were among its dead letters when it began.
-    dead: HashSet<EventId>,
+    /// Those that were among its dead letters when it began, and have not come yet, with their keys.
+    dead: HashMap<EventId, Option<Key>>,
     /// Who waits for events that it has let pass.
     waiting: HashMap<EventId, VecDeque<Waiting<E>>>,
     kept: DoneBefore,
@@ -86,7 +86,7 @@ impl<E: Event> Standing<E> {
             is_catching_up: true,
             next_place: 0,
             in_hand: None,
-            dead: HashSet::new(),
+            dead: HashMap::new(),
             waiting: HashMap::new(),
             kept: DoneBefore::Place(0),
             candidate: None,
@@ -126,8 +126,17 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             .map_err(|panicked| panicked.error)
             .flatten()
             .map_err(NotDurable::Checkpoint)?;
+        let mut dead = self.settings.letters.events_of(&self.owner);
+        let ids: HashSet<_> = dead.keys().copied().collect();
+        if !ids.is_empty() {
+            let coming = caught(|| checkpoints.still_to_come(&ids))
+                .map_err(|panicked| panicked.error)
+                .flatten()
+                .map_err(NotDurable::Checkpoint)?;
+            dead.retain(|id, _| coming.contains(id));
+        }
         let mut standing = Standing::new(checkpoints);
-        standing.dead = self.settings.letters.events_of(&self.owner);
+        standing.dead = dead;
         self.owner.card.note_catching_up(true);
         self.standing = Some(Box::new(standing));
         Ok(())
@@ -140,6 +149,13 @@ impl<E: Event, V: View<E>> Trials<E, V> {
     /// Whether a durable handler passes an event by: what is replayed into the bus it has by its checkpoint.
     pub(super) fn leaves_out(&self, delivered: &Delivered<'_, E>) -> bool {
         self.standing.is_some() && delivered.extra().is_some_and(|extra| extra.is_replay)
+    }
+
+    /// Whether an event comes again that stands before the first dead one of its key: it is not behind that.
+    pub(super) fn has_dead_ahead(&self, key: Key, delivered: &Delivered<'_, E>) -> bool {
+        let Some(standing) = &self.standing else { return false };
+        let comes_again = matches!(delivered.stands_at(), DoneBefore::Place(_));
+        comes_again && standing.dead.values().any(|other| *other == Some(key))
     }
 
     /// Sees to what it has missed, and to what could not be kept of how far it is. `None`: the ring comes next.
@@ -180,7 +196,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
                 Ok(Missed::Nothing) => {
                     let standing = self.standing.as_mut()?;
                     standing.is_catching_up = false;
-                    standing.dead = HashSet::new();
+                    standing.dead = HashMap::new();
                     standing.look_at = Some(now.saturating_add(QUIET));
                     self.owner.card.note_catching_up(false);
                     self.forget_waiting();
@@ -224,7 +240,7 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             }
         };
         let Envelope { id, time, correlation, causation, metadata, payload, .. } = *envelope;
-        let (is_dead, who) = (standing.dead.contains(&id), standing.who_waits_for(id));
+        let (is_dead, who) = (standing.dead.remove(&id).is_some(), standing.who_waits_for(id));
         let extra = Extra {
             id: Some(id),
             correlation,

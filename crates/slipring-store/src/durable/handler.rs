@@ -1,13 +1,14 @@
 //! How far a handler of a bus is, in the store of the bus's journal.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, HashSet, VecDeque},
     fmt,
     ops::ControlFlow,
 };
 
 use slipring_events::{
-    Checkpoints, DoneBefore, Envelope, Event, HandlerError, Joining, Missed, Pattern, Source,
+    Checkpoints, DoneBefore, Envelope, Event, EventId, HandlerError, Joining, Missed, Pattern,
+    Source,
 };
 
 use crate::{
@@ -83,6 +84,8 @@ pub struct StoreCheckpoint<E, C> {
     bound: u64,
     /// Behind what was read.
     next: u64,
+    /// Before that there is nothing, it was told.
+    told: u64,
     page: VecDeque<(u64, Box<Envelope<E>>)>,
     /// Where it is in the store, as far as that is known.
     kept: u64,
@@ -119,6 +122,7 @@ impl<E: Event, C: Codec<E>> StoreCheckpoint<E, C> {
             live: 0,
             bound: 0,
             next: 0,
+            told: u64::MAX,
             page: VecDeque::new(),
             kept: 0,
             tried: BTreeSet::new(),
@@ -235,11 +239,14 @@ impl<E: Event, C: Codec<E>> StoreCheckpoint<E, C> {
             return Ok(Missed::Event { place, envelope });
         }
         match failed {
-            // What comes before it was told.
-            Some((position, error)) if position == from => {
+            Some((position, error)) if position == self.told => {
                 Err(format!("the event at {position} cannot be read: {error}").into())
             }
-            _ => Ok(Missed::NothingBefore(self.next)),
+            // First how far it is.
+            _ => {
+                self.told = self.next;
+                Ok(Missed::NothingBefore(self.next))
+            }
         }
     }
 
@@ -295,6 +302,20 @@ impl<E: Event, C: Codec<E>> Checkpoints<E> for StoreCheckpoint<E, C> {
 
     fn is_stored(&self, sequence: u64) -> bool {
         self.journal.has_stored(sequence)
+    }
+
+    fn still_to_come(&self, ids: &HashSet<EventId>) -> Result<HashSet<EventId>, HandlerError> {
+        let mut found = HashSet::new();
+        self.store().scan(self.next, &mut |record| {
+            if record.position >= self.bound {
+                return ControlFlow::Break(());
+            }
+            if ids.contains(&record.id) && self.asks_for(&record) {
+                found.insert(record.id);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(found)
     }
 
     fn end(&mut self) -> Result<(), HandlerError> {

@@ -50,6 +50,8 @@ struct Plan<S> {
     /// From that commit on all writes fail: that one like this, and of the others nothing is written.
     end: Option<(u64, Failure)>,
     syncs: BTreeMap<u64, Failure>,
+    /// Commits that change a value of this space fail like this for now.
+    space: Option<(&'static str, Failure)>,
     /// All writes fail like this for now.
     all: Option<Failure>,
 }
@@ -65,6 +67,7 @@ impl<S: EventStore> Failing<S> {
                 commits: BTreeMap::new(),
                 rivals: BTreeMap::new(),
                 end: None,
+                space: None,
                 syncs: BTreeMap::new(),
                 all: None,
             }),
@@ -76,6 +79,11 @@ impl<S: EventStore> Failing<S> {
     pub fn fail_commit(&self, nth: u64, failure: Failure) {
         let nth = self.commits.load(Ordering::SeqCst) + nth;
         self.plan.lock().commits.insert(nth, failure);
+    }
+
+    /// Commits that change a value of a space fail from now on, or none does but the planned ones.
+    pub fn fail_space(&self, space: Option<(&'static str, Failure)>) {
+        self.plan.lock().space = space;
     }
 
     /// Somebody else is there just before the n-th commit from now on, counted from 0.
@@ -99,7 +107,7 @@ impl<S: EventStore> Failing<S> {
     /// The next run of the program: nothing fails any more.
     pub fn begin_anew(&self) {
         let mut plan = self.plan.lock();
-        (plan.end, plan.all) = (None, None);
+        (plan.end, plan.all, plan.space) = (None, None, None);
         plan.commits.clear();
         plan.syncs.clear();
         *self.blind_to.lock() = None;
@@ -158,7 +166,10 @@ impl<S: EventStore> EventStore for Failing<S> {
         let mut plan = self.plan.lock();
         let ended = plan.end.filter(|(end, _)| nth >= *end);
         let ended = ended.map(|(end, failure)| if nth == end { failure } else { Failure::Before });
-        let (failure, rival) = (plan.commits.remove(&nth).or(plan.all), plan.rivals.remove(&nth));
+        let of_space =
+            plan.space.filter(|(space, _)| batch.changes().any(|change| change.space == *space));
+        let failure = plan.commits.remove(&nth).or(plan.all).or(of_space.map(|(_, it)| it));
+        let rival = plan.rivals.remove(&nth);
         drop(plan);
         rival.iter().for_each(|rival| rival(&self.inner));
         match ended.or(failure) {

@@ -6,4 +6,7 @@
 mod catching_up;
 #[path = "../common/mod.rs"]
 mod common;
+mod crashes;
 mod program;
+mod refused;
+mod standing;

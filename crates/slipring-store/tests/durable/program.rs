@@ -1,9 +1,13 @@
 //! A program with a bus, as the tests run it: events are numbers, each of a key.
 
 use std::{
+    future::poll_fn,
     ops::ControlFlow,
     pin::pin,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, Wake, Waker},
     thread,
     time::Duration,
@@ -115,15 +119,26 @@ impl Wake for Unpark {
     }
 }
 
-/// Runs a future in this thread.
-pub fn block_on<T>(future: impl Future<Output = T>) -> T {
+/// Runs a task in this thread, until it ends or is to be dropped wherever it is.
+pub fn block_on_until(future: impl Future<Output = ()>, is_to_stop: &AtomicBool) {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut task = Context::from_waker(&waker);
-    loop {
-        match future.as_mut().poll(&mut task) {
-            Poll::Ready(done) => return done,
-            Poll::Pending => thread::park(),
-        }
+    while !is_to_stop.load(Ordering::SeqCst) && future.as_mut().poll(&mut task).is_pending() {
+        // Nobody wakes it when it is to stop.
+        thread::park_timeout(Duration::from_millis(1));
     }
+}
+
+/// Waits for nothing, so many times.
+pub async fn pause(mut times: u64) {
+    poll_fn(|task| {
+        if times == 0 {
+            return Poll::Ready(());
+        }
+        times -= 1;
+        task.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }

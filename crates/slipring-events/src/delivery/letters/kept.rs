@@ -1,7 +1,7 @@
 //! Dead letters that are kept elsewhere, beyond the program.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap},
     panic,
     sync::{Arc, atomic::Ordering},
 };
@@ -138,12 +138,13 @@ impl<E: Event> DeadLetters<E> {
         self.0.keeper.is_some()
     }
 
-    /// The events of a handler that are here: all that it has failed on.
-    pub(crate) fn events_of(&self, owner: &Owner<E>) -> HashSet<EventId> {
+    /// The events of a handler that are here, with their keys: all that it has failed on, and what is behind.
+    pub(crate) fn events_of(&self, owner: &Owner<E>) -> HashMap<EventId, Option<Key>> {
         let book = self.0.book.lock();
         let its =
             |entry: &&Entry<E>| entry.handler == owner.card.name && entry.reason != Reason::Unsent;
-        let id = |entry: &Entry<E>| entry.identity.id_of(&entry.parked.aside.delivered());
+        let id =
+            |entry: &Entry<E>| (entry.identity.id_of(&entry.parked.aside.delivered()), entry.key);
         book.letters.values().filter(its).map(id).collect()
     }
 }

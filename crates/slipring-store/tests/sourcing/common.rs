@@ -37,10 +37,13 @@ pub fn withdrawn(cents: u64) -> AccountEvent {
     Withdrawn { cents }.into()
 }
 
-#[path = "../common/failing.rs"]
-mod failing;
+#[path = "../common/mod.rs"]
+mod shared;
 
-pub use failing::{Failing, Failure};
+pub use shared::{
+    failing::{Failing, Failure},
+    until,
+};
 
 /// A store whose commits of these numbers fail.
 pub fn failing(plan: impl IntoIterator<Item = (u64, Failure)>) -> Arc<Failing<Memory>> {

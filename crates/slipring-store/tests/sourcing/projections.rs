@@ -13,13 +13,13 @@ use slipring_store::{
     StoreError, Topics,
     sourcing::{
         Fault, Halt, OnFailure, Projection, ProjectionView, Projector, ProjectorState, StartError,
-        Stepped, Steps, Values, WaitError,
+        Stepped, Steps, Values, WaitError, WhenStoreFails,
     },
 };
 
 use crate::{
     bank::{AccountEvent, Deposit, Open, Withdraw},
-    common::{Balances, Failure, LONG, accounts, failing, fold, shown},
+    common::{Balances, Failure, LONG, accounts, failing, fold, shown, until},
 };
 
 fn projector<S: EventStore>(store: &Arc<S>) -> Projector<Balances, Json> {
@@ -71,7 +71,9 @@ fn deposit(store: &Memory, account: u8, cents: u64) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
-    fn each_event_is_applied_once_whenever_it_is_killed(moves in moves(), batch in 1..6_usize) {
+    fn each_event_is_applied_once_whenever_it_is_killed(
+        moves in moves(), batch in 1..6_usize, holds in any::<bool>(),
+    ) {
         let store = failing([]);
         let mut steps: Option<Steps<Balances, Json>> = None;
         for one in &moves {
@@ -86,10 +88,11 @@ proptest! {
                     if steps.is_none() {
                         steps = projector(&store).batch(batch).by_hand().ok();
                     }
-                    if steps.as_mut().is_some_and(|steps| steps.step().is_err()) {
+                    let has_failed = steps.as_mut().is_some_and(|steps| steps.step().is_err());
+                    if has_failed && !holds {
                         steps = None;
                     }
-                    if let Some(steps) = &steps {
+                    if let Some(steps) = steps.as_ref().filter(|_| !has_failed) {
                         // What is committed is what is before its position, no more and no less.
                         let known = Checkpoint::named("balances@1").get(&store.inner).unwrap();
                         prop_assert_eq!(known, Some(steps.position()));
@@ -244,6 +247,79 @@ fn a_store_that_cannot_be_read_halts_it_whatever_is_made_of_the_error() {
     store.blind_to(None);
     finish(&store);
     assert_eq!(shown(&store.inner, "balances@1"), fold(&store.inner));
+}
+
+/// One that holds finds out what became of each write that failed, parks nothing twice, and counts what is parked.
+#[test]
+fn one_that_holds_parks_each_event_once_whatever_its_store_says() {
+    for seed in 0..40 {
+        let (mut rng, store) = (fastrand::Rng::with_seed(seed), failing([]));
+        let balances = Balances::version(1);
+        balances.fails_at.store(7, Ordering::SeqCst);
+        let projector = Projector::new(store.clone(), balances, Json).on_failure(OnFailure::Park);
+        let mut steps = projector.batch(2).by_hand().unwrap();
+        let mut bad = 0;
+        for event in 0..30 {
+            let cents = [5, 7][usize::from(rng.bool())];
+            bad += u64::from(cents == 7);
+            deposit(&store.inner, event % 3, cents);
+            if rng.u8(..3) == 0 {
+                let failure = if rng.bool() { Failure::After } else { Failure::Before };
+                store.fail_commit(0, failure);
+            }
+            // It says that it has failed, and then goes on.
+            let _ = steps.step();
+        }
+        steps.catch_up().or_else(|_| steps.catch_up()).unwrap();
+        assert_eq!(steps.parked().unwrap().len() as u64, bad, "seed {seed}");
+        let applied: u64 =
+            shown(&store.inner, "balances@1").iter().map(|(_, (events, _))| events).sum();
+        assert_eq!(applied + bad, 30, "seed {seed}");
+    }
+}
+
+#[test]
+fn one_in_a_thread_holds_while_its_store_fails_and_goes_on_by_itself() {
+    let store = failing([]);
+    deposit(&store.inner, 0, 1);
+    let running = projector(&store).start().unwrap();
+    running.wait_for(1, LONG).unwrap();
+    store.fail_all(Some(Failure::Before));
+    deposit(&store.inner, 0, 2);
+    let state = || running.status().unwrap().state;
+    until("it says so", || matches!(state(), ProjectorState::Failing(_)));
+    let ProjectorState::Failing(why) = state() else { panic!("it does not work again by itself") };
+    assert!(why.to_string().contains("no space left"), "{why}");
+    let late = running.wait_for(2, Duration::ZERO);
+    assert!(matches!(late, Err(WaitError::Late { at: 1, .. })), "{late:?}");
+    store.fail_all(None);
+    deposit(&store.inner, 1, 3);
+    running.wait_for(3, LONG).unwrap();
+    assert_eq!(shown(&store.inner, "balances@1"), fold(&store.inner));
+    // What cannot be mended by trying again.
+    store.fail_all(Some(Failure::Stopped));
+    deposit(&store.inner, 1, 4);
+    let halt = running.join().unwrap_err();
+    assert!(matches!(&halt, Halt::Store(why) if matches!(**why, StoreError::Stopped { .. })));
+    store.fail_all(None);
+    finish(&store);
+    assert_eq!(shown(&store.inner, "balances@1"), fold(&store.inner));
+}
+
+#[test]
+fn one_that_is_not_to_hold_halts_and_one_that_holds_can_be_stopped() {
+    let store = failing([]);
+    let running = projector(&store).when_store_fails(WhenStoreFails::Halt).start().unwrap();
+    store.fail_all(Some(Failure::Before));
+    deposit(&store.inner, 0, 1);
+    let halt = running.join().unwrap_err();
+    assert!(matches!(&halt, Halt::Store(why) if matches!(**why, StoreError::Io { .. })), "{halt}");
+    store.fail_all(None);
+    let running = projector(&store).start().unwrap();
+    store.fail_all(Some(Failure::Before));
+    deposit(&store.inner, 0, 1);
+    until("it holds", || matches!(running.status().unwrap().state, ProjectorState::Failing(_)));
+    running.stop().unwrap();
 }
 
 #[test]

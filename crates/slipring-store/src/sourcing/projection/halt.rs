@@ -55,6 +55,33 @@ impl From<StoreError> for Halt {
     }
 }
 
+/// What a projection does while its store fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WhenStoreFails {
+    /// It tries again, a little later each time, up to a quarter of a second, until the store works again; its
+    /// [state](crate::sourcing::ProjectorState::Failing) says why it waits. What no further attempt can mend, such as a store
+    /// that has [stopped](StoreError::Stopped), that is damaged, or of which events were removed, halts it all the same.
+    #[default]
+    Hold,
+    /// It halts.
+    Halt,
+}
+
+impl WhenStoreFails {
+    /// Why it holds, if it does not halt.
+    pub(super) fn hold_by(self, halt: &Halt) -> Option<&Arc<StoreError>> {
+        match (self, halt) {
+            (Self::Hold, Halt::Store(error)) if may_pass(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a failure may pass by itself.
+fn may_pass(error: &StoreError) -> bool {
+    matches!(error, StoreError::Io { .. } | StoreError::Server { .. })
+}
+
 /// Why a projection, or a model, cannot be started.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -12,7 +12,7 @@ use crate::{
     Topics,
     sourcing::{
         Halt, OnFailure, Parked, ProjectorStatus, SnapshotReport, StartError, Stepped, Upcasters,
-        WaitError,
+        WaitError, WhenStoreFails,
         forms::Forms,
         projection::{
             apply::{Failure, guarded},
@@ -94,6 +94,7 @@ pub struct LiveBuilder<M, C> {
     forms: Forms<C>,
     reach: Reach,
     on_failure: OnFailure,
+    when_store_fails: WhenStoreFails,
     most_parked: u64,
     from_what_is_there: bool,
     snapshots: Option<Snapshots<M>>,
@@ -121,6 +122,7 @@ struct Following<M, C> {
     reach: Reach,
     topics: Topics,
     on_failure: OnFailure,
+    when_store_fails: WhenStoreFails,
     most_parked: u64,
     blocked: HashSet<String>,
     held: Arc<RwLock<Held<M>>>,
@@ -153,6 +155,7 @@ impl<M: Model> Live<M> {
             forms: Forms::new(codec),
             reach: Reach::Visible,
             on_failure: OnFailure::Halt,
+            when_store_fails: WhenStoreFails::Hold,
             most_parked: 10_000,
             from_what_is_there: false,
             snapshots: None,
@@ -234,6 +237,12 @@ impl<M: Model, C: Codec<M::Event>> LiveBuilder<M, C> {
         self
     }
 
+    /// What is done when the store cannot be read or written; it [holds](WhenStoreFails::Hold), if not given.
+    pub fn when_store_fails(mut self, what: WhenStoreFails) -> Self {
+        self.when_store_fails = what;
+        self
+    }
+
     /// It with so many parked events at most, 10,000 if not given; at one more it halts.
     pub fn most_parked(mut self, events: u64) -> Self {
         self.most_parked = events;
@@ -271,12 +280,14 @@ impl<M: Model, C: Codec<M::Event>> LiveBuilder<M, C> {
         let held = Held { model, position, parked: Vec::new(), broken: None };
         let held = Arc::new(RwLock::new(held));
         let Self { store, forms, reach, on_failure, most_parked, snapshots, .. } = self;
+        let when_store_fails = self.when_store_fails;
         let following = Following {
             store,
             forms,
             reach,
             topics: M::topics(),
             on_failure,
+            when_store_fails,
             most_parked,
             blocked: HashSet::new(),
             held: Arc::clone(&held),
@@ -425,5 +436,9 @@ impl<M: Model, C: Codec<M::Event>> Engine for Following<M, C> {
 
     fn reach(&self) -> Reach {
         self.reach
+    }
+
+    fn when_store_fails(&self) -> WhenStoreFails {
+        self.when_store_fails
     }
 }

@@ -9,13 +9,14 @@ mod live;
 mod names;
 mod parked;
 mod projector;
+mod recovery;
 mod runner;
 mod running;
 mod steps;
 mod values;
 mod view;
 
-pub use halt::{Halt, StartError, WaitError};
+pub use halt::{Halt, StartError, WaitError, WhenStoreFails};
 pub use live::{Live, LiveBuilder, MODELS, Model};
 pub use names::PROJECTIONS;
 pub use parked::{OnFailure, Parked, RetryError};

@@ -4,7 +4,10 @@ use std::{fmt, sync::Arc};
 
 use crate::{
     Codec, Durability, EventStore, Reach, Record, Topics,
-    sourcing::{Fault, OnFailure, Running, StartError, Steps, Upcasters, Values, forms::Forms},
+    sourcing::{
+        Fault, OnFailure, Running, StartError, Steps, Upcasters, Values, WhenStoreFails,
+        forms::Forms,
+    },
 };
 
 /// Makes values of events: what is shown, and asked for.
@@ -105,6 +108,7 @@ pub(crate) struct ProjectorSettings {
     pub reach: Reach,
     pub durability: Durability,
     pub on_failure: OnFailure,
+    pub when_store_fails: WhenStoreFails,
     pub most_parked: u64,
     pub from_what_is_there: bool,
 }
@@ -116,6 +120,7 @@ impl Default for ProjectorSettings {
             reach: Reach::Visible,
             durability: Durability::Visible,
             on_failure: OnFailure::Halt,
+            when_store_fails: WhenStoreFails::Hold,
             most_parked: 10_000,
             from_what_is_there: false,
         }
@@ -171,6 +176,12 @@ impl<P: Projection, C: Codec<P::Event>> Projector<P, C> {
     /// What is done with events that nothing can be made of; it halts, if not given.
     pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
         self.settings.on_failure = on_failure;
+        self
+    }
+
+    /// What is done when the store cannot be read or written; it [holds](WhenStoreFails::Hold), if not given.
+    pub fn when_store_fails(mut self, what: WhenStoreFails) -> Self {
+        self.settings.when_store_fails = what;
         self
     }
 

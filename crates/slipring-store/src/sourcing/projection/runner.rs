@@ -13,12 +13,14 @@ use std::{
 use parking_lot::{Condvar, Mutex};
 
 use crate::{
-    EventStore, Reach,
-    sourcing::{Halt, Stepped, WaitError, projection::apply::message_of},
+    EventStore, Reach, StoreError,
+    sourcing::{Halt, Stepped, WaitError, WhenStoreFails, projection::apply::message_of},
 };
 
 /// How long it waits for an event before it looks whether it is to stop.
 const LOOK: Duration = Duration::from_millis(20);
+/// The first pause of one that holds, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(250));
 
 /// What can be stepped.
 pub(crate) trait Engine: Send + 'static {
@@ -28,6 +30,7 @@ pub(crate) trait Engine: Send + 'static {
     fn is_shown(&self) -> bool;
     fn store(&self) -> &Arc<dyn EventStore>;
     fn reach(&self) -> Reach;
+    fn when_store_fails(&self) -> WhenStoreFails;
 }
 
 /// What a projection does at the moment.
@@ -38,6 +41,8 @@ pub enum ProjectorState {
     CatchingUp,
     /// It has applied all, and waits for more.
     Live,
+    /// The store fails for this reason, and it tries [again](crate::sourcing::WhenStoreFails::Hold).
+    Failing(Arc<StoreError>),
     /// It goes no further.
     Halted(Halt),
     /// It was stopped.
@@ -82,6 +87,19 @@ struct Shared {
 }
 
 impl Shared {
+    fn is_to_stop(&self) -> bool {
+        // ORDERING: Acquire, paired with the Release in `tell_to_stop`.
+        self.is_to_stop.load(Ordering::Acquire)
+    }
+
+    /// Waits for so long, or until it is to stop.
+    fn nap(&self, time: Duration) {
+        let end = Instant::now() + time;
+        while !self.is_to_stop() && Instant::now() < end {
+            thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
+        }
+    }
+
     fn post<E: Engine>(&self, engine: &E, state: ProjectorState) {
         let known = Known {
             position: engine.position(),
@@ -125,7 +143,7 @@ impl Runner {
         Ok(Self { shared, store, reach, thread: Some(thread) })
     }
 
-    pub fn status(&self) -> Result<ProjectorStatus, crate::StoreError> {
+    pub fn status(&self) -> Result<ProjectorStatus, StoreError> {
         // Looked at first, the end may be behind the position; never the other way round by mistake.
         let end = self.store.bounds()?.end_of(self.reach);
         let known = self.shared.known.lock();
@@ -146,7 +164,7 @@ impl Runner {
                     return Err(WaitError::Halted { at, why: why.clone() });
                 }
                 ProjectorState::Stopped => return Err(WaitError::Stopped { at }),
-                ProjectorState::CatchingUp | ProjectorState::Live => {}
+                ProjectorState::CatchingUp | ProjectorState::Live | ProjectorState::Failing(_) => {}
             }
             match deadline {
                 None => self.shared.changed.wait(&mut known),
@@ -198,21 +216,38 @@ fn run<E: Engine>(engine: &Mutex<E>, shared: &Shared) {
 }
 
 fn step_on<E: Engine>(engine: &Mutex<E>, shared: &Shared) -> Result<(), Halt> {
-    // ORDERING: Acquire, paired with the Release in `tell_to_stop`.
-    while !shared.is_to_stop.load(Ordering::Acquire) {
-        let (stepped, store, position, reach) = {
-            let mut engine = engine.lock();
-            let stepped = engine.step()?;
-            let state = match stepped {
-                Stepped::Moved => ProjectorState::CatchingUp,
-                Stepped::Idle => ProjectorState::Live,
-            };
-            shared.post(&*engine, state);
-            (stepped, Arc::clone(engine.store()), engine.position(), engine.reach())
+    let mut pause = PAUSES.0;
+    while !shared.is_to_stop() {
+        let Err(halt) = step_once(engine, shared) else {
+            pause = PAUSES.0;
+            continue;
         };
-        if stepped == Stepped::Idle {
-            store.wait(position, reach, LOOK)?;
-        }
+        let held = engine.lock();
+        let Some(error) = held.when_store_fails().hold_by(&halt).map(Arc::clone) else {
+            return Err(halt);
+        };
+        shared.post(&*held, ProjectorState::Failing(error));
+        drop(held);
+        shared.nap(pause);
+        pause = (pause * 2).min(PAUSES.1);
+    }
+    Ok(())
+}
+
+/// Steps once, and waits for more if there is nothing to do.
+fn step_once<E: Engine>(engine: &Mutex<E>, shared: &Shared) -> Result<(), Halt> {
+    let (stepped, store, position, reach) = {
+        let mut engine = engine.lock();
+        let stepped = engine.step()?;
+        let state = match stepped {
+            Stepped::Moved => ProjectorState::CatchingUp,
+            Stepped::Idle => ProjectorState::Live,
+        };
+        shared.post(&*engine, state);
+        (stepped, Arc::clone(engine.store()), engine.position(), engine.reach())
+    };
+    if stepped == Stepped::Idle {
+        store.wait(position, reach, LOOK)?;
     }
     Ok(())
 }

@@ -13,7 +13,7 @@ use std::{collections::HashMap, fmt, ops::ControlFlow, sync::Arc};
 use crate::{
     Batch, Codec, CommitError, EventStore, Reach, Record, StoreError,
     sourcing::{
-        Halt, OnFailure, Parked, Projection, Projector, RetryError, StartError,
+        Halt, OnFailure, Parked, Projection, Projector, RetryError, StartError, WhenStoreFails,
         forms::Forms,
         projection::{
             apply::{Failure, apply},
@@ -57,24 +57,26 @@ const REMOVED_AT_ONCE: usize = 512;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Steps<P, C> {
-    store: Arc<dyn EventStore>,
+    pub(super) store: Arc<dyn EventStore>,
     projection: P,
     forms: Forms<C>,
-    settings: ProjectorSettings,
+    pub(super) settings: ProjectorSettings,
     topics: crate::Topics,
-    names: Names,
+    pub(super) names: Names,
     /// What is before it is committed.
-    position: u64,
-    is_shown: bool,
-    has_older: bool,
-    parked: u64,
+    pub(super) position: u64,
+    pub(super) is_shown: bool,
+    pub(super) has_older: bool,
+    pub(super) parked: u64,
     /// How many events of a stream are parked.
-    blocked: HashMap<String, u64>,
+    pub(super) blocked: HashMap<String, u64>,
     /// What is not committed yet.
     pending: Changes,
     parking: Vec<Parked>,
     batch: Batch,
-    halted: Option<Halt>,
+    pub(super) halted: Option<Halt>,
+    /// A write has failed: where it would be if it was taken all the same.
+    pub(super) unsure: Option<u64>,
 }
 
 /// What a step has come to.
@@ -121,11 +123,9 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
             parking: Vec::new(),
             batch: Batch::new(),
             halted: None,
+            unsure: None,
         };
-        for parked in steps.parked()? {
-            steps.parked += 1;
-            steps.block(parked.stream);
-        }
+        steps.count_parked()?;
         Ok(steps)
     }
 
@@ -133,14 +133,15 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
     /// over from an older version, or removes a part of it.
     ///
     /// # Errors
-    /// It goes no further, and says the same each time. Make it anew when the cause is gone.
+    /// It goes no further, and says the same each time. Make it anew when the cause is gone. Where the store fails and it
+    /// is to [hold](crate::sourcing::WhenStoreFails::Hold), it tries again with the next step.
     pub fn step(&mut self) -> Result<Stepped, Halt> {
         if let Some(halt) = &self.halted {
             return Err(halt.clone());
         }
-        let stepped = self.turn();
+        let stepped = self.recover().and_then(|()| self.turn());
         if let Err(halt) = &stepped {
-            self.halted = Some(halt.clone());
+            self.note_failure(halt);
         }
         stepped
     }
@@ -196,7 +197,7 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
     }
 
     /// Why it is not where it thinks it is.
-    fn outrun(&self) -> Halt {
+    pub(super) fn outrun(&self) -> Halt {
         self.check_active().err().unwrap_or(Halt::RunTwice)
     }
 
@@ -259,7 +260,7 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
         Ok(())
     }
 
-    fn block(&mut self, stream: Option<String>) {
+    pub(super) fn block(&mut self, stream: Option<String>) {
         if let Some(stream) = stream {
             *self.blocked.entry(stream).or_default() += 1;
         }
@@ -277,9 +278,10 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
             self.batch.put(&self.names.parked, &key, &parked.to_bytes());
         }
         self.names.checkpoint.put(&mut self.batch, next);
+        self.unsure = Some(next);
         match self.store.commit(&self.batch, self.settings.durability) {
             Ok(_) => {
-                self.position = next;
+                (self.position, self.unsure) = (next, None);
                 self.parked += self.parking.len() as u64;
                 self.pending.clear();
                 self.parking.clear();
@@ -310,9 +312,10 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
             old.checkpoint.remove(&mut self.batch);
         }
         self.names.put_active(&mut self.batch);
+        self.unsure = Some(self.position);
         match self.store.commit(&self.batch, self.settings.durability) {
             Ok(_) => {
-                (self.is_shown, self.has_older) = (true, true);
+                (self.is_shown, self.has_older, self.unsure) = (true, true, None);
                 Ok(true)
             }
             // The other one has moved meanwhile: it is tried again.
@@ -481,8 +484,12 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
     /// Commits what is in the batch; it stays where it is.
     fn commit_aside(&mut self) -> Result<(), Halt> {
         self.names.expect_position(&mut self.batch, Some(self.position));
+        self.unsure = Some(self.position);
         match self.store.commit(&self.batch, self.settings.durability) {
-            Ok(_) => Ok(()),
+            Ok(_) => {
+                self.unsure = None;
+                Ok(())
+            }
             Err(CommitError::Conflict(_)) => Err(self.outrun()),
             Err(CommitError::Store(error)) => Err(error.into()),
         }
@@ -547,5 +554,9 @@ impl<P: Projection, C: Codec<P::Event>> Engine for Steps<P, C> {
 
     fn reach(&self) -> Reach {
         self.settings.reach
+    }
+
+    fn when_store_fails(&self) -> WhenStoreFails {
+        self.settings.when_store_fails
     }
 }

@@ -416,7 +416,11 @@ pub(crate) fn drive<E, A: Access, W: Work<E, A>>(seat: &mut Seat<E>, work: &mut 
                     ring.circuit.pause_station(&mut waiter, seat.who, seat.cursor, dry.deadline);
                 dry.waited(late);
             }
-            Step::Ended | Step::Halted => break,
+            Step::Ended => break,
+            Step::Halted => {
+                seat.hook_or_halt(|| work.halt());
+                break;
+            }
         }
     }
     seat.hook_or_halt(|| work.stop());

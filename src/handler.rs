@@ -245,6 +245,10 @@ pub trait BatchHandler<E> {
     /// See [`Handler::on_idle`].
     fn on_idle(&mut self) {}
 
+    /// Before [`on_stop`](Self::on_stop), if the ring was halted before the station has come to its end: events may have
+    /// been published that it will never see.
+    fn on_halt(&mut self) {}
+
     /// See [`Handler::on_stop`].
     fn on_stop(&mut self) {}
 }

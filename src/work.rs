@@ -66,6 +66,7 @@ pub(crate) trait Work<E, A: Access> {
     fn start(&mut self) {}
     fn batch_start(&mut self, _size: usize, _backlog: u64) {}
     fn idle(&mut self) {}
+    fn halt(&mut self) {}
     fn stop(&mut self) {}
 
     /// Handles the events of `run`. `done` says afterwards, also after a failure or a panic, how
@@ -124,6 +125,10 @@ impl<E, A: Access, W: Work<E, A>, K: Fn(&E) -> u64> Work<E, A> for Keyed<W, K> {
         self.work.idle();
     }
 
+    fn halt(&mut self) {
+        self.work.halt();
+    }
+
     fn stop(&mut self) {
         self.work.stop();
     }
@@ -149,6 +154,10 @@ impl<E, H: BatchHandler<E>> Work<E, Shared> for HookedSlices<H> {
 
     fn idle(&mut self) {
         self.0.on_idle();
+    }
+
+    fn halt(&mut self) {
+        self.0.on_halt();
     }
 
     fn stop(&mut self) {

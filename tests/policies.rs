@@ -453,6 +453,54 @@ fn a_panic_in_a_hook_halts_whatever_the_policy_says() {
     }
 }
 
+/// Logs how it ends.
+struct Ending(Log<&'static str>);
+
+impl BatchHandler<u64> for Ending {
+    fn on_batch(&mut self, events: &[u64], _: At<'_>) -> Result<(), HandlerError> {
+        if events.contains(&7) { Err("no sevens".into()) } else { Ok(()) }
+    }
+
+    fn on_halt(&mut self) {
+        self.0.push("on_halt");
+    }
+
+    fn on_stop(&mut self) {
+        self.0.push("on_stop");
+    }
+}
+
+#[test]
+fn who_has_not_come_to_the_end_is_told_of_the_halt_and_nobody_else_is() {
+    for (number, expected) in [(1, &["on_stop"][..]), (7, &["on_halt", "on_stop"])] {
+        within_a_minute(move || {
+            let calls = Log::default();
+            let ending = Ending(calls.clone());
+            let station = read_batch_handler("ending", move || ending);
+            let (mut producer, dispatcher) =
+                Builder::new(4, || 0).then(station).start().expect("a good graph");
+            producer.publish(|event| *event = number).expect("there is room");
+            drop(producer);
+            assert_eq!(dispatcher.join().is_ok(), number == 1);
+            assert_eq!(calls.take(), expected);
+        });
+    }
+    // Also of a halt that another station has brought about.
+    within_a_minute(|| {
+        let calls = Log::default();
+        let ending = Ending(calls.clone());
+        let (mut producer, dispatcher) = Builder::new(4, || 0)
+            .then(read_batch_handler("ending", move || ending))
+            .then(read("fails", |_: &u64, _| Err("never")))
+            .start()
+            .expect("a good graph");
+        while producer.publish(|event| *event = 1).is_ok() {}
+        drop(producer);
+        dispatcher.join().expect_err("it was halted");
+        assert_eq!(calls.take(), ["on_halt", "on_stop"]);
+    });
+}
+
 /// Makes a station that holds something.
 type Maker = fn(Arc<()>) -> Station<u64, Shared>;
 

@@ -100,7 +100,11 @@ pub trait Journal<E: Event>: Send + 'static {
     /// When all events are stored, and no other has come yet. A panic halts the bus.
     fn idle(&mut self) {}
 
-    /// When the bus ends, behind the last event. A panic is the bus's fault.
+    /// Before [`end`](Self::end), if the bus was halted: events may have been published, and their ids told, that it will
+    /// never be given.
+    fn halt(&mut self) {}
+
+    /// When the bus ends, behind the last event that it is given. A panic is the bus's fault.
     fn end(&mut self) {}
 
     /// Tells of it, whenever somebody looks at the bus.
@@ -385,6 +389,10 @@ impl<E: Event> BatchHandler<Slot<E>> for Stage<E> {
     fn on_idle(&mut self) {
         self.pass(self.next);
         self.journal.idle();
+    }
+
+    fn on_halt(&mut self) {
+        self.journal.halt();
     }
 
     fn on_stop(&mut self) {

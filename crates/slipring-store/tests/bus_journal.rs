@@ -144,6 +144,35 @@ fn no_id_is_given_twice_however_a_bus_has_ended() {
 }
 
 #[test]
+fn no_id_is_given_twice_after_a_bus_was_halted() {
+    for sync in [SyncPolicy::EachBatch, SyncPolicy::Within(LONG), SyncPolicy::Never] {
+        let store = Arc::new(Memory::new());
+        let mut ids = HashSet::new();
+        let mut given = 0;
+        for _ in 0..4 {
+            let (bus, _, seen) = halving(&store, sync, WhenFailing::Halt);
+            let mut publisher = bus.publisher();
+            let mut publish = |event| {
+                let published = publisher.publish(event);
+                given += u64::from(published.is_ok());
+                ids.extend(published.map(|event| event.id()));
+            };
+            publish(AnyEvent::named("number", 1_u64));
+            until("it is handled", || seen.lock().unwrap().len() == 1);
+            // It was published, and its id told; it is never stored, and neither is what comes behind it.
+            publish(AnyEvent::named("text", "not a number"));
+            publish(AnyEvent::named("number", 3_u64));
+            bus.shutdown(LONG).unwrap_err();
+        }
+        assert!(given >= 8);
+        assert_eq!(ids.len() as u64, given, "{sync:?}");
+        // What was committed is durable all the same; if that is not the journal's business, by the next opening.
+        let durable = if sync == SyncPolicy::Never { 3 } else { 4 };
+        assert_eq!(store.bounds().unwrap().durable, durable, "{sync:?}");
+    }
+}
+
+#[test]
 fn a_bus_goes_on_when_its_store_does_and_halts_if_it_is_to_halt() {
     let store = Failing::new(Memory::new());
     let (bus, handle, seen) = halving(&store, SyncPolicy::EachBatch, WhenFailing::Hold);

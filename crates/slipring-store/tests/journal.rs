@@ -387,6 +387,25 @@ fn a_journal_goes_on_where_it_ended_and_leaves_a_gap_where_it_did_not() {
 }
 
 #[test]
+fn a_journal_leaves_a_gap_when_its_ring_was_halted_by_somebody_else() {
+    let store = Arc::new(Memory::new());
+    let kept = open(&store);
+    let journal = kept.handle();
+    let (mut producer, dispatcher) = Builder::new(16, || 0_u64)
+        .then(kept.station())
+        .then(read("fails", |number: &u64, _| if *number == 3 { Err("no threes") } else { Ok(()) }))
+        .start()
+        .unwrap();
+    let refused = (0..1_000).find_map(|number| producer.publish(|event| *event = number % 4).err());
+    assert!(matches!(refused, Some(PublishError::Halted(_))));
+    drop(producer);
+    assert!(dispatcher.join().unwrap_err().fault().is_some());
+    // Up to 16 were published that the journal has not come to.
+    let next = open(&store).handle().first_sequence();
+    assert!(next > journal.next_sequence() + 16, "{next} after {}", journal.next_sequence());
+}
+
+#[test]
 fn a_mark_that_is_damaged_is_not_taken_for_none() {
     let store = Arc::new(Memory::new());
     let mut batch = Batch::new();

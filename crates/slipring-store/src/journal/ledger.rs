@@ -38,6 +38,8 @@ pub(crate) struct Ledger {
     /// Which sequence has which place in the batch, where they do not go side by side.
     runs: Vec<Run>,
     stage: Stage,
+    /// Events may have been published that it will never be given.
+    is_halted: bool,
     /// What is committed and not synced.
     unsynced: Option<Unsynced>,
     pause: Duration,
@@ -109,6 +111,7 @@ impl Ledger {
             scratch: Vec::new(),
             runs: Vec::new(),
             stage: Stage::Idle,
+            is_halted: false,
             unsynced: None,
             pause: PAUSES.0,
         })
@@ -353,7 +356,13 @@ impl Ledger {
         }
     }
 
-    /// At the end: all is made durable, unless that is somebody else's business, and the next run goes on from here.
+    /// Before the end, if the ring was halted.
+    pub(crate) fn halt(&mut self) {
+        self.is_halted = true;
+    }
+
+    /// At the end: all is made durable, unless that is somebody else's business, and the next run goes on from here; if
+    /// the ring was halted, behind a gap, since what was published and not stored has been given its ids.
     ///
     /// # Panics
     /// The store cannot do it: that is the ring's last fault.
@@ -363,7 +372,7 @@ impl Ledger {
             return;
         }
         let next = self.shared.next.load(Ordering::Relaxed);
-        let mark = Mark { is_ended: true, ..self.mark.behind(next) };
+        let mark = Mark { is_ended: !self.is_halted, ..self.mark.behind(next) };
         let name = self.shared.name.as_bytes();
         self.batch.clear();
         self.batch.expect_value(JOURNALS, name, Some(&self.mark.to_bytes()));

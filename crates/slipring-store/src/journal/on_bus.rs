@@ -162,6 +162,10 @@ impl<E: Event, C: Codec<E>> slipring_events::Journal<E> for BusJournal<C> {
         self.ledger.idle();
     }
 
+    fn halt(&mut self) {
+        self.ledger.halt();
+    }
+
     fn end(&mut self) {
         self.ledger.end();
     }

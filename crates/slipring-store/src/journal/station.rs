@@ -151,6 +151,10 @@ where
         self.ledger.idle();
     }
 
+    fn on_halt(&mut self) {
+        self.ledger.halt();
+    }
+
     fn on_stop(&mut self) {
         self.ledger.end();
     }

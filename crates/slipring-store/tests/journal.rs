@@ -27,7 +27,7 @@ type Write = for<'a> fn(
     &'a mut Vec<u8>,
 ) -> Result<Entry<'a>, Box<dyn std::error::Error + Send + Sync>>;
 
-/// Events from 1,000 on have no form, those from 2,000 on no topic.
+/// Events from 1,000 on have no form, those from 2,000 on no topic, and those from 3,000 on panic.
 fn write<'a>(
     number: &'a u64,
     bytes: &'a mut Vec<u8>,
@@ -36,6 +36,7 @@ fn write<'a>(
         return Err("it has no form".into());
     }
     bytes.extend_from_slice(&number.to_le_bytes());
+    assert!(*number < 3_000, "panic over {number}");
     Ok(Entry::new(if *number < 2_000 { "number" } else { "no topic.*" }, bytes))
 }
 
@@ -337,7 +338,7 @@ fn an_end_that_cannot_be_made_durable_is_told() {
 
 #[test]
 fn an_event_that_no_store_takes_halts_or_passes_without_a_position() {
-    for bad in [1_001, 2_001] {
+    for bad in [1_001, 2_001, 3_001] {
         let store = Arc::new(Memory::new());
         // One that holds does not hold for ever for something that never gets better.
         let mut ring = start(open(&store).when_failing(WhenFailing::Hold), true, 0);

@@ -4,8 +4,10 @@
 //! the slice comes again. Whether a commit that failed was taken all the same, the mark tells that goes with it.
 
 use std::{
+    any::Any,
     collections::VecDeque,
     ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     thread,
     time::{Duration, Instant},
@@ -161,7 +163,10 @@ impl Ledger {
         self.runs.clear();
         for (sequence, event) in (first..).zip(0..events) {
             self.scratch.clear();
-            match write(event, &mut self.batch, &mut self.scratch) {
+            // One that panics is no better the next time: it is a refusal, and nothing that a policy tries again.
+            let (batch, scratch) = (&mut self.batch, &mut self.scratch);
+            let written = catch_unwind(AssertUnwindSafe(|| write(event, batch, scratch)));
+            match written.unwrap_or_else(|panic| Err(text_of(&*panic).into())) {
                 Ok(Written::Stored) => self.note_place(sequence),
                 Ok(Written::Nothing) => {}
                 Err(_) if self.when_refused == WhenRefused::Pass => {
@@ -406,6 +411,13 @@ impl Ledger {
             other => other.map(drop),
         }
     }
+}
+
+/// What a panic says.
+fn text_of(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref().copied());
+    format!("it panicked: {}", text.unwrap_or("without a word"))
 }
 
 #[cfg(test)]

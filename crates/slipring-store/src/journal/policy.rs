@@ -31,7 +31,8 @@ pub enum WhenFailing {
     Hold,
 }
 
-/// What a journal does with an event that no store takes: it has no form in bytes, say, or is too large.
+/// What a journal does with an event that no store takes: it has no form in bytes, say, or is too large, or whoever
+/// writes it panics.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WhenRefused {
     /// The ring halts: nothing passes that is not stored.

@@ -60,6 +60,7 @@ struct Changing {
     space: Range<usize>,
     key: Range<usize>,
     value: Option<Range<usize>>,
+    is_placed: bool,
 }
 
 /// How many events a stream is expected to have when a batch is committed.
@@ -120,6 +121,8 @@ pub struct Change<'a> {
     pub key: &'a [u8],
     /// The value; `None` removes it.
     pub value: Option<&'a [u8]>,
+    /// Whether the store writes behind the value where the batch went: see [`Batch::put_placed`].
+    pub is_placed: bool,
 }
 
 /// What a store has to know of an event of a batch to put it into its indexes.
@@ -201,13 +204,35 @@ impl Batch {
     pub fn put(&mut self, space: &str, key: &[u8], value: &[u8]) {
         let (space, key) = (self.text(space.as_bytes()), self.text(key));
         let value = Some(self.text(value));
-        self.changes.push(Changing { space, key, value });
+        self.changes.push(Changing { space, key, value, is_placed: false });
+    }
+
+    /// Puts a value with, behind it, the position that the first event of the batch gets, in 8 bytes, the highest first.
+    /// So it tells where the batch went, also to somebody who never got the answer to the commit.
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring_store::{Batch, Durability, Entry, EventStore, Memory};
+    ///
+    /// let store = Memory::new();
+    /// let mut batch = Batch::new();
+    /// batch.append(Entry::new("order.created", "lamp"))?;
+    /// batch.put_placed("places", b"orders", b"at ");
+    /// store.commit(&batch, Durability::Synced)?;
+    /// store.commit(&batch, Durability::Synced)?;
+    /// assert_eq!(store.value("places", b"orders")?.as_deref(), Some(&b"at \0\0\0\0\0\0\0\x01"[..]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn put_placed(&mut self, space: &str, key: &[u8], value: &[u8]) {
+        let (space, key) = (self.text(space.as_bytes()), self.text(key));
+        let value = Some(self.text(value));
+        self.changes.push(Changing { space, key, value, is_placed: true });
     }
 
     /// Removes a value, if it is there.
     pub fn remove(&mut self, space: &str, key: &[u8]) {
         let (space, key) = (self.text(space.as_bytes()), self.text(key));
-        self.changes.push(Changing { space, key, value: None });
+        self.changes.push(Changing { space, key, value: None, is_placed: false });
     }
 
     /// How many events it has.
@@ -257,6 +282,7 @@ impl Batch {
             space: self.str(&changing.space),
             key: &self.texts[changing.key.clone()],
             value: changing.value.clone().map(|value| &self.texts[value]),
+            is_placed: changing.is_placed,
         })
     }
 

@@ -177,11 +177,17 @@ impl State {
         }
     }
 
-    fn change(&mut self, batch: &Batch) {
+    fn change(&mut self, batch: &Batch, first: u64) {
         for change in batch.changes() {
             let space = self.values.entry(change.space.to_owned()).or_default();
             match change.value {
-                Some(value) => drop(space.insert(change.key.to_owned(), value.to_owned())),
+                Some(value) => {
+                    let mut value = value.to_owned();
+                    if change.is_placed {
+                        value.extend_from_slice(&first.to_be_bytes());
+                    }
+                    space.insert(change.key.to_owned(), value);
+                }
                 None => drop(space.remove(change.key)),
             }
         }
@@ -209,7 +215,7 @@ impl EventStore for Memory {
         state.check(batch)?;
         let first = state.bounds.end;
         state.append(batch);
-        state.change(batch);
+        state.change(batch, first);
         if durability == Durability::Synced {
             state.bounds.durable = state.bounds.end;
         }

@@ -18,7 +18,7 @@ use proptest::prelude::*;
 use slipring::{Builder, Figure, MultiProducer, PublishError, ShutdownCause, read};
 use slipring_events::Time;
 use slipring_store::{
-    Batch, Durability, Entry, EventStore, JOURNALS, JournalStation, Memory, SyncPolicy,
+    Batch, Durability, Entry, EventStore, JOURNALS, JournalStation, Memory, Retention, SyncPolicy,
     WhenFailing, WhenRefused, journal,
 };
 
@@ -240,7 +240,7 @@ fn one_that_holds_goes_on_where_it_was_when_the_store_works_again() {
 }
 
 #[test]
-fn a_batch_whose_answer_was_lost_is_found_behind_events_that_begin_as_it_does() {
+fn a_batch_whose_answer_was_lost_is_told_from_what_is_equal_to_it() {
     #[expect(clippy::unnecessary_wraps, reason = "it is what a journal calls")]
     fn timeless<'a>(
         number: &'a u64,
@@ -249,23 +249,40 @@ fn a_batch_whose_answer_was_lost_is_found_behind_events_that_begin_as_it_does() 
         bytes.extend_from_slice(&number.to_le_bytes());
         Ok(Entry::at(Time::EPOCH, "number", bytes))
     }
-    let store = Failing::new(Memory::new());
-    let kept = journal("ledger", Arc::clone(&store), timeless as Write).unwrap();
-    let mut batch = Batch::new();
-    batch.append(timeless(&1, &mut Vec::new()).unwrap()).unwrap();
-    batch.append(timeless(&1, &mut Vec::new()).unwrap()).unwrap();
-    store.inner.commit(&batch, Durability::Synced).unwrap();
-
-    let mut ring = start(kept.when_failing(WhenFailing::Hold), true, 0);
-    store.fail_commit(0, Failure::After);
-    let producer = ring.producer.as_mut().unwrap();
-    producer.publish_batch(3, |index, event| *event = [1, 1, 2][index]).unwrap();
-    until("it is seen", || ring.seen() == [1, 1, 2]);
-    let places: Vec<_> = (0..3).map(|sequence| ring.journal.position_of(sequence)).collect();
-    assert_eq!(places, [Some(2), Some(3), Some(4)]);
-    let (ended, _) = ring.end();
-    assert!(ended.unwrap().is_complete());
-    assert_eq!(numbers(&store.inner), [1, 1, 1, 1, 2]);
+    let other = |store: &Memory, numbers: &[u64]| {
+        let mut batch = Batch::new();
+        for number in numbers {
+            batch.append(timeless(number, &mut Vec::new()).unwrap()).unwrap();
+        }
+        store.commit(&batch, Durability::Synced).unwrap();
+    };
+    // Before it and behind it stands what begins as it does, or is all the same; or what was before it is not kept.
+    for (others, is_kept) in [(&[1, 1][..], true), (&[1, 1, 2], true), (&[1, 1, 2], false)] {
+        let store = Failing::new(Memory::new());
+        let kept = journal("ledger", Arc::clone(&store), timeless as Write).unwrap();
+        other(&store.inner, others);
+        let mut ring = start(kept.when_failing(WhenFailing::Hold), true, 0);
+        store.fail_commit(0, Failure::After);
+        store.fail_all(Some(Failure::Before));
+        let producer = ring.producer.as_mut().unwrap();
+        producer.publish_batch(3, |index, event| *event = [1, 1, 2][index]).unwrap();
+        until("it has failed again and again", || ring.told("failures") > 2);
+        other(&store.inner, others);
+        if !is_kept {
+            let keep = Retention::everything().events(3);
+            assert_eq!(store.inner.retain(&keep, Time::EPOCH).unwrap().first, 6);
+        }
+        store.fail_all(None);
+        until("it is seen", || ring.seen() == [1, 1, 2]);
+        let first = others.len() as u64;
+        let places: Vec<_> = (0..3).map(|sequence| ring.journal.position_of(sequence)).collect();
+        assert_eq!(places, [Some(first), Some(first + 1), Some(first + 2)]);
+        let (ended, _) = ring.end();
+        assert!(ended.unwrap().is_complete());
+        let expected =
+            if is_kept { [others, &[1, 1, 2], others].concat() } else { others.to_vec() };
+        assert_eq!(numbers(&store.inner), expected);
+    }
 }
 
 #[test]

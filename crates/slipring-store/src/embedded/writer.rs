@@ -114,7 +114,7 @@ impl Writer {
         if events > 0 {
             self.append(&write, batch, &mut state)?;
         }
-        change(&write, batch, &mut state, &mut self.value)?;
+        change(&write, batch, self.state.end, &mut state, &mut self.value)?;
         Ok(Some(self.finish(write, state, durability)?))
     }
 
@@ -280,6 +280,7 @@ fn check(write: &WriteTransaction, batch: &Batch) -> Result<(), CommitError> {
 fn change(
     write: &WriteTransaction,
     batch: &Batch,
+    first: u64,
     state: &mut State,
     bytes: &mut Vec<u8>,
 ) -> Result<(), StoreError> {
@@ -294,6 +295,9 @@ fn change(
             bytes.clear();
             bytes.resize(SUM, 0);
             bytes.extend_from_slice(value);
+            if change.is_placed {
+                bytes.extend_from_slice(&first.to_be_bytes());
+            }
             Place::Value(change.space, change.key).close(bytes);
             let was_there = values.insert(key, bytes.as_slice()).doing(DOING)?.is_some();
             state.values += u64::from(!was_there);

@@ -1,12 +1,10 @@
 //! Writing what is on a ring into a store, a slice at a time: what the journals of rings and of buses have in common.
 //!
 //! A slice is encoded once, committed, and synced if it is time; each of these may fail, and it goes on from there when
-//! the slice comes again. Whether a commit that failed was taken all the same, the mark tells that goes with it.
+//! the slice comes again. Whether a commit that failed was taken all the same, and where it went, the mark tells that goes with it.
 
 use std::{
     any::Any,
-    collections::VecDeque,
-    ops::ControlFlow,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, atomic::Ordering},
     thread,
@@ -17,10 +15,10 @@ use slipring::{Fatal, HandlerError, Policy};
 
 use super::{
     handle::{Counts, Journal, Shared},
-    mark::{JOURNALS, Mark},
+    mark::{JOURNALS, Mark, Placed},
     policy::{SyncPolicy, WhenFailing, WhenRefused},
 };
-use crate::{Batch, CommitError, Committed, Conflict, Durability, EventStore, Frames, StoreError};
+use crate::{Batch, CommitError, Committed, Conflict, Durability, EventStore, StoreError};
 
 /// The first pause of one that holds, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(250));
@@ -34,7 +32,7 @@ pub(crate) struct Ledger {
     pub when_failing: WhenFailing,
     pub when_refused: WhenRefused,
     /// As it is in the store.
-    mark: Mark,
+    mark: Placed,
     batch: Batch,
     scratch: Vec<u8>,
     /// Which sequence has which place in the batch, where they do not go side by side.
@@ -86,13 +84,13 @@ impl Ledger {
     /// Opens the journal of that name, and says so in the store.
     pub(crate) fn open(store: Arc<dyn EventStore>, name: &str) -> Result<Self, StoreError> {
         let before = store.value(JOURNALS, name.as_bytes())?;
-        let read = before.as_deref().map(|bytes| Mark::read(name, bytes)).transpose()?;
-        let mark = Mark::opened_after(read).ok_or_else(|| {
+        let read = before.as_deref().map(|bytes| Placed::read(name, bytes)).transpose()?;
+        let mark = Mark::opened_after(read.map(|placed| placed.mark)).ok_or_else(|| {
             StoreError::Refused(format!("journal `{name}` has used up its sequences").into())
         })?;
         let mut batch = Batch::new();
         batch.expect_value(JOURNALS, name.as_bytes(), before.as_deref());
-        batch.put(JOURNALS, name.as_bytes(), &mark.to_bytes());
+        batch.put_placed(JOURNALS, name.as_bytes(), &mark.to_bytes());
         let opened = store.commit(&batch, Durability::Synced).map_err(|error| match error {
             CommitError::Store(error) => error,
             CommitError::Conflict(_) => StoreError::Refused(
@@ -108,7 +106,7 @@ impl Ledger {
             sync: SyncPolicy::default(),
             when_failing: WhenFailing::default(),
             when_refused: WhenRefused::default(),
-            mark,
+            mark: Placed { mark, first: opened.first },
             batch,
             scratch: Vec::new(),
             runs: Vec::new(),
@@ -193,11 +191,11 @@ impl Ledger {
 
     /// Commits what is in the batch. If that was tried before, it may have been taken.
     fn commit(&mut self, to: u64, tried: bool) -> Result<(), HandlerError> {
-        let mark = self.mark.behind(to);
+        let mark = self.mark.mark.behind(to);
         if !tried && !self.batch.is_empty() {
             let name = self.shared.name.as_bytes();
             self.batch.expect_value(JOURNALS, name, Some(&self.mark.to_bytes()));
-            self.batch.put(JOURNALS, name, &mark.to_bytes());
+            self.batch.put_placed(JOURNALS, name, &mark.to_bytes());
         }
         self.stage = Stage::Encoded { to, tried: true };
         let durability = match self.sync {
@@ -221,6 +219,7 @@ impl Ledger {
         }
     }
 
+    /// Commits the batch, which has that mark.
     fn try_commit(
         &self,
         mark: Mark,
@@ -234,51 +233,23 @@ impl Ledger {
         let Conflict::Value { found: Some(found), .. } = &conflict else {
             return Err(conflict.into());
         };
-        if !tried || **found != mark.to_bytes() {
-            return Err(conflict.into());
+        match Placed::read(&self.shared.name, found) {
+            // It was taken the last time, when the store said that it had failed.
+            Ok(placed) if tried && placed.mark == mark => {
+                if durability == Durability::Synced {
+                    self.store.sync()?;
+                }
+                let first = placed.first;
+                Ok(Committed { first, end: first + self.batch.len() as u64 })
+            }
+            _ => Err(conflict.into()),
         }
-        // It was taken the last time, when the store said that it had failed.
-        if durability == Durability::Synced {
-            self.store.sync()?;
-        }
-        let first = self.find()?;
-        Ok(Committed { first, end: first + self.batch.len() as u64 })
-    }
-
-    /// Finds the events of the batch in the store: they are behind the last ones that are known.
-    fn find(&self) -> Result<u64, StoreError> {
-        let bounds = self.store.bounds()?;
-        let from = self.shared.places.lock().end().unwrap_or(bounds.first).max(bounds.first);
-        let wanted: Vec<_> = Frames::new(self.batch.bytes(), 0, self.store.source())
-            .map_while(Result::ok)
-            .map(|record| (record.time, record.topic, record.payload))
-            .collect();
-        // Where it may begin: what stands from there on is so far the same.
-        let mut begins = VecDeque::new();
-        let mut found = None;
-        self.store.scan(from, &mut |record| {
-            let this = (record.time, record.topic, record.payload);
-            begins.push_back(record.position);
-            begins.retain(|begin| wanted[(record.position - begin) as usize] == this);
-            found = begins
-                .front()
-                .copied()
-                .filter(|begin| (record.position - begin) as usize + 1 == wanted.len());
-            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        })?;
-        if let Some(first) = found {
-            return Ok(first);
-        }
-        Err(StoreError::damaged(
-            format_args!("journal `{}`", self.shared.name),
-            "its last batch is marked as stored, and its events are not there",
-        ))
     }
 
     fn note_commit(&mut self, committed: Option<Committed>, mark: Mark, to: u64, begun: Instant) {
         let (shared, counts) = (&self.shared, &self.shared.counts);
         if let Some(Committed { first, .. }) = committed {
-            self.mark = mark;
+            self.mark = Placed { mark, first };
             let mut places = shared.places.lock();
             for run in &self.runs {
                 places.add(run.sequence, first + run.index, run.events);
@@ -377,18 +348,18 @@ impl Ledger {
             return;
         }
         let next = self.shared.next.load(Ordering::Relaxed);
-        let mark = Mark { is_ended: !self.is_halted, ..self.mark.behind(next) };
+        let mark = Mark { is_ended: !self.is_halted, ..self.mark.mark.behind(next) };
         let name = self.shared.name.as_bytes();
         self.batch.clear();
         self.batch.expect_value(JOURNALS, name, Some(&self.mark.to_bytes()));
-        self.batch.put(JOURNALS, name, &mark.to_bytes());
+        self.batch.put_placed(JOURNALS, name, &mark.to_bytes());
         let durability = match self.sync {
             SyncPolicy::Never => Durability::Visible,
             _ => Durability::Synced,
         };
         let mut left = if self.when_failing == WhenFailing::Hold { LAST_TRIES } else { 1 };
         let mut tried = false;
-        while let Err(error) = self.end_with(mark, durability, tried) {
+        while let Err(error) = self.try_commit(mark, durability, tried) {
             tried = true;
             left -= 1;
             let error = self.failed(&error);
@@ -396,20 +367,6 @@ impl Ledger {
         }
         self.unsynced = None;
         self.shared.note_success();
-    }
-
-    fn end_with(&self, mark: Mark, durability: Durability, tried: bool) -> Result<(), CommitError> {
-        match self.store.commit(&self.batch, durability) {
-            Err(CommitError::Conflict(Conflict::Value { found: Some(found), .. }))
-                if tried && *found == mark.to_bytes() =>
-            {
-                if durability == Durability::Synced {
-                    self.store.sync()?;
-                }
-                Ok(())
-            }
-            other => other.map(drop),
-        }
     }
 }
 

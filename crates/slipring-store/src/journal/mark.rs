@@ -5,7 +5,7 @@ use crate::StoreError;
 /// The [space](crate::EventStore::value) in which journals keep how far they are, by their names.
 ///
 /// The value goes with each batch, and is expected to be the one before: so two of one name never both write, and one
-/// that does not know whether its last batch was taken can find out.
+/// that does not know whether its last batch was taken can find out, and where it went.
 pub const JOURNALS: &str = "journals";
 
 /// How many sequences are left out after an end that was not clean: more than can have been published without being
@@ -27,8 +27,43 @@ pub(crate) struct Mark {
     pub is_ended: bool,
 }
 
+/// A mark as it is in the store: with where the batch went that it came with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Placed {
+    pub mark: Mark,
+    /// The position of the first event of the batch.
+    pub first: u64,
+}
+
+impl Placed {
+    const BYTES: usize = Mark::BYTES + 8;
+
+    pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let mut bytes = [0; Self::BYTES];
+        bytes[..Mark::BYTES].copy_from_slice(&self.mark.to_bytes());
+        bytes[Mark::BYTES..].copy_from_slice(&self.first.to_be_bytes());
+        bytes
+    }
+
+    pub(crate) fn read(name: &str, bytes: &[u8]) -> Result<Self, StoreError> {
+        let damaged =
+            |problem: &str| StoreError::damaged(format_args!("journal `{name}`"), problem);
+        let bytes: &[u8; Self::BYTES] =
+            bytes.try_into().map_err(|_| damaged("its mark does not have 33 bytes"))?;
+        let number = |at: usize| {
+            bytes[at..at + 8].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
+        };
+        let is_ended = bytes[24] == 1;
+        if bytes[24] > 1 {
+            return Err(damaged("its mark says neither that it has ended nor that it has not"));
+        }
+        let mark = Mark { run: number(0), commits: number(8), next: number(16), is_ended };
+        Ok(Self { mark, first: number(25) })
+    }
+}
+
 impl Mark {
-    pub(crate) const BYTES: usize = 25;
+    const BYTES: usize = 25;
 
     pub(crate) fn to_bytes(self) -> [u8; Self::BYTES] {
         let mut bytes = [0; Self::BYTES];
@@ -37,20 +72,6 @@ impl Mark {
         bytes[16..24].copy_from_slice(&self.next.to_be_bytes());
         bytes[24] = u8::from(self.is_ended);
         bytes
-    }
-
-    pub(crate) fn read(name: &str, bytes: &[u8]) -> Result<Self, StoreError> {
-        let damaged =
-            |problem: &str| StoreError::damaged(format_args!("journal `{name}`"), problem);
-        let bytes: &[u8; Self::BYTES] =
-            bytes.try_into().map_err(|_| damaged("its mark does not have 25 bytes"))?;
-        let number = |at: usize| {
-            bytes[at..at + 8].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-        };
-        if bytes[24] > 1 {
-            return Err(damaged("its mark says neither that it has ended nor that it has not"));
-        }
-        Ok(Self { run: number(0), commits: number(8), next: number(16), is_ended: bytes[24] == 1 })
     }
 
     /// The one with which it is opened after that one.
@@ -88,15 +109,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mark_is_read_as_it_was_written(run: u64, commits: u64, next: u64, is_ended: bool) {
-            let mark = Mark { run, commits, next, is_ended };
-            prop_assert_eq!(Mark::read("j", &mark.to_bytes()).unwrap(), mark);
+        fn a_mark_is_read_as_it_was_written(
+            run: u64, commits: u64, next: u64, is_ended: bool, first: u64,
+        ) {
+            let placed = Placed { mark: Mark { run, commits, next, is_ended }, first };
+            prop_assert_eq!(Placed::read("j", &placed.to_bytes()).unwrap(), placed);
         }
 
         #[test]
         fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            if let Ok(mark) = Mark::read("j", &bytes) {
-                prop_assert_eq!(&mark.to_bytes()[..], &bytes[..]);
+            if let Ok(placed) = Placed::read("j", &bytes) {
+                prop_assert_eq!(&placed.to_bytes()[..], &bytes[..]);
             }
         }
     }

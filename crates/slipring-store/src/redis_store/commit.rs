@@ -189,9 +189,10 @@ impl<'a> Request<'a> {
         rest.number(segment);
         pack_expectations(batch, &mut rest);
         let changes: Vec<_> = batch.changes().collect();
-        rest.array(changes.len() * 3);
+        rest.array(changes.len() * 4);
         for change in changes {
             rest.bytes(change.space.as_bytes()).bytes(change.key).maybe(change.value);
+            rest.number(change.is_placed.into());
         }
         let (mut topics, mut streams) = (Names::default(), Names::default());
         let numbers: Vec<_> = batch.topics().map(|topic| topics.number(topic)).collect();

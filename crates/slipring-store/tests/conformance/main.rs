@@ -58,6 +58,7 @@ on_all_stores! {
     values::{
         values_are_put_replaced_and_removed,
         values_are_read_in_order_from_anywhere,
+        a_value_tells_where_its_batch_went,
         many_values_and_large_ones,
         values_go_with_the_events_of_their_batch,
     },

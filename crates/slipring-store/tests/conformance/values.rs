@@ -55,6 +55,31 @@ pub fn values_are_put_replaced_and_removed(subject: &dyn Subject) {
     assert_eq!(values(&*store, "space", b""), []);
 }
 
+pub fn a_value_tells_where_its_batch_went(subject: &dyn Subject) {
+    let store = subject.open();
+    let mut end = 0_u64;
+    for size in [3, 0, 300, 0, 1] {
+        let events = vec![Event::new("t", 1, ""); size];
+        let mut batch = batch_of(&events);
+        batch.put("space", b"plain", b"v");
+        batch.put_placed("space", b"placed", b"v");
+        batch.put_placed("space", b"gone", b"v");
+        batch.remove("space", b"gone");
+        batch.put_placed("space", b"", b"");
+        assert_eq!(store.commit(&batch, Durability::Synced).unwrap().first, end);
+        let place = end.to_be_bytes();
+        end += size as u64;
+        let expected = [
+            (b"".to_vec(), place.to_vec()),
+            (b"placed".to_vec(), [&b"v"[..], &place].concat()),
+            (b"plain".to_vec(), b"v".to_vec()),
+        ];
+        assert_eq!(values(&*store, "space", b""), expected);
+    }
+    let before = values(&*subject.reopen(store), "space", b"");
+    assert_eq!(before[0].1, 303_u64.to_be_bytes());
+}
+
 pub fn values_are_read_in_order_from_anywhere(subject: &dyn Subject) {
     let store = subject.open();
     let mut expected = BTreeMap::new();

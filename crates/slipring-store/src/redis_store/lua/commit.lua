@@ -88,7 +88,7 @@ for chunk = 1, #chunks, 2 do
   bytes = bytes + #frames
   largest = math.max(largest, #frames)
 end
-for i = 1, #changes, 3 do
+for i = 1, #changes, 4 do
   is(P .. 'values:' .. changes[i], 'hash')
   is(P .. 'keys:' .. changes[i], 'zset')
 end
@@ -167,10 +167,14 @@ end
 if #entries > 0 then
   append()
 end
-for i = 1, #changes, 3 do
+for i = 1, #changes, 4 do
   local values, keys = P .. 'values:' .. changes[i], P .. 'keys:' .. changes[i]
-  if changes[i + 2] then
-    redis.call('HSET', values, changes[i + 1], changes[i + 2])
+  local value = changes[i + 2]
+  if value then
+    if changes[i + 3] == 1 then
+      value = value .. struct.pack('>I8', stop)
+    end
+    redis.call('HSET', values, changes[i + 1], value)
     redis.call('ZADD', keys, '0', changes[i + 1])
   else
     redis.call('HDEL', values, changes[i + 1])

@@ -302,12 +302,14 @@ fn one_that_holds_ends_when_it_is_shut_down() {
 
 #[test]
 fn one_that_holds_halts_where_no_further_attempt_can_help() {
-    let store = Failing::new(Memory::new());
-    let mut ring = start(open(&store).when_failing(WhenFailing::Hold), true, 0);
-    store.fail_commit(0, Failure::Stopped);
-    ring.publish([1]).unwrap();
-    until("the ring has halted", || ring.dispatcher.fault().is_some());
-    assert!(ring.end().1.is_empty());
+    for failure in [Failure::Stopped, Failure::Refused] {
+        let store = Failing::new(Memory::new());
+        let mut ring = start(open(&store).when_failing(WhenFailing::Hold), true, 0);
+        store.fail_all(Some(failure));
+        ring.publish([1]).unwrap();
+        until("the ring has halted", || ring.dispatcher.fault().is_some());
+        assert!(ring.end().1.is_empty());
+    }
 }
 
 #[test]

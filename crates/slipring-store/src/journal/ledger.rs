@@ -310,7 +310,11 @@ impl Ledger {
         let is_for_good = matches!(
             error,
             CommitError::Conflict(_)
-                | CommitError::Store(StoreError::Stopped { .. } | StoreError::Damaged { .. })
+                | CommitError::Store(
+                    StoreError::Stopped { .. }
+                        | StoreError::Damaged { .. }
+                        | StoreError::Refused(_)
+                )
         );
         if is_for_good {
             return Fatal(why.into()).into();

@@ -27,7 +27,8 @@ pub enum WhenFailing {
     /// It tries again, a little later each time, up to a quarter of a second. Meanwhile the ring fills and the producers
     /// wait; the station [tells](slipring::StationSnapshot::told) that it is `failing`. It goes on where it was when
     /// the store works again, and ends when the ring is shut down. What no further attempt can mend, such as a store
-    /// that has [stopped](crate::StoreError::Stopped), halts the ring all the same.
+    /// that has [stopped](crate::StoreError::Stopped), or a batch that is [more](crate::StoreError::Refused) than it
+    /// takes, halts the ring all the same.
     Hold,
 }
 

@@ -28,6 +28,8 @@ pub enum Failure {
     After,
     /// Nothing is written, and the store says that it has stopped.
     Stopped,
+    /// Nothing is written, and never will be: it is more than the store takes.
+    Refused,
 }
 
 /// An [`EventStore`] of which the n-th commit or sync fails, counted from 0 and each on its own.
@@ -152,6 +154,7 @@ fn error(failure: Failure) -> StoreError {
         Failure::Before | Failure::After => {
             StoreError::Io { doing: "writing", error: io::Error::other("no space left") }
         }
+        Failure::Refused => StoreError::Refused("it is too much at once".into()),
         Failure::Stopped => StoreError::Stopped { because: "no space left".into() },
     }
 }

@@ -33,7 +33,8 @@ pub enum StoreError {
         /// The first there is.
         first: u64,
     },
-    /// There is no such event yet.
+    /// There is no such event yet. To somebody who goes on behind events that he has seen, it says that the store has lost
+    /// them, or is another one.
     #[error("the store ends before {end}, and {asked} was asked for")]
     Beyond {
         /// The position that was asked for.

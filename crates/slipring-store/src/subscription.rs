@@ -71,7 +71,8 @@ impl Subscription {
     /// Reads what is there, up to the end or until the reader breaks off, and says how many events that were.
     ///
     /// # Errors
-    /// The next event has been removed, or the store cannot be read.
+    /// The next event has been removed, or the store cannot be read, or it ends before the event in front of the next
+    /// one: it has lost events that this reader has seen, or is another one.
     pub fn next_now(&mut self, reader: Reader<'_>) -> Result<u64, StoreError> {
         self.next_within(Duration::ZERO, reader)
     }
@@ -80,19 +81,26 @@ impl Subscription {
     /// and says how many events that were.
     ///
     /// # Errors
-    /// The next event has been removed, or the store cannot be read.
+    /// The next event has been removed, or the store cannot be read, or it ends before the event in front of the next
+    /// one: it has lost events that this reader has seen, or is another one.
     pub fn next_within(
         &mut self,
         timeout: Duration,
         reader: Reader<'_>,
     ) -> Result<u64, StoreError> {
         let deadline = Instant::now().checked_add(timeout);
+        // A look first: nobody waits for what is behind the end.
+        let mut left = Duration::ZERO;
         let end = loop {
-            let left = deadline.map_or(timeout, |deadline| deadline - Instant::now().min(deadline));
-            let end = self.store.wait(self.position, self.reach, left)?.end_of(self.reach);
+            let bounds = self.store.wait(self.position, self.reach, left)?;
+            if bounds.end < self.position {
+                return Err(StoreError::Beyond { asked: self.position, end: bounds.end });
+            }
+            let end = bounds.end_of(self.reach);
             if end > self.position {
                 break end;
             }
+            left = deadline.map_or(timeout, |deadline| deadline - Instant::now().min(deadline));
             if left.is_zero() {
                 return Ok(0);
             }

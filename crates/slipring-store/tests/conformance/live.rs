@@ -6,7 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use slipring_store::{Batch, Checkpoint, Durability, Reach, Subscription};
+use slipring_store::{
+    Batch, Checkpoint, Durability, Reach, Record, Replay, ReplayCause, StoreError, Subscription,
+};
 
 use crate::{
     common::harness::{Event, LONG, Model, Stored, batch_of, commit, same, scan, until},
@@ -47,6 +49,30 @@ pub fn waiting_ends_with_the_event_or_the_time(subject: &dyn Subject) {
     batch.put("space", b"key", b"");
     store.commit(&batch, Durability::Synced).unwrap();
     assert_eq!(store.wait(2, Reach::Visible, Duration::from_millis(5)).unwrap().end, 2);
+}
+
+pub fn who_is_behind_the_end_is_told_so_and_does_not_wait(subject: &dyn Subject) {
+    let store = subject.open();
+    commit(&*store, &[Event::new("a", 1, ""), Event::new("a", 2, "")]);
+    let beyond = |error| {
+        let expected = matches!(error, StoreError::Beyond { asked: 3, end: 2 });
+        assert!(expected, "{error}");
+    };
+    for reach in [Reach::Visible, Reach::Durable] {
+        let mut subscription = Subscription::new(store.clone(), 3, reach);
+        let mut nobody = |_: Record<'_>| panic!("there is no such event");
+        beyond(subscription.next_now(&mut nobody).unwrap_err());
+        beyond(subscription.next_within(LONG, &mut nobody).unwrap_err());
+        let replay = Replay::new(store.clone()).from(3).follow(reach);
+        let error = replay.run(|_| panic!("there is no such event")).unwrap_err();
+        match error.cause {
+            ReplayCause::Store(error) => beyond(error),
+            other => panic!("{other}"),
+        }
+        // At the end there is no event either, but one may come.
+        subscription.seek(2);
+        assert_eq!(subscription.next_now(&mut nobody).unwrap(), 0);
+    }
 }
 
 /// Reads until it has so many.

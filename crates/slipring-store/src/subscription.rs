@@ -112,8 +112,10 @@ impl Subscription {
             if record.position >= end {
                 return ControlFlow::Break(());
             }
-            *position = record.position + 1;
+            let next = record.position + 1;
             let answer = reader(record);
+            // Not before: what the reader panics at is not passed.
+            *position = next;
             if *position == end { ControlFlow::Break(()) } else { answer }
         })?;
         Ok(self.position - from)

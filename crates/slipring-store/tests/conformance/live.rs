@@ -2,6 +2,7 @@
 
 use std::{
     ops::ControlFlow,
+    panic::{AssertUnwindSafe, catch_unwind},
     thread,
     time::{Duration, Instant},
 };
@@ -49,6 +50,22 @@ pub fn waiting_ends_with_the_event_or_the_time(subject: &dyn Subject) {
     batch.put("space", b"key", b"");
     store.commit(&batch, Durability::Synced).unwrap();
     assert_eq!(store.wait(2, Reach::Visible, Duration::from_millis(5)).unwrap().end, 2);
+}
+
+pub fn an_event_at_which_a_reader_panics_is_not_passed(subject: &dyn Subject) {
+    let store = subject.open();
+    commit(&*store, &[Event::new("a", 1, ""), Event::new("a", 2, ""), Event::new("a", 3, "")]);
+    let mut subscription = Subscription::new(store, 0, Reach::Visible);
+    let panicked = catch_unwind(AssertUnwindSafe(|| {
+        subscription.next_now(&mut |record| {
+            assert_eq!(record.position, 0, "it panics at the next one");
+            ControlFlow::Continue(())
+        })
+    }));
+    panicked.unwrap_err();
+    assert_eq!(subscription.position(), 1);
+    let left = read_until(&mut subscription, 3);
+    assert_eq!(left.iter().map(|stored| stored.position).collect::<Vec<_>>(), [1, 2]);
 }
 
 pub fn who_is_behind_the_end_is_told_so_and_does_not_wait(subject: &dyn Subject) {

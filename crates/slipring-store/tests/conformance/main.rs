@@ -83,6 +83,7 @@ on_all_stores! {
     },
     live::{
         waiting_ends_with_the_event_or_the_time,
+        an_event_at_which_a_reader_panics_is_not_passed,
         who_is_behind_the_end_is_told_so_and_does_not_wait,
         a_subscription_joins_without_gap_or_duplicate,
         a_subscription_goes_on_where_its_reader_broke_off,

@@ -56,8 +56,9 @@ pub enum StoreError {
         /// What is wrong with it.
         problem: Box<str>,
     },
-    /// A write has failed before, and what is on the disk is not known any more: open the store again.
-    #[error("the store stopped when a write failed ({because}): open it again")]
+    /// A write has failed before, and what is on the disk is not known any more; or the server is not the one it was.
+    /// Open the store again, and take what it has then for what there is.
+    #[error("the store has stopped ({because}): open it again")]
     Stopped {
         /// The failure.
         because: Box<str>,

@@ -77,7 +77,7 @@ impl RedisStore {
 
     fn command(&self, request: &Request<'_>, token: &[u8]) -> Cmd {
         let lua = &self.scripts.commit;
-        let mut command = link::call(lua, self.link.prefix(), &self.source_text);
+        let mut command = self.call(lua);
         let mut ask = Pack::default();
         ask.array(13).bytes(token).number(self.horizon()).number(REMEMBERED).append(&request.rest);
         command.arg(ask.as_bytes());

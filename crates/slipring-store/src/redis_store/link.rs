@@ -21,6 +21,19 @@ const IDLE: usize = 16;
 /// How long to wait before the server is tried again, at first and at most.
 const PAUSES: [Duration; 2] = [Duration::from_millis(2), Duration::from_millis(100)];
 
+/// What a server says that is still reading its files, is busy with a script, or is changing its part: it is a replica, or
+/// its replicas are away, or a cluster has not agreed yet.
+const PASSING: [&str; 8] = [
+    "LOADING",
+    "BUSY",
+    "READONLY",
+    "UNBLOCKED",
+    "MASTERDOWN",
+    "NOREPLICAS",
+    "CLUSTERDOWN",
+    "TRYAGAIN",
+];
+
 pub(super) struct Link {
     client: Client,
     prefix: String,
@@ -133,14 +146,16 @@ impl Link {
                 Ok(value)
             }
             Err(error) if is_of_the_server(&error) => {
-                self.give_back(connection);
+                if error.code() == Some("READONLY") {
+                    // It is a replica now: where it is to be reached there may be another server by now.
+                    self.lose();
+                } else {
+                    self.give_back(connection);
+                }
                 Err(self.refused(doing, &error))
             }
             Err(error) => {
-                // The others are as old and have lost the same server.
-                self.idle.lock().clear();
-                // Relaxed. Whoever sees the next connection succeed has asked for it after this.
-                self.losses.fetch_add(1, Ordering::Relaxed);
+                self.lose();
                 Err(Failure { error: self.failed(doing, &error), is_open: true, passes: true })
             }
         }
@@ -159,6 +174,13 @@ impl Link {
             }
             Failure { is_open: false, ..self.refused(doing, &error) }
         })
+    }
+
+    /// A connection was lost: the others are as old and have lost the same server.
+    fn lose(&self) {
+        self.idle.lock().clear();
+        // Relaxed. Whoever sees the next connection succeed has asked for it after this.
+        self.losses.fetch_add(1, Ordering::Relaxed);
     }
 
     fn give_back(&self, connection: Connection) {
@@ -185,8 +207,8 @@ impl Link {
 
     fn refused(&self, doing: &'static str, error: &RedisError) -> Failure {
         let code = error.code().unwrap_or_default();
-        // It has done nothing of it: it is still reading its files, or busy with a script.
-        let passes = ["LOADING", "BUSY", "TRYAGAIN", "MASTERDOWN"].contains(&code);
+        // It has done nothing of it, and it or another may in a moment.
+        let passes = PASSING.contains(&code);
         let details = match error.detail() {
             Some(details) => self.without_secret(details),
             None => self.without_secret(&error.to_string()),
@@ -256,8 +278,8 @@ impl Question<'_> {
 }
 
 /// A call of a script: the key by which a cluster tells where it belongs, and what all scripts are told.
-pub(super) fn call(lua: &Lua, prefix: &str, source: &str) -> Cmd {
+pub(super) fn call(lua: &Lua, prefix: &str, known: &str) -> Cmd {
     let mut command = redis::cmd("EVALSHA");
-    command.arg(lua.hash()).arg(1).arg([prefix, "meta"].concat()).arg(prefix).arg(source);
+    command.arg(lua.hash()).arg(1).arg([prefix, "meta"].concat()).arg(prefix).arg(known);
     command
 }

@@ -82,9 +82,13 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// # When the server is away
 /// A call tries again for as long as its [patience](RedisSettings::patience) lasts, then fails with
 /// [`Io`](StoreError::Io); the next call connects anew. A commit is sent again with the same token, and is not done
-/// twice: if its answer is lost for good, the error says that it may be there or not. A server that has lost the
-/// store, or has been given another of the same name, is told from one that still has it: all calls fail with
-/// [`Stopped`](StoreError::Stopped) then.
+/// twice: if its answer is lost for good, the error says that it may be there or not. So it is while the server is
+/// busy, reads its files, or has become a replica: then the address is called anew, where its successor may be by now.
+///
+/// A server that has lost the store, or has been given another of the same name, is told from one that still has it: all
+/// calls fail with [`Stopped`](StoreError::Stopped) then. So is one that has gone back, by an older file or to a replica
+/// that had not come as far: it has had fewer commits than it has told of. That can no longer be seen when others have
+/// committed as many again before this store asks for the next time.
 ///
 /// # Examples
 /// ```no_run
@@ -105,8 +109,6 @@ pub struct RedisStore {
     link: Link,
     scripts: Scripts,
     source: Source,
-    /// The source as the server has it.
-    source_text: String,
     segment: u64,
     known: Mutex<Known>,
     /// How many commits the server is known to have had.
@@ -158,7 +160,6 @@ impl RedisStore {
             link,
             scripts,
             source: Source::from_bits(bits),
-            source_text: reply::text(DOING, source)?,
             segment: settings.segment,
             known: Mutex::default(),
             commits: AtomicU64::new(commits),
@@ -188,11 +189,16 @@ impl RedisStore {
         lua: &Lua,
         words: &[&[u8]],
     ) -> Result<Value, StoreError> {
-        let mut command: Cmd = link::call(lua, self.link.prefix(), &self.source_text);
+        let mut command: Cmd = self.call(lua);
         for word in words {
             command.arg(*word);
         }
         self.link.ask(doing, &Question::Script(lua, &command))
+    }
+
+    /// A call of a script, which tells the server which store it is to have, and how many commits it has had at least.
+    fn call(&self, lua: &Lua) -> Cmd {
+        link::call(lua, self.link.prefix(), &format!("{} {}", self.source.bits(), self.horizon()))
     }
 
     /// A token that no other commit has.
@@ -226,7 +232,7 @@ impl RedisStore {
         command.arg("COUNT").arg(1).arg("BLOCK").arg(time.as_millis() as u64);
         command.arg("STREAMS").arg([self.link.prefix(), "wake"].concat());
         command.arg(format!("{beyond}-{}", u64::MAX));
-        let timeout = time + self.link.timeout();
+        let timeout = time.saturating_add(self.link.timeout());
         match self.link.ask_once("waiting", &Question::Command(&command), timeout) {
             // Whatever it says, the next look at the bounds tells.
             Ok(_) => Ok(()),

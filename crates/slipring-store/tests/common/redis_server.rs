@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{BufRead, BufReader},
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -79,6 +79,11 @@ impl RedisServer {
     /// Where it listens, if not at a port.
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("redis.sock")
+    }
+
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Starts it again, with what it has on its disk.

@@ -7,6 +7,7 @@ mod common;
 mod damage;
 mod durability;
 mod expiry;
+mod failover;
 mod faults;
 mod proxy;
 mod server;

@@ -1,10 +1,17 @@
--- What every script begins with. ARGV: the prefix of the store's keys, its source, then what the script asks for.
+-- What every script begins with. ARGV: the prefix of the store's keys; its source and how many commits it has had at
+-- least; then what the script asks for.
 -- Positions are numbers here and exact up to 2^53. They become text by `text` alone: `..` and `tostring` would write
 -- those from 10^14 on with an exponent.
 local P = ARGV[1]
 local meta = redis.call('HMGET', P .. 'meta', 'source', 'end', 'commits', 'expire', 'bytes')
-if meta[1] ~= ARGV[2] then
+local source, seen = string.match(ARGV[2], '^(%d+) (%d+)$')
+if meta[1] ~= source then
   return redis.error_reply('SLIPGONE the server has lost it, or has another in its place')
+end
+if (tonumber(meta[3]) or 0) < tonumber(seen) then
+  return redis.error_reply(
+    'SLIPGONE the server has gone back from ' .. seen .. ' commits to ' .. meta[3] .. ': the last ones are lost'
+  )
 end
 -- The position that the next event gets.
 local stop = tonumber(meta[2])

@@ -4,12 +4,7 @@ use std::{collections::HashMap, io};
 
 use redis::{Cmd, Value};
 
-use super::{
-    RedisStore,
-    link::{self, Question},
-    pack::Pack,
-    reply,
-};
+use super::{RedisStore, link::Question, pack::Pack, reply};
 use crate::{Batch, CommitError, Committed, Conflict, Expectation, StoreError};
 
 /// How many events an entry of the log has at most, and from how many bytes on it takes no more.
@@ -23,8 +18,9 @@ const CHUNK_EVENTS: u32 = 128;
 const CHUNK_BYTES: usize = 64 << 10;
 /// How many commits the server remembers, to know one that is sent again.
 const REMEMBERED: u64 = 16_384;
-/// How many bytes of events a commit may have: the server takes 1 GiB at once, unless told otherwise.
-const LARGEST: usize = 512 << 20;
+/// How many bytes of events a commit may have, and how many of all else: the server takes 1 GiB at once, and 512 MiB in
+/// one word, unless told otherwise. To more it does not answer, but ends the connection.
+const LARGEST: usize = (512 << 20) - 1024;
 
 const DOING: &str = "committing";
 
@@ -42,12 +38,10 @@ enum Answer {
 impl RedisStore {
     /// Commits. What is sent again, because the answer was lost, is known by its token and not done twice.
     pub(super) fn send(&self, batch: &Batch) -> Result<Committed, CommitError> {
-        if batch.bytes().len() > LARGEST {
-            let why = "a batch for this store has at most 512 MiB of events: commit it in parts";
-            return Err(StoreError::Refused(why.into()).into());
-        }
+        check_size(batch.bytes().len(), "events")?;
         let token = self.token();
         let request = Request::of(batch, self.segment);
+        check_size(request.rest.as_bytes().len(), "values and of what goes with its events")?;
         // Whether it was sent before, and may have come about.
         let mut was_sent = false;
         let answer = self.link.persist(|| {
@@ -112,6 +106,16 @@ impl RedisStore {
             other => Err(reply::odd(DOING, &format!("`{}` in it", other.escape_debug()))),
         }
     }
+}
+
+fn check_size(bytes: usize, of: &str) -> Result<(), StoreError> {
+    if bytes <= LARGEST {
+        return Ok(());
+    }
+    let why = format!(
+        "a batch for this store has less than 512 MiB of {of}, and this one {bytes} bytes: commit it in parts"
+    );
+    Err(StoreError::Refused(why.into()))
 }
 
 /// What became of it is not known.
@@ -247,5 +251,17 @@ fn pack_expectations(batch: &Batch, rest: &mut Pack) {
         if let Expectation::Value { space, key, value } = expectation {
             rest.bytes(space.as_bytes()).bytes(key).maybe(value);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_server_would_not_answer_to_is_refused() {
+        assert!(check_size(LARGEST, "events").is_ok());
+        let error = check_size(LARGEST + 1, "events").unwrap_err().to_string();
+        assert!(error.contains("512 MiB of events") && error.contains("in parts"), "{error}");
     }
 }

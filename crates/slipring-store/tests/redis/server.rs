@@ -1,7 +1,6 @@
 //! How a server is reached, and what is done in it.
 
 use std::{
-    collections::BTreeMap,
     thread,
     time::{Duration, Instant},
 };
@@ -13,6 +12,7 @@ use slipring_store::{
 };
 
 use crate::{
+    commands::calls,
     common::{
         harness::{Event, LONG, Model, Stored, batch_of, in_time, query, same},
         redis_server::{GONE, RedisServer},
@@ -45,28 +45,6 @@ fn use_it(store: &RedisStore) {
     let removed = store.retain(&Retention::everything().events(2), Time::EPOCH).unwrap();
     assert_eq!((removed.first, removed.held_by.as_deref()), (41, Some("reader")));
     model.check(store, 41);
-}
-
-fn calls(server: &RedisServer) -> BTreeMap<String, u64> {
-    let info: String =
-        redis::cmd("INFO").arg("commandstats").query(&mut server.connection()).unwrap();
-    let lines =
-        info.lines().filter_map(|line| line.strip_prefix("cmdstat_")?.split_once(":calls="));
-    let count = |calls: &str| calls.split(',').next().unwrap().parse().unwrap();
-    lines.map(|(name, calls)| (name.to_owned(), count(calls))).collect()
-}
-
-#[test]
-fn no_command_looks_at_the_whole_server() {
-    in_time(|| {
-        let server = RedisServer::start(GONE);
-        use_it(&RedisStore::settings(server.url(), "quiet").segment_events(30).connect().unwrap());
-        let calls = calls(&server);
-        for name in ["keys", "scan", "flushall", "flushdb", "dbsize", "randomkey"] {
-            assert_eq!(calls.get(name), None, "{name}");
-        }
-        assert!(calls["evalsha"] > 10);
-    });
 }
 
 #[test]

@@ -11,8 +11,9 @@ use parking_lot::{Condvar, Mutex};
 use slipring_events::{Source, Time};
 
 use crate::{
-    Batch, Bounds, Checkpoint, CommitError, Committed, Conflict, Durability, EventStore,
-    Expectation, Frames, Query, Reach, Reader, Removed, Retention, StoreError, frame,
+    Batch, Bounds, CHECKPOINTS, CommitError, Committed, Conflict, Durability, EventStore,
+    Expectation, Frames, NamedCheckpoint, Query, Reach, Reader, Removed, Retention, StoreError,
+    checkpoint, frame,
 };
 
 /// An [`EventStore`] in memory.
@@ -46,6 +47,8 @@ pub struct Memory {
 struct State {
     /// Of consecutive events.
     blocks: VecDeque<Arc<Block>>,
+    /// Of all blocks.
+    bytes: u64,
     bounds: Bounds,
     /// The positions of the events of each stream that are still there, and how many it has ever had.
     streams: BTreeMap<String, Stream>,
@@ -172,6 +175,7 @@ impl State {
         }
         let events = batch.len() as u64;
         if events > 0 {
+            self.bytes += bytes.len() as u64;
             self.blocks.push_back(Arc::new(Block { first, events, latest, bytes }));
             self.bounds.end += events;
         }
@@ -193,15 +197,27 @@ impl State {
         }
     }
 
+    fn lowest_checkpoint(&self) -> Result<Option<NamedCheckpoint>, StoreError> {
+        let mut lowest: Option<NamedCheckpoint> = None;
+        for (name, value) in self.values.get(CHECKPOINTS).into_iter().flatten() {
+            let name = String::from_utf8_lossy(name).into_owned();
+            let position = checkpoint::position(&name, value)?;
+            if lowest.as_ref().is_none_or(|lowest| position < lowest.position) {
+                lowest = Some(NamedCheckpoint { name, position });
+            }
+        }
+        Ok(lowest)
+    }
+
     /// The block that may go next, by what is to be kept.
     fn may_go(&self, keep: &Retention, now: Time) -> Option<&Arc<Block>> {
         let oldest = self.blocks.front()?;
-        let bytes = || self.blocks.iter().map(|block| block.bytes.len() as u64).sum::<u64>();
         let left = self.bounds.end - oldest.end();
         let is_old = keep.age.is_some_and(|age| now.since(oldest.latest) > age);
         let are_many = keep.events.is_some_and(|events| left >= events);
-        let is_much = || keep.bytes.is_some_and(|most| bytes() - oldest.bytes.len() as u64 >= most);
-        (is_old || are_many || is_much()).then_some(oldest)
+        let bytes = self.bytes - oldest.bytes.len() as u64;
+        let is_much = keep.bytes.is_some_and(|most| bytes >= most);
+        (is_old || are_many || is_much).then_some(oldest)
     }
 }
 
@@ -239,8 +255,10 @@ impl EventStore for Memory {
     }
 
     fn query(&self, query: &Query, reader: Reader<'_>) -> Result<(), StoreError> {
-        let first = self.bounds()?.first;
-        let blocks = self.blocks(first)?;
+        let (first, blocks) = {
+            let state = self.state.lock();
+            (state.bounds.first, state.blocks.iter().cloned().collect::<Vec<_>>())
+        };
         let mut found = Vec::new();
         self.read(&blocks, first, &mut |record| {
             if query.admits(record.topic, record.time) {
@@ -326,12 +344,12 @@ impl EventStore for Memory {
     }
 
     fn retain(&self, keep: &Retention, now: Time) -> Result<Removed, StoreError> {
-        let checkpoints = Checkpoint::all(self)?;
-        let hold = checkpoints.into_iter().min_by_key(|checkpoint| checkpoint.position);
         let mut state = self.state.lock();
+        // As they are now: one that is put meanwhile counts, too.
+        let hold = state.lowest_checkpoint()?;
         let before = state.bounds.first;
         let mut held_by = None;
-        while let Some(oldest) = state.may_go(keep, now) {
+        while let Some(oldest) = state.may_go(keep, now).cloned() {
             let end = oldest.end();
             if let Some(hold) = hold.as_ref().filter(|hold| hold.position < end) {
                 held_by = Some(hold.name.clone());
@@ -340,15 +358,17 @@ impl EventStore for Memory {
             if end > state.bounds.durable {
                 break;
             }
+            state.bytes -= oldest.bytes.len() as u64;
             state.blocks.pop_front();
             state.bounds.first = end;
-            for stream in state.streams.values_mut() {
-                while stream.there.front().is_some_and(|position| *position < end) {
-                    stream.there.pop_front();
-                }
-            }
         }
         let first = state.bounds.first;
+        if first > before {
+            for stream in state.streams.values_mut() {
+                let gone = stream.there.partition_point(|position| *position < first);
+                stream.there.drain(..gone);
+            }
+        }
         Ok(Removed { events: first - before, first, held_by })
     }
 

@@ -6,7 +6,10 @@ use std::{
     thread,
 };
 
-use slipring_store::{Batch, CommitError, Conflict, Durability, Expected, Query};
+use slipring_events::Time;
+use slipring_store::{
+    Batch, Checkpoint, CommitError, Conflict, Durability, Expected, Query, Retention, StoreError,
+};
 
 use crate::{
     common::harness::{Event, Model, Stored, batch_of, commit, commit_at_last, read_stream, scan},
@@ -159,4 +162,72 @@ pub fn a_reader_may_read_meanwhile(subject: &dyn Subject) {
         ControlFlow::Continue(())
     });
     assert_eq!((next.unwrap(), count), (20, 20));
+}
+
+pub fn who_reads_while_events_are_removed_has_what_is_there_or_is_told(subject: &dyn Subject) {
+    const ROUNDS: u64 = 150;
+    const SIZE: u64 = 10;
+    let store = subject.open();
+    let is_over = AtomicBool::new(false);
+    let checkpoint = Checkpoint::named("reader");
+    thread::scope(|scope| {
+        let readers: Vec<_> = (0..4)
+            .map(|reader| {
+                let (store, is_over) = (&store, &is_over);
+                scope.spawn(move || {
+                    // Once more when all is over.
+                    let mut is_last = false;
+                    while !is_last {
+                        is_last = is_over.load(Ordering::Acquire);
+                        let mut positions = Vec::new();
+                        let mut note = |record: slipring_store::Record<'_>| {
+                            assert_eq!(record.payload, record.position.to_le_bytes());
+                            let version = record.stream.map(|place| place.version);
+                            assert_eq!(version, Some(record.position));
+                            positions.push(record.position);
+                            ControlFlow::Continue(())
+                        };
+                        // What is asked for by its place may be gone by then. What is there is found.
+                        let read = match reader {
+                            0 => store.query(&Query::all(), &mut note),
+                            1 => store.query(&Query::topic("t"), &mut note),
+                            2 => {
+                                let first = store.bounds().unwrap().first;
+                                store.scan(first, &mut note).map(drop)
+                            }
+                            _ => {
+                                let first = store.bounds().unwrap().first;
+                                store.stream("s", first, &mut note)
+                            }
+                        };
+                        match read {
+                            Ok(()) => {}
+                            Err(StoreError::Removed { .. }) if reader >= 2 => {}
+                            Err(error) => panic!("reader {reader}: {error}"),
+                        }
+                        // A query may leave out what was removed before it came to it.
+                        let follows = |one: &u64, next: &u64| {
+                            if reader < 2 { one < next } else { one + 1 == *next }
+                        };
+                        assert!(positions.is_sorted_by(follows), "{positions:?}");
+                    }
+                })
+            })
+            .collect();
+        for round in 0..ROUNDS {
+            let event = |number: u64| Event::new("t", number, number.to_le_bytes()).stream("s");
+            let mut batch =
+                batch_of(&(round * SIZE..(round + 1) * SIZE).map(event).collect::<Vec<_>>());
+            let needed = (round * SIZE).saturating_sub(50);
+            checkpoint.put(&mut batch, needed);
+            store.commit(&batch, Durability::Synced).unwrap();
+            let removed = store.retain(&Retention::everything().events(0), Time::EPOCH).unwrap();
+            assert!(removed.first <= needed, "{removed:?}: event {needed} is needed");
+        }
+        is_over.store(true, Ordering::Release);
+        for reader in readers {
+            reader.join().unwrap();
+        }
+    });
+    assert!(store.bounds().unwrap().first > 0, "something was removed");
 }

@@ -80,6 +80,7 @@ on_all_stores! {
         totals_add_up,
         whole_batches_are_seen,
         a_reader_may_read_meanwhile,
+        who_reads_while_events_are_removed_has_what_is_there_or_is_told,
     },
     live::{
         waiting_ends_with_the_event_or_the_time,

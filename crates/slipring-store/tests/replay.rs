@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use common::until;
+use common::{failing::Failing, until};
 use proptest::prelude::*;
 use slipring::{Builder, read};
 use slipring_events::{AnyEvent, Bus, Draft, Time};
@@ -79,6 +79,45 @@ fn from_somewhere_to_somewhere() {
         assert_eq!(seen, Vec::from_iter(wanted.clone()));
         assert_eq!((done.from, done.position), (wanted.start, wanted.end));
         assert_eq!((done.events, done.progress.position), (wanted.end - wanted.start, wanted.end));
+    }
+}
+
+#[test]
+fn to_find_a_time_few_events_are_read() {
+    let store = Failing::new(Memory::new());
+    append(&*store, 0..10_000);
+    store.inner.retain(&Retention::everything().events(10_000), Time::EPOCH).unwrap();
+    for (time, position, most) in [
+        (0, 0, 2),
+        (1_000, 100, 102),
+        (99_000, 9_900, 101),
+        (99_990, 9_999, 2),
+        (99_991, 10_000, 0),
+    ] {
+        let before = store.read();
+        let replay = Replay::new(store.clone()).from_time(Time::from_nanos(time));
+        assert_eq!(replay.first_position().unwrap(), position);
+        let read = store.read() - before;
+        assert!(read <= most, "{read} events were read to find {time}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_time_is_found_wherever_times_are_out_of_order(
+        times in prop::collection::vec(0_u64..40, 0..60), kept in 1_u64..60, time in 0_u64..42,
+    ) {
+        let store = Arc::new(Memory::new());
+        for time in &times {
+            let mut batch = Batch::new();
+            batch.append(Entry::at(Time::from_nanos(*time), "t", "")).unwrap();
+            store.commit(&batch, Durability::Synced).unwrap();
+        }
+        let removed = store.retain(&Retention::everything().events(kept), Time::EPOCH).unwrap();
+        let replay = Replay::new(store).from_time(Time::from_nanos(time));
+        let left = times.iter().enumerate().skip(removed.first as usize);
+        let expected = left.filter(|(_, at)| **at >= time).map(|(position, _)| position).next();
+        prop_assert_eq!(replay.first_position().unwrap(), expected.unwrap_or(times.len()) as u64);
     }
 }
 

@@ -6,7 +6,9 @@ use slipring::PublishError;
 use slipring_events::{RefusedReason, Time};
 
 use super::progress::{Progress, ReplayHandle};
-use crate::{Checkpoint, CodecError, EventStore, Query, Reach, Record, StoreError, Subscription};
+use crate::{
+    Bounds, Checkpoint, CodecError, EventStore, Query, Reach, Record, StoreError, Subscription,
+};
 
 /// How many events go by between two looks at the progress.
 const STRIDE: u64 = 4_096;
@@ -146,6 +148,9 @@ impl Replay {
 
     /// From the first event on, by its position, that happened at that time or later. Where times are out of order,
     /// events behind it may have happened before.
+    ///
+    /// To find it, either the events before it are read or those behind it, whichever are fewer: half of the store at
+    /// most, unless times are much out of order.
     pub fn from_time(mut self, time: Time) -> Self {
         self.from = Origin::Time(time);
         self
@@ -180,6 +185,14 @@ impl Replay {
     /// To look at it from elsewhere, and to break it off.
     pub fn handle(&self) -> ReplayHandle {
         self.handle.clone()
+    }
+
+    /// The position with which it would begin, if it was run now.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub fn first_position(&self) -> Result<u64, StoreError> {
+        self.find_start().map(|(from, _)| from)
     }
 
     pub(super) fn follows(&self) -> bool {
@@ -229,18 +242,41 @@ impl Replay {
         let from = match &self.from {
             Origin::First => bounds.first,
             Origin::Position(position) => *position,
-            Origin::Time(time) => {
-                let mut first = None;
-                self.store.query(&Query::all().between(*time..), &mut |record| {
-                    first = Some(first.unwrap_or(u64::MAX).min(record.position));
-                    ControlFlow::Continue(())
-                })?;
-                first.unwrap_or(bounds.end)
-            }
+            Origin::Time(time) => first_since(&*self.store, bounds, *time)?,
             Origin::Checkpoint(checkpoint) => checkpoint.get(&*self.store)?.unwrap_or(bounds.first),
         };
         Ok((from, bounds.end))
     }
+}
+
+/// The position of the first event that happened at that time or later, or the end.
+///
+/// The index tells which of them happened first. Another one may stand before it, with a later time: either what stands
+/// before it is looked at, or what happened after it, whichever seems to be less.
+fn first_since(store: &dyn EventStore, bounds: Bounds, time: Time) -> Result<u64, StoreError> {
+    let since = Query::all().between(time..);
+    let mut found = None;
+    store.query(&since.clone().limit(1), &mut |record| {
+        found = Some(record.position);
+        ControlFlow::Break(())
+    })?;
+    let Some(earliest) = found else { return Ok(bounds.end) };
+    let mut first = earliest;
+    if earliest.saturating_sub(bounds.first) <= bounds.end.saturating_sub(earliest) {
+        store.scan(bounds.first, &mut |record| {
+            if record.position < earliest && record.time < time {
+                return ControlFlow::Continue(());
+            }
+            first = record.position;
+            ControlFlow::Break(())
+        })?;
+    } else {
+        store.query(&since, &mut |record| {
+            first = first.min(record.position);
+            if first == bounds.first { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+    }
+    Ok(first)
 }
 
 /// A replay on its way.

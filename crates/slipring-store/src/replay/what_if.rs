@@ -78,7 +78,8 @@ impl fmt::Debug for WhatIf {
 }
 
 impl WhatIf {
-    /// Of all events of a store, from the first one on.
+    /// Of all events of a store, from the first one ever on. Where that was removed it is an error: say
+    /// [`from`](Self::from) which on, and which state goes with it. Each event is read once, for both.
     pub fn new(store: Arc<dyn EventStore>) -> Self {
         Self {
             store,

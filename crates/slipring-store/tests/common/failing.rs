@@ -37,6 +37,7 @@ pub struct Failing<S> {
     pub inner: S,
     commits: AtomicU64,
     syncs: AtomicU64,
+    read: AtomicU64,
     plan: Mutex<Plan<S>>,
     /// Values of spaces that are called so in part cannot be read; of "" nothing can.
     blind_to: Mutex<Option<&'static str>>,
@@ -65,6 +66,7 @@ impl<S: EventStore> Failing<S> {
             inner,
             commits: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
+            read: AtomicU64::new(0),
             plan: Mutex::new(Plan {
                 commits: BTreeMap::new(),
                 rivals: BTreeMap::new(),
@@ -144,6 +146,11 @@ impl<S: EventStore> Failing<S> {
         self.commits.load(Ordering::SeqCst)
     }
 
+    /// How many events have been read, by scans and by queries.
+    pub fn read(&self) -> u64 {
+        self.read.load(Ordering::SeqCst)
+    }
+
     pub fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::SeqCst)
     }
@@ -204,11 +211,17 @@ impl<S: EventStore> EventStore for Failing<S> {
 
     fn scan(&self, from: u64, reader: Reader<'_>) -> Result<u64, StoreError> {
         self.look("")?;
-        self.inner.scan(from, reader)
+        self.inner.scan(from, &mut |record| {
+            self.read.fetch_add(1, Ordering::SeqCst);
+            reader(record)
+        })
     }
 
     fn query(&self, query: &Query, reader: Reader<'_>) -> Result<(), StoreError> {
-        self.inner.query(query, reader)
+        self.inner.query(query, &mut |record| {
+            self.read.fetch_add(1, Ordering::SeqCst);
+            reader(record)
+        })
     }
 
     fn topics(&self) -> Result<Vec<String>, StoreError> {

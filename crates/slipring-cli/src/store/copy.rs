@@ -1,12 +1,12 @@
 //! `slipring store export` and `import`.
 
 use std::{
-    io::BufRead,
+    io::{BufRead, Read as _},
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
-use slipring_store::{Batch, Durability, EventStore, StoreError, lines};
+use slipring_store::{Batch, CommitError, Durability, Entry, EventStore, StoreError, lines};
 
 use super::{
     failure::Failure,
@@ -14,6 +14,9 @@ use super::{
     output::{Form, reader, writer},
     read::Written,
 };
+
+/// How many bytes a line may have: each byte of the largest event takes six at most, as `\\u0001` does.
+const LONGEST_LINE: u64 = Entry::LARGEST as u64 * 6 + (1 << 20);
 
 #[derive(Clone, Debug, clap::Args)]
 pub struct ExportArgs {
@@ -70,14 +73,17 @@ pub fn import(args: &ImportArgs) -> Result<(), Failure> {
     let mut from = reader(&args.file)?;
     let opened = args.store.open_or_create()?;
     let store = &*opened.store;
-    let mut import = Import { store, batch: Batch::new(), lines: 0, done: args.skip, events: 0 };
+    let mut import =
+        Import { store, batch: Batch::new(), lines: 0, done: args.skip, events: 0, is_open: false };
     let mut line = Vec::new();
     loop {
         line.clear();
-        let read = from.read_until(b'\n', &mut line).map_err(Failure::from);
-        let is_end = match read {
+        let is_end = match read_line(&mut *from, &mut line, LONGEST_LINE) {
             Ok(bytes) => bytes == 0,
-            Err(failure) => return Err(import.given_up(&args.file, failure)),
+            Err(failure) => {
+                import.lines += 1;
+                return Err(import.given_up(&args.file, failure));
+            }
         };
         if is_end {
             break;
@@ -98,6 +104,15 @@ pub fn import(args: &ImportArgs) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Reads a line, of so many bytes at most: what is longer is no event, and need not fit into the memory.
+fn read_line(from: &mut dyn BufRead, line: &mut Vec<u8>, most: u64) -> Result<usize, Failure> {
+    let bytes = from.take(most + 1).read_until(b'\n', line)?;
+    if bytes as u64 > most {
+        return Err(Failure::Impossible(format!("it has more than {most} bytes: no event has")));
+    }
+    Ok(bytes)
+}
+
 struct Import<'a> {
     store: &'a dyn EventStore,
     batch: Batch,
@@ -107,6 +122,8 @@ struct Import<'a> {
     done: u64,
     /// How many events they were.
     events: u64,
+    /// What became of the lines behind those is not known.
+    is_open: bool,
 }
 
 impl Import<'_> {
@@ -122,11 +139,16 @@ impl Import<'_> {
     }
 
     fn commit(&mut self) -> Result<(), Failure> {
-        self.store.commit(&self.batch, Durability::Visible)?;
+        let committed = self.store.commit(&self.batch, Durability::Visible);
+        self.is_open = matches!(committed, Err(CommitError::Store(StoreError::Io { .. })));
+        committed?;
         match self.store.sync() {
             // As durable as the server is set to make it.
             Ok(_) | Err(StoreError::NotDurable { .. }) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                self.is_open = true;
+                return Err(error.into());
+            }
         }
         self.events += self.batch.len() as u64;
         self.done = self.lines;
@@ -137,9 +159,52 @@ impl Import<'_> {
     /// Says where it stopped, so that it can go on there.
     fn given_up(&self, file: &Path, failure: Failure) -> Failure {
         let (line, done) = (self.lines, self.done);
+        let open = if self.is_open {
+            format!("; lines {} to {line} may be stored or not: look with `tail` first", done + 1)
+        } else {
+            String::new()
+        };
         failure.while_(format_args!(
-            "{}, line {line} (lines 1 to {done} are stored: go on with --skip {done})",
+            "{}, line {line} (lines 1 to {done} are stored: go on with --skip {done}{open})",
             file.display(),
         ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipring_store::Memory;
+
+    #[test]
+    fn a_line_without_an_end_is_not_read_to_its_end() {
+        let mut line = Vec::new();
+        let mut text = &b"1234\n12345\n123456"[..];
+        assert_eq!(read_line(&mut text, &mut line, 6).expect("it is short"), 5);
+        line.clear();
+        assert_eq!(read_line(&mut text, &mut line, 6).expect("it is short"), 6);
+        line.clear();
+        assert_eq!(read_line(&mut text, &mut line, 6).expect("it is short"), 6);
+        line.clear();
+        assert_eq!(read_line(&mut text, &mut line, 6).expect("it is the end"), 0);
+        let mut endless = std::io::BufReader::new(std::io::repeat(b'x'));
+        let failure = read_line(&mut endless, &mut line, 6).expect_err("it has no end");
+        assert!(failure.to_string().contains("more than 6 bytes"), "{failure}");
+        assert_eq!(line.len(), 7);
+    }
+
+    #[test]
+    fn what_is_not_known_is_said() {
+        let store = Memory::new();
+        let (batch, file) = (Batch::new(), Path::new("orders.jsonl"));
+        let mut import =
+            Import { store: &store, batch, lines: 12, done: 8, events: 8, is_open: false };
+        let say = |import: &Import<'_>| {
+            let failure = Failure::Impossible("the disk is full".to_owned());
+            import.given_up(file, failure).to_string()
+        };
+        assert!(!say(&import).contains("may be stored or not"));
+        import.is_open = true;
+        assert!(say(&import).contains("--skip 8; lines 9 to 12 may be stored or not: "));
     }
 }

@@ -56,20 +56,20 @@ impl fmt::Display for Location {
 impl Location {
     /// Opens a store that is there.
     pub fn open(&self) -> Result<Opened, Failure> {
-        self.open_with(&Embedded::settings().existing())
+        self.open_with(&Embedded::settings().existing(), true)
     }
 
     /// Opens a store that is there, also if its pages are damaged: what is read is checked when it is read.
     pub fn open_damaged(&self) -> Result<Opened, Failure> {
-        self.open_with(&Embedded::settings().existing().check(Check::AfterCrash))
+        self.open_with(&Embedded::settings().existing().check(Check::AfterCrash), true)
     }
 
     /// Opens a store, which is made if it is not there.
     pub fn open_or_create(&self) -> Result<Opened, Failure> {
-        self.open_with(&Embedded::settings())
+        self.open_with(&Embedded::settings(), false)
     }
 
-    fn open_with(&self, settings: &Settings) -> Result<Opened, Failure> {
+    fn open_with(&self, settings: &Settings, is_there: bool) -> Result<Opened, Failure> {
         match self {
             Self::Directory(path) => {
                 let opened = settings.open(path);
@@ -78,7 +78,9 @@ impl Location {
                 Ok(Opened { store: store.clone(), embedded: Some(store) })
             }
             Self::Redis { url, name } => {
-                let store = Arc::new(RedisStore::connect(url, name)?);
+                let settings = RedisStore::settings(url, name);
+                let settings = if is_there { settings.existing() } else { settings };
+                let store = Arc::new(settings.connect()?);
                 Ok(Opened { store, embedded: None })
             }
         }

@@ -10,7 +10,7 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use slipring_events::Time;
-use slipring_store::{EventStore, Record};
+use slipring_store::Record;
 
 use super::{
     failure::Failure,
@@ -62,7 +62,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let bounds = opened.store.bounds()?;
     let from = match (args.from, args.since) {
         (Some(from), _) => from,
-        (None, Some(since)) => first_since(&*opened.store, bounds.first, since)?,
+        (None, Some(since)) => {
+            let replay = slipring_store::Replay::new(opened.store.clone());
+            replay.from_time(since).first_position()?
+        }
         (None, None) => bounds.first,
     };
     let end = args.to.min(bounds.end);
@@ -86,19 +89,6 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     bar.finish_and_clear();
     replay.shown.tell(&mut io::stderr().lock(), start.elapsed())?;
     Ok(())
-}
-
-/// The position of the first event that is not older.
-fn first_since(store: &dyn EventStore, first: u64, since: Time) -> Result<u64, Failure> {
-    let mut from = None;
-    let next = store.scan(first, &mut |record| {
-        if record.time >= since {
-            from = Some(record.position);
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(from.unwrap_or(next))
 }
 
 fn progress(events: u64) -> ProgressBar {

@@ -149,10 +149,18 @@ impl RedisStore {
         check_version(&link)?;
         let scripts = Scripts::new();
         let fresh = Source::fresh("redis").bits().to_string();
+        let fresh = if settings.existing { String::new() } else { fresh };
         let mut open = redis::cmd("EVALSHA");
         open.arg(scripts.open.hash()).arg(1).arg([link.prefix(), "meta"].concat());
         open.arg(link.prefix()).arg(FORMAT).arg(fresh);
-        let answer = link.ask(DOING, &Question::Script(&scripts.open, &open))?;
+        let answer = link.ask(DOING, &Question::Script(&scripts.open, &open));
+        let answer = answer.map_err(|error| match error {
+            StoreError::Server { problem, .. } if problem.starts_with("SLIPNONE") => {
+                let why = format!("there is no store `{}` in this server", settings.name);
+                StoreError::Refused(why.into())
+            }
+            error => error,
+        })?;
         let [source, commits] = reply::exactly(DOING, answer)?;
         let commits = reply::number(DOING, &commits)?;
         let bits = reply::number(DOING, &source)?;

@@ -27,6 +27,7 @@ pub struct RedisSettings {
     pub(super) timeout: Duration,
     pub(super) patience: Duration,
     pub(super) segment: u64,
+    pub(super) existing: bool,
     pub(super) expiry: Expiry,
 }
 
@@ -42,12 +43,13 @@ pub(super) enum Expiry {
 /// Without the address: there may be a password in it.
 impl fmt::Debug for RedisSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url: _, name, timeout, patience, segment, expiry } = self;
+        let Self { url: _, name, timeout, patience, segment, existing, expiry } = self;
         f.debug_struct("RedisSettings")
             .field("name", name)
             .field("timeout", timeout)
             .field("patience", patience)
             .field("segment_events", segment)
+            .field("existing", existing)
             .field("expiry", expiry)
             .finish_non_exhaustive()
     }
@@ -64,6 +66,7 @@ impl RedisSettings {
             timeout: Duration::from_secs(10),
             patience: Duration::from_secs(5),
             segment: 4_096,
+            existing: false,
             expiry: Expiry::AsItIs,
         }
     }
@@ -89,6 +92,13 @@ impl RedisSettings {
     #[must_use = "it is built by value, another is returned"]
     pub fn segment_events(mut self, events: u64) -> Self {
         self.segment = events.max(1);
+        self
+    }
+
+    /// Connects only to a store that is there, and makes none.
+    #[must_use = "it is built by value, another is returned"]
+    pub fn existing(mut self) -> Self {
+        self.existing = true;
         self
     }
 

@@ -246,6 +246,22 @@ fn names_and_addresses_that_will_not_do_are_refused() {
 }
 
 #[test]
+fn a_store_that_is_to_be_there_is_not_made() {
+    in_time(|| {
+        let server = RedisServer::start(GONE);
+        let settings = || RedisStore::settings(server.url(), "typo").existing();
+        match settings().connect() {
+            Err(StoreError::Refused(why)) => assert!(why.contains("`typo`"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        let keys: u64 = redis::cmd("DBSIZE").query(&mut server.connection()).unwrap();
+        assert_eq!(keys, 0);
+        let made = RedisStore::connect(server.url(), "typo").unwrap();
+        assert_eq!(settings().connect().unwrap().source(), made.source());
+    });
+}
+
+#[test]
 fn old_servers_are_refused() {
     let info = "redis_version:6.2.14\r\n";
     let answer = format!("${}\r\n{info}\r\n", info.len());

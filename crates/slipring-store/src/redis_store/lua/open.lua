@@ -1,6 +1,7 @@
 #!lua
 -- Makes the store, or finds it.
--- ARGV: the prefix of its keys, the format, the source that a new one gets. Answers its source and its commits.
+-- ARGV: the prefix of its keys, the format, the source that a new one gets, or nothing if none is to be made. Answers its
+-- source and its commits.
 local P, format = ARGV[1], ARGV[2]
 local kinds = {
   meta = 'hash', segments = 'zset', topics = 'zset', versions = 'hash', tokens = 'hash', recent = 'list',
@@ -13,6 +14,9 @@ for key, kind in pairs(kinds) do
   end
 end
 local found = redis.call('HMGET', P .. 'meta', 'format', 'source', 'commits')
+if not found[2] and ARGV[3] == '' then
+  return redis.error_reply('SLIPNONE there is none')
+end
 if not found[2] then
   redis.call('HSET', P .. 'meta', 'format', format, 'source', ARGV[3], 'end', '0', 'commits', '0', 'bytes', '0')
   return { ARGV[3], 0 }

@@ -3,7 +3,8 @@
 //! It does if each command is written to the append only file and synced before its answer is sent: `appendonly yes`
 //! with `appendfsync always`. Three things undo that without a word: `no-appendfsync-on-rewrite yes` leaves the sync out
 //! while a child process saves; an append only file that was switched on while the server ran is not one until it has
-//! been written for the first time; and a server that evicts keys for want of memory takes events out again.
+//! been written for the first time; and a server that evicts keys for want of memory takes events out again. One that may
+//! evict any key is not connected to at all.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use redis::Value;
 
 use super::{
     RedisStore,
-    link::{Failure, Question},
+    link::{Failure, Link, Question},
     reply,
 };
 use crate::StoreError;
@@ -57,6 +58,28 @@ impl RedisStore {
     /// An error if something is in the way.
     pub(super) fn be_durable(&self, fresh: bool) -> Result<(), StoreError> {
         self.hindrance(fresh)?.map_or(Ok(()), |why| Err(StoreError::NotDurable { why }))
+    }
+
+    /// An error if the server takes out any key it likes when its memory is full: events that are gone would be noticed,
+    /// but checkpoints, values and the numbers of streams would be gone without a word. One that does not tell its
+    /// settings is trusted.
+    pub(super) fn check_eviction(link: &Link) -> Result<(), StoreError> {
+        let mut config = redis::cmd("CONFIG");
+        config.arg("GET").arg("maxmemory").arg("maxmemory-policy");
+        let settings = match link.ask(DOING, &Question::Command(&config)) {
+            Ok(value) => Settings::of(value)?,
+            Err(StoreError::Server { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let policy = settings.get("maxmemory-policy");
+        if settings.get("maxmemory") == "0" || !policy.starts_with("allkeys-") {
+            return Ok(());
+        }
+        let why = format!(
+            "the server takes out values and numbers of streams without a word when its memory is full: \
+             its setting maxmemory-policy is `{policy}`, set it to `noeviction`"
+        );
+        Err(StoreError::Refused(why.into()))
     }
 
     fn ask_for_hindrance(&self) -> Result<Option<Box<str>>, Failure> {

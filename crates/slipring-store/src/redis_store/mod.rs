@@ -77,7 +77,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// `appendonly yes` and `appendfsync always`; all that is committed is durable then. Otherwise commits that are to be
 /// [`Synced`](Durability::Synced) fail with [`NotDurable`](StoreError::NotDurable), which says what is in the way,
 /// nothing counts as durable, and retention does not wait for it. Replicas are not asked: what a failover may lose is not
-/// known here.
+/// known here. A server whose `maxmemory-policy` lets it take out any key is refused when it is connected to.
 ///
 /// # When the server is away
 /// A call tries again for as long as its [patience](RedisSettings::patience) lasts, then fails with
@@ -147,6 +147,7 @@ impl RedisStore {
         const DOING: &str = "opening the store";
         let link = Link::new(settings)?;
         check_version(&link)?;
+        Self::check_eviction(&link)?;
         let scripts = Scripts::new();
         let fresh = Source::fresh("redis").bits().to_string();
         let fresh = if settings.existing { String::new() } else { fresh };

@@ -53,12 +53,39 @@ fn without_the_right_settings_nothing_is_called_durable() {
             (GONE, "appendonly"),
             (&["--appendonly", "yes", "--appendfsync", "everysec"], "appendfsync"),
             (&["--no-appendfsync-on-rewrite", "yes"], "no-appendfsync-on-rewrite"),
-            (&["--maxmemory", "1gb", "--maxmemory-policy", "allkeys-lru"], "maxmemory-policy"),
+            (&["--maxmemory", "1gb", "--maxmemory-policy", "volatile-lru"], "maxmemory-policy"),
         ];
         for (index, (settings, reason)) in cases.into_iter().enumerate() {
             let base = if index < 2 { &[][..] } else { &always[..] };
             let server = RedisServer::start(&[base, settings].concat());
             is_not_durable(&RedisStore::connect(server.url(), "plain").unwrap(), reason);
+        }
+    });
+}
+
+#[test]
+fn a_server_that_throws_away_what_it_likes_is_refused() {
+    in_time(|| {
+        for (policy, is_refused) in
+            [("allkeys-lru", true), ("allkeys-random", true), ("noeviction", false)]
+        {
+            let settings = ["--maxmemory", "1gb", "--maxmemory-policy", policy];
+            let server = RedisServer::start(&[SYNCED, &settings[..]].concat());
+            match RedisStore::connect(server.url(), "plain") {
+                Ok(store) => {
+                    assert!(!is_refused, "{policy}");
+                    store.commit(&batch_of(&[Event::new("a", 1, "")]), Durability::Synced).unwrap();
+                }
+                Err(StoreError::Refused(why)) => {
+                    assert!(
+                        is_refused && why.contains(policy) && why.contains("noeviction"),
+                        "{why}"
+                    );
+                    let keys: u64 = redis::cmd("DBSIZE").query(&mut server.connection()).unwrap();
+                    assert_eq!(keys, 0, "nothing was made there");
+                }
+                Err(error) => panic!("{policy}: {error}"),
+            }
         }
     });
 }

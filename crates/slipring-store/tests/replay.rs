@@ -15,7 +15,7 @@ use std::{
 use common::{failing::Failing, until};
 use proptest::prelude::*;
 use slipring::{Builder, read};
-use slipring_events::{AnyEvent, Bus, Draft, Time};
+use slipring_events::{AnyEvent, Bus, Draft, EventId, Time};
 use slipring_store::{
     Batch, BusJournal, Checkpoint, Codec, CodecError, Diverged, Durability, Entry, EventStore,
     HashPoints, Memory, Reach, Record, Replay, ReplayCause, Retention, StateHash, StoreError,
@@ -449,6 +449,29 @@ fn another_handler_is_another_handler() {
     assert_ne!(report.state_before, report.state_after);
     let seldom = WhatIf::new(filled(5)).compare_states_every(3).compare(|| 0, sum, twice).unwrap();
     assert_eq!(seldom.first_state, Some(2), "of positions 2 and 5 only");
+}
+
+#[test]
+fn another_event_in_its_place_has_its_id_and_its_version() {
+    let store = Arc::new(Memory::new());
+    let ids = [EventId::random(), EventId::random(), EventId::random()];
+    let mut batch = Batch::new();
+    for id in ids {
+        batch.append(Entry::new("t", "").stream("s").id(id)).unwrap();
+    }
+    store.commit(&batch, Durability::Synced).unwrap();
+    let told = |(): &mut (), record: &Record<'_>, out: &mut Vec<_>| {
+        out.push((record.id, record.stream.map(|place| (place.name.to_owned(), place.version))));
+    };
+    let what_if = || WhatIf::new(store.clone());
+    let same = what_if().replace(1, Entry::new("u", "x").stream("s"));
+    assert!(same.compare(|| (), told, told).unwrap().is_same());
+    let given = EventId::random();
+    let other = what_if().replace(1, Entry::new("u", "x").stream("r").id(given));
+    let report = other.compare(|| (), told, told).unwrap();
+    assert_eq!(report.differences.len(), 1);
+    assert_eq!(report.differences[0].before, [(ids[1], Some(("s".to_owned(), 1)))]);
+    assert_eq!(report.differences[0].after, [(given, Some(("r".to_owned(), 0)))]);
 }
 
 #[test]

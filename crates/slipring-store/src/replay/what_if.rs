@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Serialize;
+use slipring_events::{EventId, Source};
 
 use super::{
     run::{Replay, ReplayCause, ReplayError},
@@ -110,7 +111,8 @@ impl WhatIf {
         self
     }
 
-    /// What if the event at a position had been another.
+    /// What if the event at a position had been another. It has the id of that one if it has none of its own, and its
+    /// version, if it is of the same stream.
     pub fn replace(mut self, position: u64, entry: Entry<'_>) -> Self {
         if let Some(batch) = self.written(entry) {
             self.at(position).event = Some(Edit::Replaced(batch));
@@ -206,7 +208,7 @@ impl WhatIf {
                 Some(Edit::Payload(payload)) => {
                     sides.after.handle(&Record { payload: &payload, ..*record });
                 }
-                Some(Edit::Replaced(batch)) => sides.after.take(&batch, record.position, source)?,
+                Some(Edit::Replaced(batch)) => sides.after.take_for(&batch, record, source)?,
             }
             sides.compare(record)
         })?;
@@ -231,14 +233,31 @@ impl<S, O, F: FnMut(&mut S, &Record<'_>, &mut Vec<O>)> Side<S, O, F> {
     }
 
     /// Handles what was never in the store.
-    fn take(
-        &mut self,
-        batch: &Batch,
-        position: u64,
-        source: slipring_events::Source,
-    ) -> Result<(), ReplayCause> {
+    fn take(&mut self, batch: &Batch, position: u64, source: Source) -> Result<(), ReplayCause> {
         for record in Frames::new(batch.bytes(), position, source) {
             let record = record.map_err(|error| ReplayCause::Handler(error.into()))?;
+            self.handle(&record);
+        }
+        Ok(())
+    }
+
+    /// The same in the place of one that is there.
+    fn take_for(
+        &mut self,
+        batch: &Batch,
+        old: &Record<'_>,
+        source: Source,
+    ) -> Result<(), ReplayCause> {
+        for record in Frames::new(batch.bytes(), old.position, source) {
+            let mut record = record.map_err(|error| ReplayCause::Handler(error.into()))?;
+            if record.id == EventId::of(source, old.position) {
+                record.id = old.id;
+            }
+            if let (Some(place), Some(old)) = (&mut record.stream, old.stream)
+                && place.name == old.name
+            {
+                place.version = old.version;
+            }
             self.handle(&record);
         }
         Ok(())

@@ -13,7 +13,7 @@ use common::{
     failing::{Failing, Failure},
     until,
 };
-use slipring_events::{AnyEvent, Bus, Draft, EventId, Metadata, RefusedReason, Time};
+use slipring_events::{AnyEvent, Bus, Draft, EventId, Metadata, Published, RefusedReason, Time};
 use slipring_store::{
     BusJournal, Codec, CodecError, EventStore, Memory, Record, SyncPolicy, WhenFailing,
 };
@@ -153,9 +153,9 @@ fn no_id_is_given_twice_after_a_bus_was_halted() {
             let (bus, _, seen) = halving(&store, sync, WhenFailing::Halt);
             let mut publisher = bus.publisher();
             let mut publish = |event| {
-                let published = publisher.publish(event);
-                given += u64::from(published.is_ok());
-                ids.extend(published.map(|event| event.id()));
+                let told = publisher.publish(event);
+                given += u64::from(told.is_ok());
+                ids.extend(told.map(Published::id));
             };
             publish(AnyEvent::named("number", 1_u64));
             until("it is handled", || seen.lock().unwrap().len() == 1);

@@ -150,13 +150,13 @@ impl Merge<'_> {
                 let head = self.heads.peek();
                 head.is_none_or(|Reverse((time, ..))| segment.earliest.as_nanos() <= *time)
             }) {
-                self.open(segment.first)?;
+                self.open(&segment)?;
             }
             let Some(Reverse((_, position, cursor))) = self.heads.pop() else {
                 return Ok(None);
             };
             if self.cursors.get(&cursor).is_some_and(|cursor| cursor.page.is_empty()) {
-                self.fill(cursor..cursor + 1)?;
+                self.fill(cursor..cursor + 1, None)?;
             }
             self.advance(cursor);
             if position < self.end {
@@ -165,10 +165,11 @@ impl Merge<'_> {
         }
     }
 
-    /// Asks a segment for each topic.
-    fn open(&mut self, first: u64) -> Result<(), StoreError> {
-        let key = format!("{}index:{first}", self.store.link.prefix());
+    /// Asks a segment for each topic, and first whether its index has all of its events.
+    fn open(&mut self, segment: &Segment) -> Result<(), StoreError> {
+        let key = format!("{}index:{}", self.store.link.prefix(), segment.first);
         let topics = self.topics.clone();
+        let mut counted = Some(&*key);
         for topics in topics.chunks(RANGES) {
             let begin = self.count;
             for topic in topics {
@@ -176,20 +177,43 @@ impl Merge<'_> {
                 self.count += 1;
             }
             let cursors = begin..self.count;
-            self.fill(cursors.clone())?;
+            let count = self.fill(cursors.clone(), counted.take())?;
+            if count.is_some_and(|count| count < segment.events) {
+                self.miss(segment)?;
+            }
             cursors.for_each(|cursor| self.advance(cursor));
         }
         Ok(())
     }
 
-    /// Fetches the next page of cursors that are there.
-    fn fill(&mut self, cursors: Range<usize>) -> Result<(), StoreError> {
-        let mut pipeline = Pipeline::with_capacity(cursors.len());
+    /// An index has fewer events than its segment: that is damage, unless the segment has been removed meanwhile.
+    fn miss(&self, segment: &Segment) -> Result<(), StoreError> {
+        let books = self.store.some_segments(DOING, segment.first)?;
+        if books.segments.first().is_none_or(|there| there.first != segment.first) {
+            return Ok(());
+        }
+        Err(StoreError::damaged(
+            format_args!("the index of the segment of event {}", segment.first),
+            "events are missing in it: does the server evict keys?",
+        ))
+    }
+
+    /// Fetches the next page of cursors that are there; and how many members a key has, if that is asked for.
+    fn fill(
+        &mut self,
+        cursors: Range<usize>,
+        counted: Option<&str>,
+    ) -> Result<Option<u64>, StoreError> {
+        let mut pipeline = Pipeline::with_capacity(cursors.len() + 1);
         for cursor in cursors.clone() {
             pipeline.add_command(self.cursors[&cursor].command(self.page));
         }
+        if let Some(key) = counted {
+            pipeline.cmd("ZCARD").arg(key);
+        }
         let answers = self.store.link.ask(DOING, &Question::Commands(&pipeline))?;
-        let answers = reply::array(DOING, answers)?;
+        let mut answers = reply::array(DOING, answers)?;
+        let count = counted.map(|_| reply::number(DOING, &answers.pop().unwrap_or_default()));
         if answers.len() != cursors.len() {
             return Err(reply::odd(DOING, "another length than it should have"));
         }
@@ -198,7 +222,7 @@ impl Merge<'_> {
                 cursor.take(self.page, answer)?;
             }
         }
-        Ok(())
+        count.transpose()
     }
 
     /// Has the next of a cursor wait for its turn.

@@ -9,7 +9,7 @@ use slipring_store::{
 
 use crate::{
     common::{
-        harness::{Event, Model, batch_of, in_time, read_stream, scan},
+        harness::{Event, Model, batch_of, in_time, read_stream, same, scan},
         redis_server::{GONE, RedisServer},
     },
     proxy::{GREETING, Liar},
@@ -174,6 +174,14 @@ fn what_somebody_took_away_is_missed() {
         match store.commit(&more, Durability::Visible) {
             Err(CommitError::Store(error)) => drop(damaged(Err::<(), _>(error))),
             other => panic!("{other:?}"),
+        }
+        // An index, or a part of it: what is not in it would be left out without a word.
+        for (name, rest) in [("DEL", None), ("ZPOPMIN", Some(&b"1"[..]))] {
+            let (server, store, model) = filled();
+            let words: Vec<_> = [&b"{bad}:index:10"[..]].into_iter().chain(rest).collect();
+            run(&server, name, &words);
+            assert!(damaged(all_by_query(&store)).contains("index"));
+            same(&scan(&store, 0).unwrap(), &model.events);
         }
         // Values without their keys.
         let (server, store, _) = filled();

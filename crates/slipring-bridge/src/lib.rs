@@ -9,8 +9,14 @@
 
 mod link;
 mod parcel;
+#[cfg(feature = "rabbitmq")]
+mod rabbit;
 
 pub use link::{
     Connect, Delivery, Incoming, LinkError, Listen, Outgoing, Settled, Settlement, Unreadable,
 };
 pub use parcel::{HeaderError, Parcel, Stamp, header};
+#[cfg(feature = "rabbitmq")]
+pub use rabbit::{
+    Rabbit, RabbitError, RabbitIncoming, RabbitOutgoing, RabbitOutlet, RabbitQueue, Unrouted,
+};

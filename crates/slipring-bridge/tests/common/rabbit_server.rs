@@ -1,0 +1,194 @@
+//! A RabbitMQ server of a test's own, which ends with it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead, BufReader, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    thread,
+    time::{Duration, Instant},
+};
+
+/// The server starts in a shell that waits for the test: when the test ends, however it does, the pipe between them
+/// closes, and the shell kills the server, and the port mapper beside it, which is its own as well. Its first line is
+/// the number of the server's process. What the server has on its disk goes, too, unless the last word is `keep`.
+const WATCH: &str = r#"cd "$HOME" || exit 1
+epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 >epmd.log 2>&1 </dev/null & mapper=$!
+"$1" -noinput >server.log 2>&1 </dev/null & server=$!
+echo $server; read -r word; kill -9 $server $mapper 2>/dev/null; wait $server $mapper
+[ "$word" = keep ] || rm -rf "$HOME""#;
+
+/// How long it may take to start: several seconds if nobody else wants the machine.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// Settings of each one. A disk that is almost full would stop it from taking anything.
+const SETTINGS: &str = "disk_free_limit.absolute = 50MB\nloopback_users = none\n";
+
+/// A server with its files in a directory of its own. It is killed when it is dropped.
+pub struct RabbitServer {
+    directory: PathBuf,
+    ports: [u16; 4],
+    running: Option<Child>,
+}
+
+impl RabbitServer {
+    /// One for all tests of a program that let it live: they differ by the names that they use. It takes messages up to
+    /// 4 MiB, and TLS at another port.
+    pub fn shared() -> &'static Self {
+        static SHARED: OnceLock<RabbitServer> = OnceLock::new();
+        SHARED.get_or_init(|| {
+            Self::with(|directory, ports| {
+                certificates(directory);
+                let here = directory.display();
+                format!(
+                    "max_message_size = 4194304\nlisteners.ssl.1 = 127.0.0.1:{}\nssl_options.verify = verify_none\n\
+                     ssl_options.cacertfile = {here}/ca.pem\nssl_options.certfile = {here}/server.pem\n\
+                     ssl_options.keyfile = {here}/server.key\n",
+                    ports[3]
+                )
+            })
+        })
+    }
+
+    /// One for a test alone.
+    pub fn start() -> Self {
+        Self::with(|_, _| String::new())
+    }
+
+    fn with(settings: impl FnOnce(&Path, &[u16; 4]) -> String) -> Self {
+        let directory = tempfile::tempdir().expect("there is room for a directory").keep();
+        let mut server = Self { ports: free_ports(), directory, running: None };
+        let own = settings(&server.directory, &server.ports);
+        fs::write(server.directory.join("rabbitmq.conf"), format!("{SETTINGS}{own}"))
+            .expect("there is room for a file");
+        fs::write(server.directory.join("plugins"), "[].\n").expect("there is room for a file");
+        server.restart();
+        server
+    }
+
+    pub fn port(&self) -> u16 {
+        self.ports[0]
+    }
+
+    pub fn tls_port(&self) -> u16 {
+        self.ports[3]
+    }
+
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}/%2f", self.port())
+    }
+
+    /// A file of its directory: `ca.pem`, for one.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// Kills it (SIGKILL), and waits until it is dead. What it has on its disk stays.
+    pub fn kill(&mut self) {
+        self.end("keep\n");
+    }
+
+    /// Starts it again, with what it has on its disk.
+    pub fn restart(&mut self) {
+        assert!(self.running.is_none(), "it is running");
+        let [port, distribution, mapper, _] = self.ports.map(|port| port.to_string());
+        let inside = |name: &str| self.directory.join(name);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", WATCH, "sh", &program()]);
+        shell.envs([("ERL_EPMD_PORT", mapper), ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned())]);
+        shell.envs([
+            // It is to become this very process, so that its number is the one to kill.
+            ("RABBITMQ_ALLOW_INPUT", "1"),
+            ("RABBITMQ_LOGS", "-"),
+            ("RABBITMQ_NODENAME", "slipring@localhost"),
+            ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1"),
+            ("RABBITMQ_NODE_PORT", &port),
+            ("RABBITMQ_DIST_PORT", &distribution),
+        ]);
+        shell.envs([
+            ("HOME", self.directory.clone()),
+            ("RABBITMQ_MNESIA_BASE", inside("data")),
+            ("RABBITMQ_LOG_BASE", inside("log")),
+            ("RABBITMQ_PID_FILE", inside("pid")),
+            ("RABBITMQ_FEATURE_FLAGS_FILE", inside("flags")),
+            ("RABBITMQ_ENABLED_PLUGINS_FILE", inside("plugins")),
+            ("RABBITMQ_CONFIG_FILE", inside("rabbitmq.conf")),
+            ("RABBITMQ_CONF_ENV_FILE", inside("none")),
+            ("RABBITMQ_ADVANCED_CONFIG_FILE", inside("none")),
+            ("RABBITMQ_GENERATED_CONFIG_DIR", inside("generated")),
+            ("RABBITMQ_SCHEMA_DIR", inside("schema")),
+        ]);
+        let child =
+            shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut child = child.expect("there is a shell");
+        let mut line = String::new();
+        let output = child.stdout.take().expect("it is a pipe");
+        BufReader::new(output).read_line(&mut line).expect("the shell tells a number");
+        let server: u32 = line.trim().parse().expect("it is a number");
+        self.running = Some(child);
+        let deadline = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port())).is_err() {
+            let is_there = Command::new("kill").args(["-0", &server.to_string()]).status();
+            let is_there = is_there.is_ok_and(|status| status.success());
+            assert!(is_there, "rabbitmq-server does not start:\n{}", self.log());
+            assert!(Instant::now() < deadline, "rabbitmq-server does not answer:\n{}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn end(&mut self, word: &str) {
+        if let Some(mut shell) = self.running.take() {
+            let mut pipe = shell.stdin.take().expect("it is a pipe");
+            // It fails only if the shell has gone, and the server with it.
+            drop(pipe.write_all(word.as_bytes()));
+            drop(pipe);
+            shell.wait().expect("it was started");
+        }
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("server.log"))
+            .unwrap_or_else(|error| error.to_string())
+    }
+}
+
+impl Drop for RabbitServer {
+    fn drop(&mut self) {
+        self.end("\n");
+        drop(fs::remove_dir_all(&self.directory));
+    }
+}
+
+/// The server's own script. What is in the path on some systems changes to a user of its own first.
+fn program() -> String {
+    let inner = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+    if Path::new(inner).exists() { inner.to_owned() } else { "rabbitmq-server".to_owned() }
+}
+
+/// Nobody else asks for them in the next moments, as the system gives one after the other.
+fn free_ports() -> [u16; 4] {
+    let bound: [TcpListener; 4] =
+        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("there is a free port"));
+    let ports = bound.each_ref().map(|port| port.local_addr().expect("it is bound").port());
+    assert_eq!(BTreeSet::from(ports).len(), 4);
+    ports
+}
+
+/// An authority, and a server's certificate for `localhost` that it has signed.
+fn certificates(directory: &Path) {
+    fs::write(directory.join("names"), "subjectAltName = DNS:localhost, IP:127.0.0.1\n")
+        .expect("there is room for a file");
+    let steps = [
+        "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority -keyout ca.key -out ca.pem",
+        "req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=localhost -keyout server.key -out server.csr",
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 2 -extfile names -out server.pem",
+    ];
+    for step in steps {
+        let made = Command::new("openssl").args(step.split(' ')).current_dir(directory).output();
+        let made = made.expect("openssl is installed");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
+}

@@ -1,0 +1,15 @@
+//! Links to a RabbitMQ server, with the server itself.
+#![cfg(feature = "rabbitmq")]
+
+#[path = "../common"]
+mod common {
+    pub mod proxy;
+    pub mod rabbit_server;
+}
+
+mod confirm;
+mod fault;
+mod refuse;
+mod settle;
+mod tools;
+mod trip;

@@ -129,8 +129,8 @@ impl RabbitIncoming {
         self.bury(&dead).await?;
         done.extend(dead.into_iter().map(|(tag, _)| tag));
         done.sort_unstable();
-        // The newest first: the server puts each one back in front of those behind it.
-        again.sort_unstable_by(|a, b| b.cmp(a));
+        // The oldest first: the server may send each one again at once.
+        again.sort_unstable();
         for (tag, _) in &again {
             self.open.remove(*tag);
         }

@@ -161,7 +161,7 @@ fn foreign(message: &Message, parcel: &mut Parcel) {
             notes.insert(name, value);
         }
     }
-    for (name, value) in properties.headers().iter().flat_map(|headers| headers.inner()) {
+    for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {
         if let Some(value) = text_of(value) {
             notes.insert(name.as_str(), value);
         }
@@ -199,7 +199,7 @@ pub(super) fn epitaph(
     let old = &kept.properties;
     let mut headers = FieldTable::default();
     let mut size = 2_048;
-    for (name, value) in old.headers().iter().flat_map(|headers| headers.inner()) {
+    for (name, value) in old.headers().iter().flat_map(FieldTable::inner) {
         // To those two the server would send it, too.
         if !["CC", "BCC"].contains(&name.as_str()) {
             size += name.as_str().len()

@@ -1,6 +1,6 @@
 //! Which deliveries are open, and how they are acknowledged in few words.
 
-use std::collections::VecDeque;
+use std::{cmp::Ordering, collections::VecDeque};
 
 /// The deliveries of a channel that are not settled, in order, each with what is needed of it if it turns out to be dead.
 #[derive(Debug)]
@@ -43,15 +43,15 @@ impl<T> Open<T> {
         let mut words = Vec::new();
         let mut first = None;
         while let (Some((tag, _)), Some((next, behind))) = (self.0.front(), rest.split_first()) {
-            if next < tag {
-                rest = behind;
-            } else if next == tag {
-                first = Some(*tag);
-                rest = behind;
-                self.0.pop_front();
-            } else {
-                break;
+            match next.cmp(tag) {
+                Ordering::Less => {}
+                Ordering::Equal => {
+                    first = Some(*tag);
+                    self.0.pop_front();
+                }
+                Ordering::Greater => break,
             }
+            rest = behind;
         }
         words.extend(first.map(|tag| Acknowledgement { tag, multiple: true }));
         for tag in rest {

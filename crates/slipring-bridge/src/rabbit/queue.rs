@@ -44,12 +44,24 @@ pub struct RabbitQueue {
     pub(super) name: ShortString,
     bindings: Vec<(ShortString, ShortString)>,
     is_existing: bool,
-    is_quorum: bool,
-    is_competing: bool,
+    kind: Kind,
+    listeners: Listeners,
     is_at_most_once: bool,
     has_notes: bool,
     dead: DeadLetters,
     arguments: BTreeMap<ShortString, AMQPValue>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Classic,
+    Quorum,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listeners {
+    OneActive,
+    Competing,
 }
 
 #[derive(Clone, Debug)]
@@ -75,8 +87,8 @@ impl RabbitQueue {
             name: own_name(name)?,
             bindings: Vec::new(),
             is_existing: false,
-            is_quorum: false,
-            is_competing: false,
+            kind: Kind::Classic,
+            listeners: Listeners::OneActive,
             is_at_most_once: false,
             has_notes: false,
             dead: DeadLetters::Queue(dead),
@@ -120,14 +132,14 @@ impl RabbitQueue {
     /// server (`x-delivery-limit`) goes to the dead letters, and is not lost either.
     #[must_use = "it is built by value, another is returned"]
     pub fn quorum(mut self) -> Self {
-        self.is_quorum = true;
+        self.kind = Kind::Quorum;
         self
     }
 
     /// Lets several inboxes share what comes; what each gets is in order, but not what they do with it together.
     #[must_use = "it is built by value, another is returned"]
     pub fn competing(mut self) -> Self {
-        self.is_competing = true;
+        self.listeners = Listeners::Competing;
         self
     }
 
@@ -189,10 +201,10 @@ impl RabbitQueue {
     fn queue_arguments(&self) -> FieldTable {
         let text = |text: &str| AMQPValue::LongString(text.into());
         let mut arguments = FieldTable::default();
-        if self.is_quorum {
+        if self.kind == Kind::Quorum {
             arguments.insert("x-queue-type".into(), text("quorum"));
         }
-        if !self.is_competing {
+        if self.listeners == Listeners::OneActive {
             arguments.insert("x-single-active-consumer".into(), AMQPValue::Boolean(true));
         }
         match &self.dead {
@@ -200,7 +212,7 @@ impl RabbitQueue {
                 arguments.insert("x-dead-letter-exchange".into(), text(exchange.as_str()));
             }
             // Where the server would drop something itself.
-            DeadLetters::Queue(queue) if self.is_quorum => {
+            DeadLetters::Queue(queue) if self.kind == Kind::Quorum => {
                 arguments.insert("x-dead-letter-exchange".into(), text(""));
                 arguments.insert("x-dead-letter-routing-key".into(), text(queue.as_str()));
                 arguments.insert("x-dead-letter-strategy".into(), text("at-least-once"));
@@ -218,7 +230,7 @@ impl RabbitQueue {
     pub(super) async fn declare(&self, channel: &Channel) -> Result<(), LinkError> {
         if let DeadLetters::Queue(name) = &self.dead {
             let mut arguments = FieldTable::default();
-            if self.is_quorum {
+            if self.kind == Kind::Quorum {
                 arguments.insert("x-queue-type".into(), AMQPValue::LongString("quorum".into()));
             }
             self.declare_one(channel, name, arguments).await?;

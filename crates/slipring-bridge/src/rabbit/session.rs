@@ -70,7 +70,13 @@ impl Session {
             },
             properties,
         );
-        let connection = connect.await.map_err(|error| failed(DOING, &error))?;
+        let connection = connect.await.map_err(|error| match error.kind() {
+            ErrorKind::ParsingError(_) => LinkError::refused(
+                DOING,
+                format_args!("{error}: what answers there speaks no AMQP 0-9-1"),
+            ),
+            _ => failed(DOING, &error),
+        })?;
         let channel = connection.create_channel().await.map_err(|error| failed(DOING, &error))?;
         Ok(Self { channel, connection, patience: rabbit.patience, _line: line })
     }

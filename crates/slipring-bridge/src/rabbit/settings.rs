@@ -143,11 +143,11 @@ impl Rabbit {
         let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
         // The parser takes names and addresses of four numbers, and localhost for whatever else.
         if let Some((address, _)) = host.strip_prefix('[').and_then(|host| host.split_once(']')) {
-            uri.authority.host = address.to_owned();
+            address.clone_into(&mut uri.authority.host);
         }
         // An address that ends in a slash would have a vhost without a name.
         if uri.vhost.is_empty() {
-            uri.vhost = "/".to_owned();
+            "/".clone_into(&mut uri.vhost);
         }
         if uri.query.heartbeat.is_none() {
             uri.query.heartbeat = Some(10);
@@ -303,7 +303,7 @@ impl Rabbit {
         let mut uri = self.uri.clone();
         if let Password::InFile(file) = &self.password {
             let text = read(file, "reading the password")?;
-            uri.authority.userinfo.password = text.trim_end_matches(['\r', '\n']).to_owned();
+            text.trim_end_matches(['\r', '\n']).clone_into(&mut uri.authority.userinfo.password);
         }
         let user = &uri.authority.userinfo;
         let is_plain = !matches!(uri.query.auth_mechanism, Some(SASLMechanism::External));

@@ -28,7 +28,6 @@ struct State {
     has_budget: AtomicBool,
     /// How often everything has been cut.
     cuts: AtomicUsize,
-    connections: AtomicUsize,
     ended: AtomicBool,
 }
 
@@ -48,7 +47,6 @@ impl Proxy {
                 if let (Ok(client), Ok(server)) =
                     (client, TcpStream::connect(("127.0.0.1", target)))
                 {
-                    shared.connections.fetch_add(1, Ordering::SeqCst);
                     join(&client, &server, &shared);
                 }
             }
@@ -85,11 +83,6 @@ impl Proxy {
     pub fn cuts(&self) -> usize {
         self.state.cuts.load(Ordering::SeqCst)
     }
-
-    /// How many connections there have been.
-    pub fn connections(&self) -> usize {
-        self.state.connections.load(Ordering::SeqCst)
-    }
 }
 
 impl Drop for Proxy {
@@ -121,10 +114,6 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream, is_program: bool, state: &Stat
     from.set_read_timeout(Some(Duration::from_millis(5))).expect("it is no 0");
     let mut bytes = vec![0; 16 << 10];
     while state.cuts.load(Ordering::SeqCst) == cuts {
-        if state.stalls.load(Ordering::SeqCst) {
-            thread::sleep(Duration::from_millis(5));
-            continue;
-        }
         let length = match from.read(&mut bytes) {
             Ok(length @ 1..) => length,
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -132,6 +121,12 @@ fn pass(mut from: &TcpStream, mut to: &TcpStream, is_program: bool, state: &Stat
             }
             _ => return,
         };
+        while state.stalls.load(Ordering::SeqCst) {
+            if state.cuts.load(Ordering::SeqCst) != cuts {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
         let mut passed = length;
         if is_program && state.has_budget.load(Ordering::SeqCst) {
             let length = i64::try_from(length).expect("it is small");

@@ -53,9 +53,9 @@ impl RabbitServer {
         })
     }
 
-    /// One for a test alone.
-    pub fn start() -> Self {
-        Self::with(|_, _| String::new())
+    /// One for a test alone, with other settings.
+    pub fn start(settings: &str) -> Self {
+        Self::with(|_, _| settings.to_owned())
     }
 
     fn with(settings: impl FnOnce(&Path, &[u16; 4]) -> String) -> Self {
@@ -135,6 +135,29 @@ impl RabbitServer {
             let is_there = is_there.is_ok_and(|status| status.success());
             assert!(is_there, "rabbitmq-server does not start:\n{}", self.log());
             assert!(Instant::now() < deadline, "rabbitmq-server does not answer:\n{}", self.log());
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until what it knows of queues and bindings is on its disk: it may hold that back for seconds, other than
+    /// messages, and whoever is killed in between has forgotten it.
+    pub fn wait_until_it_has_noted(&self, text: &str) {
+        let notes = self.directory.join("data").join("slipring@localhost");
+        let deadline = Instant::now() + PATIENCE;
+        let has = |file: &Path| {
+            let bytes = fs::read(file).unwrap_or_default();
+            bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        };
+        loop {
+            let files = fs::read_dir(&notes).expect("it has a directory");
+            let mut logs = files.filter_map(|file| Some(file.ok()?.path())).filter(|file| {
+                file.extension()
+                    .is_some_and(|end| ["LOG", "DCL", "DCD"].iter().any(|log| end == *log))
+            });
+            if logs.any(|file| has(&file)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "it does not write down {text}");
             thread::sleep(Duration::from_millis(20));
         }
     }

@@ -2,6 +2,7 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll};
 
+use lapin::options::ExchangeDeleteOptions;
 use slipring_bridge::{Connect, Incoming, LinkError, Outgoing, RabbitOutlet, Unrouted};
 
 use crate::tools::*;
@@ -32,16 +33,13 @@ fn nothing_is_lost_when_nobody_waits_for_it_to_the_end() {
                 link.submit(&parcels(sent..sent + 10)).await.unwrap();
                 sent += 10;
             }
-            match impatiently(link.confirmed(), fastrand::usize(0..2)).await {
-                Some(more) => {
-                    let more = u64::try_from(more.unwrap()).unwrap();
-                    assert!(more >= 1);
-                    confirmed += more;
-                }
-                None => {
-                    broken_off += 1;
-                    tokio::task::yield_now().await;
-                }
+            if let Some(more) = impatiently(link.confirmed(), fastrand::usize(0..2)).await {
+                let more = u64::try_from(more.unwrap()).unwrap();
+                assert!(more >= 1);
+                confirmed += more;
+            } else {
+                broken_off += 1;
+                tokio::task::yield_now().await;
             }
             assert!(confirmed <= sent);
         }
@@ -54,12 +52,12 @@ fn nothing_is_lost_when_nobody_waits_for_it_to_the_end() {
         let mut expected = 0;
         while expected < 2_000 {
             let mut deliveries = Vec::new();
-            match impatiently(link.receive(7, &mut deliveries), fastrand::usize(0..2)).await {
-                Some(received) => received.unwrap(),
-                None => {
-                    assert!(deliveries.is_empty());
-                    tokio::task::yield_now().await;
-                }
+            let received = link.receive(7, &mut deliveries);
+            if let Some(received) = impatiently(received, fastrand::usize(0..2)).await {
+                received.unwrap();
+            } else {
+                assert!(deliveries.is_empty());
+                tokio::task::yield_now().await;
             }
             for delivery in &deliveries {
                 assert_eq!(sequence(delivery), expected);
@@ -206,7 +204,8 @@ fn an_exchange_that_vanishes_is_a_refusal_that_says_so() {
         let outlet = RabbitOutlet::to_exchange(rabbit(), &exchange).unwrap();
         let mut link = outlet.connect().await.unwrap();
         let channel = bare().await;
-        channel.exchange_delete(exchange.as_str().into(), Default::default()).await.unwrap();
+        let options = ExchangeDeleteOptions::default();
+        channel.exchange_delete(exchange.as_str().into(), options).await.unwrap();
         let error = match link.submit(&parcels(0..2)).await {
             Ok(()) => link.confirmed().await.unwrap_err(),
             Err(error) => error,

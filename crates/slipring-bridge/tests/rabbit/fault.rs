@@ -85,6 +85,34 @@ fn a_frame_that_is_cut_in_the_middle_is_a_lost_link_and_nothing_else() {
 }
 
 #[test]
+fn what_is_taken_and_not_confirmed_is_not_confirmed() {
+    run(async {
+        let proxy = Proxy::before(RabbitServer::shared().port());
+        let name = name("unheard");
+        let queue = RabbitQueue::new(behind(&proxy), &name).unwrap();
+        let mut link = RabbitOutlet::to_queue(queue.clone()).connect().await.unwrap();
+        proxy.lose_answers(true);
+        link.submit(&parcels(0..5)).await.unwrap();
+        let channel = bare().await;
+        while waiting(&channel, &name).await.0 < 5 {}
+        proxy.cut();
+        let (confirmed, error) = failure(&mut link, 5).await;
+        assert_eq!(confirmed, 0);
+        assert!(matches!(error, LinkError::Lost { .. }), "{error}");
+        // What an inbox has said has been heard, though nobody tells it.
+        proxy.lose_answers(false);
+        let mut link = queue.listen(3).await.unwrap();
+        let deliveries = receive(&mut link, 3).await;
+        assert_eq!(waiting(&channel, &name).await, (2, 1));
+        proxy.lose_answers(true);
+        link.settle(&done(&deliveries[..2])).await.unwrap();
+        while waiting(&channel, &name).await.0 > 0 {}
+        proxy.cut();
+        assert_eq!(left(&channel, &name).await, 3);
+    });
+}
+
+#[test]
 fn a_server_that_says_nothing_any_more_is_lost_in_time() {
     run(async {
         let proxy = Proxy::before(RabbitServer::shared().port());
@@ -176,13 +204,14 @@ fn to_close_a_link_takes_no_longer_than_the_patience() {
 
 #[test]
 fn what_was_confirmed_or_not_settled_survives_the_death_of_the_server() {
-    let mut server = RabbitServer::start();
+    let mut server = RabbitServer::start("");
     run(async {
         let rabbit = at(server.port());
         let queue = RabbitQueue::new(rabbit.clone(), "durable").unwrap().bind("events", "order.*");
         let queue = queue.unwrap();
         let outlet = RabbitOutlet::to_exchange(rabbit, "events").unwrap();
         queue.listen(1).await.unwrap().close().await;
+        server.wait_until_it_has_noted("order.*");
 
         // It dies between submit and confirmed.
         let mut link = outlet.connect().await.unwrap();
@@ -225,5 +254,29 @@ fn what_was_confirmed_or_not_settled_survives_the_death_of_the_server() {
             next = next.max(Some(sequence + 1));
             link.settle(&done(&deliveries)).await.unwrap();
         }
+    });
+}
+
+#[test]
+fn a_server_without_room_takes_nothing_and_may_be_left() {
+    // So little that it has used it up when it starts.
+    let server = RabbitServer::start("vm_memory_high_watermark.absolute = 1MB\n");
+    run(async {
+        let rabbit = at(server.port()).patience(Duration::from_secs(10));
+        let queue = RabbitQueue::new(rabbit, "full").unwrap();
+        let mut link = RabbitOutlet::to_queue(queue).connect().await.unwrap();
+        // It does not take so much as the second one.
+        link.submit(&parcels(0..1)).await.unwrap();
+        let more = parcels(1..2);
+        let waits = async {
+            let mut confirmed = 0;
+            loop {
+                confirmed += link.confirmed().await.unwrap();
+                assert!(confirmed < 1, "it has taken one");
+            }
+        };
+        drop(more);
+        assert!(tokio::time::timeout(Duration::from_millis(300), waits).await.is_err());
+        link.close().await;
     });
 }

@@ -1,7 +1,8 @@
 //! What a server does not want, and what is said of it.
 
-use std::{fs, net::TcpListener, time::Duration};
+use std::{fs, io::Write, net::TcpListener, time::Duration};
 
+use lapin::{ExchangeKind, options::ExchangeDeclareOptions, types::FieldTable};
 use slipring_bridge::{
     Connect, Incoming, LinkError, Listen, Rabbit, RabbitError, RabbitOutlet, RabbitQueue,
 };
@@ -98,16 +99,41 @@ fn what_is_to_be_there_and_is_not_is_refused() {
 fn an_exchange_of_another_kind_is_refused_with_what_to_do() {
     run(async {
         let name = name("direct");
-        let (kind, options) = (lapin::ExchangeKind::Direct, Default::default());
+        let (kind, options) = (ExchangeKind::Direct, ExchangeDeclareOptions::default());
         bare()
             .await
-            .exchange_declare(name.as_str().into(), kind, options, Default::default())
+            .exchange_declare(name.as_str().into(), kind, options, FieldTable::default())
             .await
             .unwrap();
         let outlet = RabbitOutlet::to_exchange(rabbit(), &name).unwrap();
         let error = outlet.connect().await.unwrap_err();
         let LinkError::Refused { problem, .. } = error else { panic!("{error}") };
         assert!(problem.contains("to_existing_exchange"), "{problem}");
+    });
+}
+
+#[test]
+fn what_speaks_another_protocol_is_refused() {
+    run(async {
+        for greeting in ["HTTP/1.1 400 Bad Request\r\n\r\n", "AMQP\x00\x01\x00\x00"] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = listener.local_addr().unwrap().port();
+            std::thread::spawn(move || {
+                for client in listener.incoming().take(2) {
+                    let mut client = client.unwrap();
+                    client.write_all(greeting.as_bytes()).unwrap();
+                    // Until the other side has gone.
+                    drop(std::io::copy(&mut client, &mut std::io::sink()));
+                }
+            });
+            refusal(at(port)).await;
+        }
+        // One that speaks TLS, and is not spoken to so: it just goes.
+        let outlet = RabbitOutlet::to_exchange(at(RabbitServer::shared().tls_port()), "events");
+        let error = outlet.unwrap().connect().await.unwrap_err();
+        assert!(matches!(error, LinkError::Lost { .. }), "{error}");
+        let url = format!("amqps://localhost:{}", RabbitServer::shared().port());
+        refusal(Rabbit::new(&url).unwrap()).await;
     });
 }
 

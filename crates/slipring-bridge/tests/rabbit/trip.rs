@@ -18,8 +18,7 @@ fn full(sequence: u64) -> Parcel {
     let mut parcel = parcel(sequence);
     parcel.id = Some(EventId::random());
     parcel.time = Time::from_nanos(1_700_000_000_123_456_789);
-    parcel.topic = "order.created".to_owned();
-    parcel.source = "shop \u{1F40E} \"quoted\"".to_owned();
+    parcel.source = "shop \u{1F40E} \"quoted\"".into();
     parcel.correlation = Some(EventId::random());
     parcel.causation = Some(EventId::random());
     parcel.schema = 7;

@@ -33,6 +33,8 @@ pub struct RabbitIncoming {
     open: Open<Option<Kept>>,
     /// What ended the stream, if something came before it.
     ended: Option<LinkError>,
+    /// Nothing comes any more.
+    is_over: bool,
 }
 
 /// Where dead letters go.
@@ -67,13 +69,24 @@ impl RabbitIncoming {
         is_at_most_once: bool,
         has_notes: bool,
     ) -> Self {
-        Self { session, consumer, dead, is_at_most_once, has_notes, open: Open::new(), ended: None }
+        Self {
+            session,
+            consumer,
+            dead,
+            is_at_most_once,
+            has_notes,
+            open: Open::new(),
+            ended: None,
+            is_over: false,
+        }
     }
 
-    fn delivery(&mut self, message: Message) -> Delivery {
-        let content = parcel(&message, self.has_notes);
+    fn delivery(&mut self, mut message: Message) -> Delivery {
+        let data = std::mem::take(&mut message.data);
+        let payload = if self.dead.is_some() { data.clone() } else { Vec::new() };
+        let content = parcel(&message, data, self.has_notes);
         let (tag, is_again) = (message.delivery_tag, message.redelivered);
-        let Message { exchange, routing_key, properties, data: payload, .. } = message;
+        let Message { exchange, routing_key, properties, .. } = message;
         let kept = Kept { exchange, routing_key, properties, payload };
         self.open.push(tag, self.dead.is_some().then_some(kept));
         Delivery { tag, is_again, content }
@@ -161,8 +174,10 @@ impl RabbitIncoming {
         into: &mut Vec<Delivery>,
     ) -> Poll<Result<(), LinkError>> {
         const DOING: &str = "receiving";
-        if let Some(error) = self.ended.take() {
-            return Poll::Ready(Err(error));
+        if self.is_over {
+            let error = self.ended.take();
+            let over = || LinkError::lost(DOING, "the link has failed before");
+            return Poll::Ready(Err(error.unwrap_or_else(over)));
         }
         let mut count = 0;
         while count < most.max(1) {
@@ -179,6 +194,7 @@ impl RabbitIncoming {
                         Some(Err(error)) => failed(DOING, &error),
                         _ => LinkError::lost(DOING, gone),
                     };
+                    self.is_over = true;
                     if count == 0 {
                         return Poll::Ready(Err(error));
                     }

@@ -96,19 +96,25 @@ pub(super) fn sequence(properties: &BasicProperties) -> u64 {
 
 /// A message as a parcel. What comes from other programs gets their headers and properties as notes; with
 /// `with_notes`, each one gets what the server says of it.
-pub(super) fn parcel(message: &Message, with_notes: bool) -> Result<Parcel, Unreadable> {
-    let unreadable = |problem: String| Unreadable {
+pub(super) fn parcel(
+    message: &Message,
+    payload: Vec<u8>,
+    with_notes: bool,
+) -> Result<Parcel, Unreadable> {
+    let unreadable = |problem: String, payload| Unreadable {
         problem: problem.into(),
         topic: message.routing_key.as_str().into(),
-        payload: message.data.clone(),
+        payload,
     };
     let empty = FieldTable::default();
     let headers = message.properties.headers().as_ref().unwrap_or(&empty).inner();
     let mut ours = Vec::with_capacity(HEADERS.len());
     for name in HEADERS {
         if let Some(value) = headers.get(*name) {
-            let text = text_of(value)
-                .ok_or_else(|| unreadable(format!("header `{name}` is no text in UTF-8")))?;
+            let Some(text) = text_of(value) else {
+                let problem = format!("header `{name}` is no text in UTF-8");
+                return Err(unreadable(problem, payload));
+            };
             ours.push((*name, text));
         }
     }
@@ -127,8 +133,12 @@ pub(super) fn parcel(message: &Message, with_notes: bool) -> Result<Parcel, Unre
         || SystemClock.now(),
         |seconds| Time::from_nanos(seconds.saturating_mul(1_000_000_000)),
     );
-    let mut parcel = Parcel::from_headers(get, message.data.clone(), topic, now)
-        .map_err(|error| unreadable(error.to_string()))?;
+    // Without the payload, so that it is still there if they cannot be read.
+    let mut parcel = match Parcel::from_headers(get, Vec::new(), topic, now) {
+        Ok(parcel) => parcel,
+        Err(error) => return Err(unreadable(error.to_string(), payload)),
+    };
+    parcel.payload = payload;
     if !is_ours {
         foreign(message, &mut parcel);
     }

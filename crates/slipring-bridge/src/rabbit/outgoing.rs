@@ -112,7 +112,7 @@ impl RabbitOutgoing {
             let error = error.clone();
             return self.failure("waiting for confirms", &error);
         }
-        match self.returned.remove(&sequence) {
+        match self.returned.get(&sequence).cloned() {
             Some(problem) if self.unrouted == Unrouted::SetAside => {
                 LinkError::Unsendable { sequence, problem }
             }

@@ -18,7 +18,10 @@ use crate::{Connect, LinkError, Parcel};
 /// Where an outbox publishes: a topic exchange of a RabbitMQ server, or one of its queues.
 ///
 /// Messages are persistent, and one counts as confirmed when the server says that all queues that it went to have it:
-/// on their disks, if they are durable. The routing key is the topic unless told otherwise, so queues are bound with
+/// on their disks, if they are durable. What a server of version 3 has been told of exchanges, queues and bindings it may
+/// hold back for seconds before it is on its disk: one that is killed right after it has made a queue may have forgotten it.
+///
+/// The routing key is the topic unless told otherwise, so queues are bound with
 /// the patterns of topics: `order.*`, `order.#`.
 ///
 /// # Examples

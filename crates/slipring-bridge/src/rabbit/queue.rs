@@ -11,6 +11,7 @@ use lapin::{
     protocol::AMQPSoftError,
     types::{AMQPValue, FieldTable, ShortString},
 };
+use slipring_events::Pattern;
 
 use super::{
     Rabbit, RabbitError, RabbitIncoming,
@@ -108,14 +109,20 @@ impl RabbitQueue {
     /// there, durable. A binding stays at the server until somebody removes it there.
     ///
     /// # Errors
-    /// The name of the exchange, or the pattern, has more than 255 bytes, or it is the server's default exchange, to
-    /// which every queue is bound under its name anyway.
+    /// The name of the exchange, or the pattern, has more than 255 bytes, a wildcard of the pattern is only a part of a
+    /// word, or it is the server's default exchange, to which every queue is bound under its name anyway.
     pub fn bind(mut self, exchange: &str, pattern: &str) -> Result<Self, RabbitError> {
         if exchange.is_empty() {
             return Err(RabbitError::name(
                 exchange,
                 "queues are bound to the default exchange anyway",
             ));
+        }
+        // The server would take a wildcard that is only a part of a word as it stands.
+        if pattern.contains(['*', '#'])
+            && let Err(error) = Pattern::new(pattern)
+        {
+            return Err(RabbitError::name(pattern, error.to_string()));
         }
         self.bindings.push((short(exchange)?, short(pattern)?));
         Ok(self)

@@ -97,7 +97,7 @@ impl RabbitServer {
         let [port, distribution, mapper, _] = self.ports.map(|port| port.to_string());
         let inside = |name: &str| self.directory.join(name);
         let mut shell = Command::new("sh");
-        shell.args(["-c", WATCH, "sh", &program()]);
+        shell.args(["-c", WATCH, "sh", &program("rabbitmq-server")]);
         shell.envs([("ERL_EPMD_PORT", mapper), ("ERL_EPMD_ADDRESS", "127.0.0.1".to_owned())]);
         shell.envs([
             // It is to become this very process, so that its number is the one to kill.
@@ -137,6 +137,18 @@ impl RabbitServer {
             assert!(Instant::now() < deadline, "rabbitmq-server does not answer:\n{}", self.log());
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Has its own program for such things tell it something, and says what it answers.
+    pub fn control(&self, words: &[&str]) -> String {
+        let mut control = Command::new(program("rabbitmqctl"));
+        control.args(["-n", "slipring@localhost"]).args(words).env("HOME", &self.directory);
+        control.env("ERL_EPMD_PORT", self.ports[2].to_string());
+        control.env("RABBITMQ_CONF_ENV_FILE", self.directory.join("none"));
+        let told = control.current_dir(&self.directory).output().expect("it is installed");
+        let errors = String::from_utf8_lossy(&told.stderr);
+        assert!(told.status.success(), "{words:?}: {errors}");
+        String::from_utf8_lossy(&told.stdout).into_owned()
     }
 
     /// Waits until what it knows of queues and bindings is on its disk: it may hold that back for seconds, other than
@@ -185,10 +197,10 @@ impl Drop for RabbitServer {
     }
 }
 
-/// The server's own script. What is in the path on some systems changes to a user of its own first.
-fn program() -> String {
-    let inner = "/usr/lib/rabbitmq/bin/rabbitmq-server";
-    if Path::new(inner).exists() { inner.to_owned() } else { "rabbitmq-server".to_owned() }
+/// One of the server's own scripts. What is in the path on some systems changes to a user of its own first.
+fn program(name: &str) -> String {
+    let inner = format!("/usr/lib/rabbitmq/bin/{name}");
+    if Path::new(&inner).exists() { inner } else { name.to_owned() }
 }
 
 /// Nobody else asks for them in the next moments, as the system gives one after the other.

@@ -258,25 +258,43 @@ fn what_was_confirmed_or_not_settled_survives_the_death_of_the_server() {
 }
 
 #[test]
-fn a_server_without_room_takes_nothing_and_may_be_left() {
+fn a_server_without_room_is_waited_for_and_may_be_left() {
     // So little that it has used it up when it starts.
     let server = RabbitServer::start("vm_memory_high_watermark.absolute = 1MB\n");
     run(async {
-        let rabbit = at(server.port()).patience(Duration::from_secs(10));
-        let queue = RabbitQueue::new(rabbit, "full").unwrap();
-        let mut link = RabbitOutlet::to_queue(queue).connect().await.unwrap();
-        // It does not take so much as the second one.
-        link.submit(&parcels(0..1)).await.unwrap();
-        let more = parcels(1..2);
-        let waits = async {
-            let mut confirmed = 0;
-            loop {
-                confirmed += link.confirmed().await.unwrap();
-                assert!(confirmed < 1, "it has taken one");
-            }
+        let rabbit = at(server.port());
+        let queue = RabbitQueue::new(rabbit.clone(), "full").unwrap();
+        let mut link = RabbitOutlet::to_queue(queue.clone()).connect().await.unwrap();
+        // One that is not waited for ends in time, though it cannot say goodbye.
+        let hasty = rabbit.patience(Duration::from_secs(5));
+        let left = RabbitOutlet::to_queue(RabbitQueue::new(hasty, "left").unwrap());
+        let mut left = left.connect().await.unwrap();
+        left.submit(&parcels(0..2)).await.unwrap();
+        link.submit(&parcels(0..2)).await.unwrap();
+        let room = async {
+            // Another thread asks, as this one has to run the links meanwhile.
+            let asked = tokio::task::spawn_blocking(move || {
+                while !server.control(&["list_connections", "state"]).contains("blocked") {}
+                server
+            });
+            let server = asked.await.unwrap();
+            left.close().await;
+            let given = tokio::task::spawn_blocking(move || {
+                server.control(&["set_vm_memory_high_watermark", "0.9"]);
+                server
+            });
+            given.await.unwrap()
         };
-        drop(more);
-        assert!(tokio::time::timeout(Duration::from_millis(300), waits).await.is_err());
-        link.close().await;
+        let confirmed = async {
+            let mut confirmed = 0;
+            while confirmed < 2 {
+                confirmed += link.confirmed().await.unwrap();
+            }
+            confirmed
+        };
+        let (server, confirmed) = futures_util::future::join(room, confirmed).await;
+        assert_eq!(confirmed, 2);
+        assert_eq!(sequences(&receive(&mut hear(&queue, 2).await, 2).await), [0, 1]);
+        drop(server);
     });
 }

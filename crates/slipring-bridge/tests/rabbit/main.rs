@@ -11,5 +11,6 @@ mod confirm;
 mod fault;
 mod refuse;
 mod settle;
+mod speed;
 mod tools;
 mod trip;

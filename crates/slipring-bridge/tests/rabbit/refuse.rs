@@ -260,6 +260,7 @@ fn names_that_are_none_are_refused_at_once() {
     let queue = RabbitQueue::new(rabbit.clone(), &"x".repeat(250)).unwrap();
     assert!(queue.clone().bind("", "#").is_err());
     assert!(queue.clone().bind("events", &long).is_err());
+    assert!(queue.clone().bind("events", "order*").is_err());
     assert!(queue.clone().argument(&long, 1).is_err());
     assert!(queue.dead_letters_to("").is_err());
     assert!(RabbitOutlet::to_existing_exchange(rabbit, "").is_err());

@@ -11,6 +11,8 @@ mod link;
 mod parcel;
 #[cfg(feature = "rabbitmq")]
 mod rabbit;
+#[cfg(feature = "redis")]
+mod redis_streams;
 
 pub use link::{
     Connect, Delivery, Incoming, LinkError, Listen, Outgoing, Settled, Settlement, Unreadable,
@@ -19,4 +21,7 @@ pub use parcel::{HeaderError, Parcel, Stamp, header};
 #[cfg(feature = "rabbitmq")]
 pub use rabbit::{
     Rabbit, RabbitError, RabbitIncoming, RabbitOutgoing, RabbitOutlet, RabbitQueue, Unrouted,
+#[cfg(feature = "redis")]
+pub use redis_streams::{
+    RedisDurability, RedisIn, RedisIncoming, RedisOut, RedisOutgoing, RedisServer,
 };

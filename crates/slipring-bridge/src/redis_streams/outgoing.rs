@@ -178,6 +178,7 @@ impl Connect for RedisOut {
             lanes: self.lanes.clone(),
             trimming: self.trimming,
             begins: if self.after_loss { Begins::Anywhere } else { Begins::Lane },
+            has_failed: false,
             waiting: VecDeque::new(),
             flying: VecDeque::new(),
             bytes: 0,
@@ -200,6 +201,7 @@ pub struct RedisOutgoing {
     trimming: Trimming,
     /// What the next chunk may begin with.
     begins: Begins,
+    has_failed: bool,
     /// Not sent.
     waiting: VecDeque<Chunk>,
     /// Sent, in order.
@@ -271,6 +273,14 @@ impl RedisOutgoing {
         Chunk { call, events: parcels.len(), bytes }
     }
 
+    /// One that has failed stays so.
+    fn check(&self) -> Result<(), LinkError> {
+        if self.has_failed {
+            return Err(LinkError::lost(ADDING, "this connection has failed before"));
+        }
+        Ok(())
+    }
+
     /// Sends what there is room for.
     async fn fly(&mut self) {
         while let Some(chunk) = self.waiting.front() {
@@ -294,6 +304,7 @@ impl RedisOutgoing {
 
 impl Outgoing for RedisOutgoing {
     async fn submit(&mut self, parcels: &[Parcel]) -> Result<(), LinkError> {
+        self.check()?;
         let lane = |parcel: &Parcel| parcel.stamp.as_ref().map(|stamp| stamp.lane.clone());
         for parcel in parcels {
             if let Some(stamp) = parcel.stamp.as_ref().filter(|stamp| stamp.sequence >= LAST_EXACT)
@@ -321,6 +332,7 @@ impl Outgoing for RedisOutgoing {
     }
 
     async fn confirmed(&mut self) -> Result<usize, LinkError> {
+        self.check()?;
         self.fly().await;
         let Some(first) = self.flying.front_mut() else {
             // There is nothing to wait for.
@@ -342,7 +354,10 @@ impl Outgoing for RedisOutgoing {
                     first.early = Some(Err(error));
                     break;
                 }
-                Some(Err(error)) => return Err(error),
+                Some(Err(error)) => {
+                    self.has_failed = true;
+                    return Err(error);
+                }
                 Some(Ok(_)) => {}
                 None => break,
             }

@@ -15,7 +15,8 @@ pub(super) struct Id {
 
 impl Id {
     pub(super) const FIRST: Self = Self { millis: 0, number: 0 };
-    pub(super) const LAST: Self = Self { millis: u64::MAX, number: u64::MAX };
+    /// Behind all that there can be: the last number of all stands for new entries.
+    pub(super) const LAST: Self = Self { millis: u64::MAX, number: u64::MAX - 1 };
 
     /// The one right before it.
     pub(super) fn before(self) -> Self {

@@ -196,7 +196,7 @@ impl Connection {
         doing: &'static str,
         cmd: &Cmd,
     ) -> Result<Value, LinkError> {
-        let answer = self.inner.send_packed_command(cmd).await;
+        let answer = self.inner.send_packed_command(cmd).await.and_then(Value::extract_error);
         answer.map_err(|error| failed(doing, &error, self.secret.as_deref()))
     }
 

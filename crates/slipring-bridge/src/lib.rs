@@ -7,6 +7,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "nats")]
+mod jetstream;
 mod link;
 mod parcel;
 #[cfg(feature = "rabbitmq")]
@@ -14,6 +16,10 @@ mod rabbit;
 #[cfg(feature = "redis")]
 mod redis_streams;
 
+#[cfg(feature = "nats")]
+pub use jetstream::{
+    JetStream, JetStreamIn, JetStreamIncoming, JetStreamOut, JetStreamOutgoing, NatsServer,
+};
 pub use link::{
     Connect, Delivery, Incoming, LinkError, Listen, Outgoing, Settled, Settlement, Unreadable,
 };

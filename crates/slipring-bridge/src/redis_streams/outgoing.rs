@@ -11,7 +11,10 @@ use std::{
 };
 
 use redis::{Cmd, Value};
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    task::unconstrained,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     durable::{self, RedisDurability},
@@ -290,8 +293,9 @@ impl RedisOutgoing {
             }
             let Some(Chunk { call, events, bytes }) = self.waiting.pop_front() else { break };
             let mut connection = self.connection.clone();
-            let mut answer: Answer = Box::pin(async move { connection.wait(ADDING, &call).await });
-            // That puts it into the queue of the client.
+            let mut answer: Answer =
+                Box::pin(unconstrained(async move { connection.wait(ADDING, &call).await }));
+            // That puts it into the queue of the client, however much the task has done already.
             let early = by_now(&mut answer).await;
             if self.flying.is_empty() {
                 self.since = Instant::now();

@@ -9,7 +9,9 @@
 
 #[cfg(feature = "nats")]
 mod jetstream;
+mod inbox;
 mod link;
+mod outbox;
 mod parcel;
 #[cfg(feature = "rabbitmq")]
 mod rabbit;
@@ -19,9 +21,21 @@ mod redis_streams;
 #[cfg(feature = "nats")]
 pub use jetstream::{
     JetStream, JetStreamIn, JetStreamIncoming, JetStreamOut, JetStreamOutgoing, NatsServer,
+mod pauses;
+mod renames;
+
+pub use inbox::{
+    Inbox, InboxBuilder, InboxHalt, InboxHandle, InboxReport, InboxState, InboxStatus, Intake,
+    IntakeError, IntoBus, IntoStore, Mark, Missing, ORIGIN, ORIGIN_SEQUENCE, SafeWhen, Verdict,
+    WhenMissing, WhenUnstamped,
 };
 pub use link::{
     Connect, Delivery, Incoming, LinkError, Listen, Outgoing, Settled, Settlement, Unreadable,
+};
+pub use outbox::{
+    BeginAt, NotConfirmed, Outbox, OutboxBuilder, OutboxHalt, OutboxHandle, OutboxLetter,
+    OutboxLetters, OutboxReport, OutboxState, OutboxStatus, RingOutbox, RingOutboxHandle,
+    StartError, WhenUnsendable,
 };
 pub use parcel::{HeaderError, Parcel, Stamp, header};
 #[cfg(feature = "rabbitmq")]
@@ -31,3 +45,5 @@ pub use rabbit::{
 pub use redis_streams::{
     RedisDurability, RedisIn, RedisIncoming, RedisOut, RedisOutgoing, RedisServer,
 };
+pub use pauses::Pauses;
+pub use renames::Renames;

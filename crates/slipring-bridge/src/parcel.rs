@@ -25,6 +25,8 @@ pub struct Parcel {
     pub correlation: Option<EventId>,
     /// The event that led to it.
     pub causation: Option<EventId>,
+    /// The stream it belongs to, if it does. A store counts its own versions of it.
+    pub stream: Option<String>,
     /// Which form the payload has.
     pub schema: u16,
     /// What kind of text or bytes the payload is, `application/json` for one; empty if nobody says.
@@ -67,6 +69,8 @@ pub mod header {
     pub const CORRELATION: &str = "slipring-correlation";
     /// The event that led to it, as a UUID.
     pub const CAUSATION: &str = "slipring-causation";
+    /// The stream that it belongs to.
+    pub const STREAM: &str = "slipring-stream";
     /// The form of the payload, a number; left out if it is 0.
     pub const SCHEMA: &str = "slipring-schema";
     /// What goes with it: an object of JSON whose values are texts.
@@ -108,6 +112,7 @@ impl Parcel {
             source: String::new(),
             correlation: None,
             causation: None,
+            stream: None,
             schema: 0,
             content_type: Cow::Borrowed(""),
             metadata: Metadata::default(),
@@ -120,7 +125,13 @@ impl Parcel {
     /// # Errors
     /// Its metadata cannot be read.
     pub fn of(record: &Record<'_>, stamp: Stamp) -> Result<Self, CodecError> {
-        Ok(Self {
+        let metadata = record.metadata()?;
+        Ok(Self { metadata, ..Self::without_notes(record, stamp) })
+    }
+
+    /// An event of a store without what goes with it.
+    pub(crate) fn without_notes(record: &Record<'_>, stamp: Stamp) -> Self {
+        Self {
             stamp: Some(stamp),
             id: Some(record.id),
             time: record.time,
@@ -128,11 +139,12 @@ impl Parcel {
             source: record.source.to_owned(),
             correlation: record.correlation,
             causation: record.causation,
+            stream: record.stream.map(|place| place.name.to_owned()),
             schema: record.schema,
             content_type: Cow::Borrowed(""),
-            metadata: record.metadata()?,
+            metadata: Metadata::default(),
             payload: record.payload.to_vec(),
-        })
+        }
     }
 
     /// How many bytes it has on its way, without what the broker's protocol adds.
@@ -170,6 +182,9 @@ impl Parcel {
         }
         if let Some(id) = self.causation {
             with(header::CAUSATION, &id.to_string())?;
+        }
+        if let Some(stream) = &self.stream {
+            with(header::STREAM, stream)?;
         }
         if self.schema != 0 {
             with(header::SCHEMA, &self.schema.to_string())?;
@@ -220,6 +235,7 @@ impl Parcel {
             source: header(header::SOURCE).unwrap_or_default().to_owned(),
             correlation: parsed(header::CORRELATION, header(header::CORRELATION))?,
             causation: parsed(header::CAUSATION, header(header::CAUSATION))?,
+            stream: header(header::STREAM).map(str::to_owned),
             schema: parsed(header::SCHEMA, header(header::SCHEMA))?.unwrap_or(0),
             content_type: Cow::Owned(header(header::CONTENT_TYPE).unwrap_or_default().to_owned()),
             metadata,

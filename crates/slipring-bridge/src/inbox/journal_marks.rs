@@ -1,0 +1,130 @@
+//! How far an inbox has come with each lane, as the events of a journal tell.
+//!
+//! What is in the journal has its lane and its sequence in its notes. At the start the events behind the last place that
+//! was written down are read; that place, with the marks there, is written down now and then.
+
+use std::{
+    collections::BTreeMap,
+    ops::ControlFlow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use slipring_store::{Batch, Checkpoint, Journal, StoreError};
+
+use super::{IntakeError, Mark, ORIGIN, ORIGIN_SEQUENCE, Verdict, marks::Marks};
+use crate::Stamp;
+
+/// After how many events, or how long, it writes down how far it is.
+const SAVE_EVERY: usize = 16_384;
+const SAVE_WITHIN: Duration = Duration::from_secs(10);
+
+pub(crate) struct JournalMarks {
+    journal: Journal,
+    marks: Marks,
+    checkpoint: Checkpoint,
+    /// Of what is durable in the journal.
+    known: BTreeMap<Arc<str>, u64>,
+    /// Behind the last event of which that tells.
+    known_to: u64,
+    unsaved: usize,
+    saved_at: Instant,
+}
+
+impl JournalMarks {
+    pub fn open(name: &str, journal: Journal) -> Result<Self, StoreError> {
+        let store = journal.store().clone();
+        let marks = Marks::open(store.clone(), name)?;
+        let checkpoint = Checkpoint::named(format!("inbox:{name}"));
+        let mut known: BTreeMap<_, _> =
+            marks.all().into_iter().map(|mark| (mark.lane, mark.sequence)).collect();
+        let first = store.bounds()?.first;
+        let from = checkpoint.get(&*store)?.unwrap_or(first).max(first);
+        let mut unreadable = None;
+        let known_to = store.scan(from, &mut |record| {
+            let notes = match record.metadata() {
+                Ok(notes) => notes,
+                Err(error) => {
+                    let place = format_args!("event {}", record.position);
+                    unreadable = Some(StoreError::damaged(place, error));
+                    return ControlFlow::Break(());
+                }
+            };
+            let sequence = notes.get(ORIGIN_SEQUENCE).and_then(|text| text.parse().ok());
+            if let (Some(lane), Some(sequence)) = (notes.get(ORIGIN), sequence) {
+                let mark = known.entry(lane.into()).or_insert(sequence);
+                *mark = sequence.max(*mark);
+            }
+            ControlFlow::Continue(())
+        })?;
+        if let Some(damage) = unreadable {
+            return Err(damage);
+        }
+        let mut opened = Self {
+            journal,
+            marks,
+            checkpoint,
+            known,
+            known_to,
+            unsaved: 0,
+            saved_at: Instant::now(),
+        };
+        // From now on retention waits for it.
+        opened.write_down().map_err(|error| StoreError::Refused(error.to_string().into()))?;
+        Ok(opened)
+    }
+
+    pub fn all(&self) -> Vec<Mark> {
+        let mark = |(lane, sequence): (&Arc<str>, &u64)| Mark { lane: lane.clone(), sequence: *sequence };
+        self.known.iter().map(mark).collect()
+    }
+
+    /// Whether the event of a sequence of the ring is durable.
+    pub fn look(&mut self, sequence: u64) -> Result<Option<Verdict>, IntakeError> {
+        if let Some(why) = self.journal.failure() {
+            return Err(IntakeError::failing(format_args!("the journal: {why}")));
+        }
+        // Asked first, so that one that has been passed and has no position never gets one.
+        let has_passed = self.journal.next_sequence() > sequence;
+        match self.journal.position_of(sequence) {
+            Some(position) if position < self.journal.durable()? => {
+                self.known_to = self.known_to.max(position + 1);
+                Ok(Some(Verdict::Safe))
+            }
+            None if has_passed => {
+                Ok(Some(Verdict::Refused("the journal of the bus does not store it".into())))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// These are done with. Of what was refused the journal does not tell: that is written down before it is said.
+    pub fn note(&mut self, ready: &[(Option<Stamp>, Verdict)]) -> Result<(), IntakeError> {
+        for stamp in ready.iter().filter_map(|(stamp, _)| stamp.as_ref()) {
+            let mark = self.known.entry(stamp.lane.clone()).or_insert(stamp.sequence);
+            *mark = stamp.sequence.max(*mark);
+        }
+        self.unsaved += ready.len();
+        let is_refused = |(_, verdict): &(_, Verdict)| *verdict != Verdict::Safe;
+        let is_due = self.unsaved >= SAVE_EVERY || self.saved_at.elapsed() >= SAVE_WITHIN;
+        if is_due || ready.iter().any(is_refused) { self.write_down() } else { Ok(()) }
+    }
+
+    pub fn save(&mut self) -> Result<(), IntakeError> {
+        if self.unsaved == 0 { Ok(()) } else { self.write_down() }
+    }
+
+    fn write_down(&mut self) -> Result<(), IntakeError> {
+        let stamp = |(lane, sequence): (&Arc<str>, &u64)| Stamp {
+            lane: lane.clone(),
+            sequence: *sequence,
+            previous: None,
+        };
+        let stamps: Vec<Stamp> = self.known.iter().map(stamp).collect();
+        let mut batch = Batch::new();
+        self.checkpoint.put(&mut batch, self.known_to);
+        self.marks.commit(&mut batch, &stamps)?;
+        (self.unsaved, self.saved_at) = (0, Instant::now());
+        Ok(())
+    }
+}

@@ -10,8 +10,7 @@ use std::{
 use tokio::{runtime, sync::watch};
 
 use super::{
-    InboxHalt, InboxHandle, InboxState, Intake,
-    desk,
+    InboxHalt, InboxHandle, InboxState, Intake, desk,
     handle::Shared,
     receiving::{Receiving, Settings},
     turns::Turns,
@@ -160,11 +159,11 @@ impl<L: Listen, I: Intake> InboxBuilder<L, I> {
             .enable_all()
             .build()
             .map_err(StartError::Thread)?;
-        let (desk, clerk) = desk::open(&name, intake, settings.pauses).map_err(StartError::Thread)?;
+        let (desk, clerk) =
+            desk::open(&name, intake, settings.pauses).map_err(StartError::Thread)?;
         let handle_shared = shared.clone();
         let run = move || {
-            let receiving =
-                Receiving::new(listen, turns, desk, settings, shared.clone(), stopped);
+            let receiving = Receiving::new(listen, turns, desk, settings, shared.clone(), stopped);
             let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(receiving.run())));
             // What the client has left in it need not be waited for.
             let _ = catch_unwind(AssertUnwindSafe(|| runtime.shutdown_background()));

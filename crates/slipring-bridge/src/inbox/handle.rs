@@ -25,7 +25,9 @@ const LAST_MOMENTS: Duration = Duration::from_secs(2);
 #[non_exhaustive]
 pub enum InboxHalt {
     /// What is missing does not come any more: the broker has lost it, or somebody else has taken it from the queue.
-    #[error("{0}: look for it where the lane comes from; to go on without it, let the inbox go on (`WhenMissing::GoOn`)")]
+    #[error(
+        "{0}: look for it where the lane comes from; to go on without it, let the inbox go on (`WhenMissing::GoOn`)"
+    )]
     Missing(Missing),
     /// The intake takes nothing more.
     #[error("the intake: {0}")]

@@ -122,7 +122,8 @@ impl IntoStore {
     ) -> Result<(), IntakeError> {
         self.batch.clear();
         let said: Vec<Verdict> = parcels.iter().map(|parcel| self.verdict(parcel)).collect();
-        let stamps: Vec<&Stamp> = parcels.iter().filter_map(|parcel| parcel.stamp.as_ref()).collect();
+        let stamps: Vec<&Stamp> =
+            parcels.iter().filter_map(|parcel| parcel.stamp.as_ref()).collect();
         let Order::Kept(marks) = &mut self.order else { return Ok(()) };
         match marks.commit(&mut self.batch, stamps)? {
             Kept::Now(_) | Kept::Before => {

@@ -75,7 +75,8 @@ impl JournalMarks {
     }
 
     pub fn all(&self) -> Vec<Mark> {
-        let mark = |(lane, sequence): (&Arc<str>, &u64)| Mark { lane: lane.clone(), sequence: *sequence };
+        let mark =
+            |(lane, sequence): (&Arc<str>, &u64)| Mark { lane: lane.clone(), sequence: *sequence };
         self.known.iter().map(mark).collect()
     }
 

@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeMap, ops::ControlFlow, sync::Arc};
 
-use slipring_store::{
-    Batch, Committed, Conflict, Durability, EventStore, StoreError,
-};
+use slipring_store::{Batch, Committed, Conflict, Durability, EventStore, StoreError};
 
 use super::{IntakeError, Mark};
 use crate::{Stamp, pauses::conflict_of};
@@ -55,7 +53,8 @@ impl Marks {
     }
 
     pub fn all(&self) -> Vec<Mark> {
-        let mark = |(lane, sequence): (&Arc<str>, &u64)| Mark { lane: lane.clone(), sequence: *sequence };
+        let mark =
+            |(lane, sequence): (&Arc<str>, &u64)| Mark { lane: lane.clone(), sequence: *sequence };
         self.kept.iter().map(mark).collect()
     }
 

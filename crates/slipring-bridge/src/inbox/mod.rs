@@ -13,8 +13,6 @@ mod marks;
 mod receiving;
 mod turns;
 
-
-
 pub use builder::{Inbox, InboxBuilder, WhenMissing, WhenUnstamped};
 pub use handle::{InboxHalt, InboxHandle, InboxReport, InboxState, InboxStatus};
 pub use intake::{Intake, IntakeError, Mark, ORIGIN, ORIGIN_SEQUENCE, Verdict};

@@ -288,9 +288,10 @@ impl<L: Listen> Receiving<L> {
                     self.hand_on(onwards, Some((lane, sequence)), tag, content);
                 }
                 Step::Done { tag, lane, sequence, content: _ } => {
-                    let was_refused = self.refused.iter().find(|(refused, at, _)| {
-                        *refused == lane && *at == sequence
-                    });
+                    let was_refused = self
+                        .refused
+                        .iter()
+                        .find(|(refused, at, _)| *refused == lane && *at == sequence);
                     let settled = was_refused
                         .map_or(Settled::Done, |(_, _, reason)| Settled::Dead(reason.clone()));
                     self.say(tag, settled);

@@ -277,3 +277,7 @@ impl<T> Turns<T> {
         self.held -= Self::drain(lane, &missing.lane, now, steps);
     }
 }
+
+#[cfg(test)]
+#[path = "turns_tests.rs"]
+mod tests;

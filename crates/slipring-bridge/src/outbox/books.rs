@@ -13,9 +13,7 @@ use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
 
 use parking_lot::Mutex;
 use slipring_events::Time;
-use slipring_store::{
-    Batch, Checkpoint, Conflict, Durability, EventStore, StoreError,
-};
+use slipring_store::{Batch, Checkpoint, Conflict, Durability, EventStore, StoreError};
 
 use super::{
     OutboxHalt,

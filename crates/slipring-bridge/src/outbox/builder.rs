@@ -239,10 +239,8 @@ pub(crate) fn spawn<C: Connect, G: Ground>(
     name: &str,
     parts: Parts<C, G>,
 ) -> Result<thread::JoinHandle<()>, StartError> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(StartError::Thread)?;
+    let runtime =
+        runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
     let run = move || {
         let shared = parts.shared.clone();
         let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(Flow::new(parts).run())));

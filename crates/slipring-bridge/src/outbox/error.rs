@@ -12,7 +12,9 @@ pub enum OutboxHalt {
     #[error(transparent)]
     Store(Arc<StoreError>),
     /// Somebody else runs an outbox of that name on that store.
-    #[error("somebody else runs outbox `{name}`, too: run each name once, or give the other one another")]
+    #[error(
+        "somebody else runs outbox `{name}`, too: run each name once, or give the other one another"
+    )]
     RunTwice {
         /// What it is called.
         name: Box<str>,
@@ -106,7 +108,10 @@ fn because(error: Option<&str>) -> String {
 
 /// Whether another attempt may succeed.
 pub(crate) fn may_mend(error: &StoreError) -> bool {
-    matches!(error, StoreError::Io { .. } | StoreError::Server { .. } | StoreError::NotDurable { .. })
+    matches!(
+        error,
+        StoreError::Io { .. } | StoreError::Server { .. } | StoreError::NotDurable { .. }
+    )
 }
 
 pub(crate) fn check_name(name: &str) -> Result<(), StartError> {

@@ -3,9 +3,7 @@
 use std::{fmt, ops::ControlFlow, sync::Arc};
 
 use slipring_events::Time;
-use slipring_store::{
-    Batch, Durability, Entry, EventStore, Frames, StoreError,
-};
+use slipring_store::{Batch, Durability, Entry, EventStore, Frames, StoreError};
 use tokio::sync::Notify;
 
 use crate::{Parcel, Stamp, pauses::conflict_of};
@@ -61,9 +59,7 @@ pub struct OutboxLetter {
 
 impl fmt::Debug for OutboxLetters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OutboxLetters")
-            .field("space", &self.spaces.letters)
-            .finish_non_exhaustive()
+        f.debug_struct("OutboxLetters").field("space", &self.spaces.letters).finish_non_exhaustive()
     }
 }
 
@@ -189,7 +185,8 @@ impl OutboxLetters {
         most: usize,
     ) -> Result<Vec<(u64, u64, Parcel)>, StoreError> {
         let read = self.read(&self.spaces.again, from, most)?;
-        let parts = |(number, letter): (u64, OutboxLetter)| (number, letter.position, letter.parcel);
+        let parts =
+            |(number, letter): (u64, OutboxLetter)| (number, letter.position, letter.parcel);
         Ok(read.into_iter().map(parts).collect())
     }
 
@@ -229,11 +226,13 @@ impl OutboxLetters {
         };
         let part = |from: usize| bytes.get(from..from + 8).and_then(|part| part.try_into().ok());
         let number_at = |from: usize| part(from).map(u64::from_be_bytes);
-        let (Some(position), Some(time), Some(length)) = (number_at(0), number_at(8), number_at(16))
+        let (Some(position), Some(time), Some(length)) =
+            (number_at(0), number_at(8), number_at(16))
         else {
             return Err(damaged(&"it ends before its event"));
         };
-        let split = usize::try_from(length).ok().and_then(|length| bytes[24..].split_at_checked(length));
+        let split =
+            usize::try_from(length).ok().and_then(|length| bytes[24..].split_at_checked(length));
         let Some((reason, frame)) = split else {
             return Err(damaged(&"it ends in the midst of its reason"));
         };

@@ -13,12 +13,10 @@ mod ring;
 mod selection;
 mod window;
 
-
-
 pub use builder::{BeginAt, Outbox, OutboxBuilder};
-pub(crate) use error::{check_name, may_mend};
 pub use error::{NotConfirmed, OutboxHalt, StartError};
-pub(crate) use handle::{PATIENCE_OF_DROP, join_until};
+pub(crate) use error::{check_name, may_mend};
 pub use handle::{OutboxHandle, OutboxReport, OutboxState, OutboxStatus};
+pub(crate) use handle::{PATIENCE_OF_DROP, join_until};
 pub use letters::{OutboxLetter, OutboxLetters};
 pub use ring::{RingOutbox, RingOutboxHandle, WhenUnsendable};

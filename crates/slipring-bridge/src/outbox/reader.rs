@@ -16,8 +16,7 @@ use slipring_store::{Record, StoreError, Subscription};
 use tokio::sync::mpsc;
 
 use super::{
-    OutboxHalt, OutboxLetters, books::Passed, error::may_mend, handle::Shared,
-    selection::Selection,
+    OutboxHalt, OutboxLetters, books::Passed, error::may_mend, handle::Shared, selection::Selection,
 };
 use crate::{Parcel, Stamp, pauses::message_of};
 

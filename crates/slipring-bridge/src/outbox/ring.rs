@@ -239,9 +239,8 @@ impl<C: Connect, F> RingOutbox<C, F> {
             sends,
         };
         let tell = move |figures: &mut Vec<Figure>| shared.tell(figures);
-        let station = read_batch_handler(name, move || handler)
-            .policy(Policy::retry(u32::MAX))
-            .tell(tell);
+        let station =
+            read_batch_handler(name, move || handler).policy(Policy::retry(u32::MAX)).tell(tell);
         Ok((station, handle))
     }
 }
@@ -281,10 +280,11 @@ impl<F> Handler<F> {
         let mut parcels = Vec::with_capacity(events.len());
         for (sequence, event) in (first..).zip(events) {
             // One that panics would be called again for ever.
-            let written = catch_unwind(AssertUnwindSafe(|| (self.write)(event))).map_err(|panic| {
-                let message = message_of(panic);
-                Fatal(OutboxHalt::Panicked { part: "what writes parcels", message }.into())
-            })?;
+            let written =
+                catch_unwind(AssertUnwindSafe(|| (self.write)(event))).map_err(|panic| {
+                    let message = message_of(panic);
+                    Fatal(OutboxHalt::Panicked { part: "what writes parcels", message }.into())
+                })?;
             let problem = match written {
                 Ok(None) => continue,
                 Ok(Some(mut parcel)) => {

@@ -162,3 +162,7 @@ impl Window {
 fn sequence_of(parcel: &Parcel) -> Option<u64> {
     parcel.stamp.as_ref().map(|stamp| stamp.sequence)
 }
+
+#[cfg(test)]
+#[path = "window_tests.rs"]
+mod tests;

@@ -1,0 +1,173 @@
+//! Stores that die with their process, events as tests write them down, and how to wait.
+
+use std::{
+    ops::ControlFlow,
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use slipring_bridge::{ORIGIN, ORIGIN_SEQUENCE, Pauses};
+use slipring_events::{EventId, Metadata, Source, Time};
+use slipring_store::{
+    Batch, Bounds, CommitError, Committed, Durability, EventStore, Memory, Query, Reach, Reader,
+    Record, Removed, Retention, StoreError, ValueReader,
+};
+
+use crate::sim::Alive;
+
+/// A generous limit, so that a busy machine is no failure.
+pub const LONG: Duration = Duration::from_secs(15);
+
+/// Pauses for tests.
+pub fn short() -> Pauses {
+    Pauses::between(Duration::from_micros(200), Duration::from_millis(3))
+}
+
+/// Waits until something is so.
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + LONG;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
+        thread::sleep(Duration::from_micros(300));
+    }
+}
+
+/// What a process sees of a store: when the process is dead, nothing of it is written any more.
+pub struct Seen {
+    pub store: Arc<Memory>,
+    pub alive: Alive,
+}
+
+impl Seen {
+    pub fn of(store: &Arc<Memory>, alive: &Alive) -> Arc<Self> {
+        Arc::new(Self { store: store.clone(), alive: alive.clone() })
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        let because = "the process is dead".into();
+        if self.alive.is_dead() { Err(StoreError::Stopped { because }) } else { Ok(()) }
+    }
+}
+
+impl EventStore for Seen {
+    fn source(&self) -> Source {
+        self.store.source()
+    }
+
+    fn commit(&self, batch: &Batch, durability: Durability) -> Result<Committed, CommitError> {
+        self.check()?;
+        self.store.commit(batch, durability)
+    }
+
+    fn sync(&self) -> Result<u64, StoreError> {
+        self.check()?;
+        self.store.sync()
+    }
+
+    fn bounds(&self) -> Result<Bounds, StoreError> {
+        self.check()?;
+        self.store.bounds()
+    }
+
+    fn scan(&self, from: u64, reader: Reader<'_>) -> Result<u64, StoreError> {
+        self.check()?;
+        self.store.scan(from, reader)
+    }
+
+    fn query(&self, query: &Query, reader: Reader<'_>) -> Result<(), StoreError> {
+        self.store.query(query, reader)
+    }
+
+    fn topics(&self) -> Result<Vec<String>, StoreError> {
+        self.store.topics()
+    }
+
+    fn stream(&self, stream: &str, from: u64, reader: Reader<'_>) -> Result<(), StoreError> {
+        self.store.stream(stream, from, reader)
+    }
+
+    fn version(&self, stream: &str) -> Result<u64, StoreError> {
+        self.store.version(stream)
+    }
+
+    fn value(&self, space: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.check()?;
+        self.store.value(space, key)
+    }
+
+    fn values(&self, space: &str, from: &[u8], reader: ValueReader<'_>) -> Result<(), StoreError> {
+        self.check()?;
+        self.store.values(space, from, reader)
+    }
+
+    fn retain(&self, keep: &Retention, now: Time) -> Result<Removed, StoreError> {
+        self.check()?;
+        self.store.retain(keep, now)
+    }
+
+    fn wait(&self, beyond: u64, reach: Reach, timeout: Duration) -> Result<Bounds, StoreError> {
+        self.check()?;
+        self.store.wait(beyond, reach, timeout.min(Duration::from_millis(2)))
+    }
+}
+
+/// All there is of an event but its position.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    pub id: EventId,
+    pub time: Time,
+    pub topic: String,
+    pub source: String,
+    pub stream: Option<String>,
+    pub correlation: Option<EventId>,
+    pub causation: Option<EventId>,
+    pub schema: u16,
+    pub metadata: Metadata,
+    pub payload: Vec<u8>,
+}
+
+/// Where an event came from: its lane and its sequence there.
+pub type Origin = Option<(String, u64)>;
+
+impl Kept {
+    /// With its notes of where it came from taken out.
+    pub fn of(record: &Record<'_>) -> (Origin, Self) {
+        let mut metadata = record.metadata().unwrap();
+        let sequence = metadata.remove(ORIGIN_SEQUENCE).map(|text| text.parse().unwrap());
+        let origin = metadata.remove(ORIGIN).zip(sequence);
+        let kept = Self {
+            id: record.id,
+            time: record.time,
+            topic: record.topic.to_owned(),
+            source: record.source.to_owned(),
+            stream: record.stream.map(|place| place.name.to_owned()),
+            correlation: record.correlation,
+            causation: record.causation,
+            schema: record.schema,
+            metadata,
+            payload: record.payload.to_vec(),
+        };
+        (origin, kept)
+    }
+}
+
+/// All events of a store.
+pub fn all(store: &dyn EventStore) -> Vec<(u64, Origin, Kept)> {
+    let mut all = Vec::new();
+    let first = store.bounds().unwrap().first;
+    store
+        .scan(first, &mut |record| {
+            let (origin, kept) = Kept::of(&record);
+            all.push((record.position, origin, kept));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    all
+}
+
+/// The payloads of all events, as texts.
+pub fn texts(store: &dyn EventStore) -> Vec<String> {
+    let text = |(_, _, kept): (u64, Origin, Kept)| String::from_utf8(kept.payload).unwrap();
+    all(store).into_iter().map(text).collect()
+}

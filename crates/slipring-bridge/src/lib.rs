@@ -7,22 +7,23 @@
 
 #![forbid(unsafe_code)]
 
+mod inbox;
 #[cfg(feature = "nats")]
 mod jetstream;
-mod inbox;
 mod link;
 mod outbox;
 mod parcel;
+mod pauses;
 #[cfg(feature = "rabbitmq")]
 mod rabbit;
 #[cfg(feature = "redis")]
 mod redis_streams;
+mod renames;
 
 #[cfg(feature = "nats")]
 pub use jetstream::{
     JetStream, JetStreamIn, JetStreamIncoming, JetStreamOut, JetStreamOutgoing, NatsServer,
-mod pauses;
-mod renames;
+};
 
 pub use inbox::{
     Inbox, InboxBuilder, InboxHalt, InboxHandle, InboxReport, InboxState, InboxStatus, Intake,
@@ -38,12 +39,13 @@ pub use outbox::{
     StartError, WhenUnsendable,
 };
 pub use parcel::{HeaderError, Parcel, Stamp, header};
+pub use pauses::Pauses;
 #[cfg(feature = "rabbitmq")]
 pub use rabbit::{
     Rabbit, RabbitError, RabbitIncoming, RabbitOutgoing, RabbitOutlet, RabbitQueue, Unrouted,
+};
 #[cfg(feature = "redis")]
 pub use redis_streams::{
     RedisDurability, RedisIn, RedisIncoming, RedisOut, RedisOutgoing, RedisServer,
 };
-pub use pauses::Pauses;
 pub use renames::Renames;

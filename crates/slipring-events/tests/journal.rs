@@ -302,7 +302,9 @@ fn publishers_return_when_inline_handlers_have_seen_it_also_where_a_batch_wraps(
         thread::sleep(Duration::from_millis(20));
         journal.leaves.store(u64::MAX, Ordering::SeqCst);
         first.join().unwrap();
-        others.into_iter().for_each(|other| other.join().unwrap());
+        for other in others {
+            other.join().unwrap();
+        }
         assert!(!has_returned_early.load(Ordering::SeqCst), "offset {offset}");
         bus.shutdown(LONG).unwrap();
     }

@@ -260,7 +260,9 @@ impl<E: Event, V: View<E>> Trials<E, V> {
             self.account.duplicates += 1;
             let delivered = slot.read(sequence);
             let fate = || Fate::Failed("it is among the dead letters since before".into());
-            delivered.iter().for_each(|it| self.owner.card.settle_if_awaited(it, fate));
+            if let Some(delivered) = &delivered {
+                self.owner.card.settle_if_awaited(delivered, fate);
+            }
         } else {
             self.take(handler, sequence, &slot, None).await;
         }

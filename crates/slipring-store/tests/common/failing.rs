@@ -181,7 +181,9 @@ impl<S: EventStore> EventStore for Failing<S> {
         let failure = plan.commits.remove(&nth).or(plan.all).or(of_space.map(|(_, it)| it));
         let rival = plan.rivals.remove(&nth);
         drop(plan);
-        rival.iter().for_each(|rival| rival(&self.inner));
+        if let Some(rival) = rival {
+            rival(&self.inner);
+        }
         match ended.or(failure) {
             None => self.inner.commit(batch, durability),
             Some(failure) => {

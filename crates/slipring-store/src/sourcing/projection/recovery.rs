@@ -34,7 +34,9 @@ impl<P: Projection, C: Codec<P::Event>> Steps<P, C> {
         let all = self.parked()?;
         self.parked = all.len() as u64;
         self.blocked.clear();
-        all.into_iter().for_each(|parked| self.block(parked.stream));
+        for parked in all {
+            self.block(parked.stream);
+        }
         Ok(())
     }
 }

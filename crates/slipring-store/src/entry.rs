@@ -23,7 +23,8 @@ pub struct Entry<'a> {
     pub payload: &'a [u8],
     /// When it happened.
     pub time: Time,
-    /// Which event it is. If not given, the store makes an id of itself and of the place that the event gets.
+    /// Which event it is. If not given, the store makes an id of itself and of the place that the event gets: no other
+    /// event ever has it, once this one is durable.
     pub id: Option<EventId>,
     /// Who says so; empty if nobody wants to.
     pub source: &'a str,

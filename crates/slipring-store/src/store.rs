@@ -106,7 +106,8 @@ pub type ValueReader<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Durability {
     /// When everybody can read it. It is lost if the program or the machine ends before the next sync; never a part of
-    /// it, and never what was committed before it without it.
+    /// it, and never what was committed before it without it. Positions that are lost so are given again, and with them
+    /// the ids that the store makes of them: who keeps either elsewhere reads what is [durable](Reach::Durable).
     Visible,
     /// When it is on the disk.
     Synced,

@@ -15,7 +15,8 @@ use crate::{Entry, EventStore, StoreError};
 ///
 /// The events that the station finds published, up to
 /// [`max_batch`](slipring::Station::max_batch), are one commit (two where the ring wraps): a group commit, the larger the
-/// longer the store takes. Its buffers are used again; of its own it allocates nothing for an event.
+/// longer the store takes. Its buffers are used again; of its own it allocates nothing for an event. Where events are
+/// large, `max_batch` keeps a commit below what the store takes at once: 512 MiB in a server.
 ///
 /// # Examples
 /// Handlers see what is durable, and nothing else:

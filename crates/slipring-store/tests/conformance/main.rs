@@ -74,6 +74,7 @@ on_all_stores! {
         retention_keeps_what_it_is_told_to,
         retention_keeps_what_a_checkpoint_needs,
         old_events_go_only_with_all_before_them,
+        the_ends_of_all_numbers_are_no_traps,
     },
     concurrency::{
         one_writer_wins_each_version,

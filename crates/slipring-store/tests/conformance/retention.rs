@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use slipring_events::Time;
 use slipring_store::{
-    Batch, Checkpoint, Durability, EventStore, Query, Removed, Retention, StoreError,
+    Batch, Checkpoint, Durability, EventStore, Query, Reach, Removed, Retention, StoreError,
+    Subscription,
 };
 
 use crate::{
@@ -147,4 +148,38 @@ pub fn old_events_go_only_with_all_before_them(subject: &dyn Subject) {
     let removed = retain(&*store, &keep, 86_461 * SECOND);
     assert!(removed.first >= 900, "{removed:?}");
     model.check(&*store, removed.first);
+}
+
+pub fn the_ends_of_all_numbers_are_no_traps(subject: &dyn Subject) {
+    let store = subject.open();
+    let mut model = Model::of(&*store);
+    for times in [[0, 1], [u64::MAX, u64::MAX - 1], [5, u64::MAX]] {
+        // Of Redis, a segment holds 64 events.
+        let events: Vec<_> =
+            (0..70).map(|at| Event::new("t", times[at % 2], "").stream("s")).collect();
+        model.commit(&*store, &events);
+    }
+    checkpoint(&*store, "far", Some(u64::MAX));
+    let none = |keep: Retention, now: u64| {
+        assert_eq!(store.retain(&keep, Time::from_nanos(now)).unwrap().events, 0, "{keep:?}");
+    };
+    let all = Retention::everything();
+    none(all.events(u64::MAX), u64::MAX);
+    none(all.bytes(u64::MAX), u64::MAX);
+    none(all.age(Duration::MAX), u64::MAX);
+    // The clock stands before everything that has happened.
+    none(all.age(Duration::ZERO), 0);
+    model.check(&*store, 0);
+    for beyond in [210, u64::MAX - 1, u64::MAX] {
+        let bounds = store.wait(beyond, Reach::Durable, Duration::from_millis(2)).unwrap();
+        assert_eq!((bounds.end, bounds.durable), (210, 210));
+    }
+    let mut subscription = Subscription::new(store.clone(), u64::MAX, Reach::Visible);
+    let beyond = subscription.next_within(Duration::MAX, &mut |_| panic!("there is none"));
+    assert!(matches!(beyond.unwrap_err(), StoreError::Beyond { asked: u64::MAX, end: 210 }));
+    // A checkpoint behind the end needs nothing.
+    let removed = retain(&*store, &all.events(0), 0);
+    assert_eq!((removed.first, removed.held_by), (210, None));
+    assert_eq!(store.version("s").unwrap(), 210);
+    model.check(&*store, 210);
 }

@@ -3,13 +3,17 @@
 use std::{fs, path::Path, thread, time::Duration};
 
 use slipring_store::{
-    Batch, CommitError, Durability, EventStore, Reach, RedisStore, StoreError, Subscription,
+    Batch, CommitError, Durability, EventStore, Reach, RedisSettings, RedisStore, StoreError,
+    Subscription,
 };
 
-use crate::common::{
-    harness::{Event, LONG, Model, batch_of, in_time, scan},
-    redis_server::{GONE, RedisServer, SYNCED},
-    until,
+use crate::{
+    common::{
+        harness::{Event, LONG, Model, batch_of, in_time, scan},
+        redis_server::{GONE, RedisServer, SYNCED},
+        until,
+    },
+    proxy::{GREETING, Liar},
 };
 
 fn one(number: u64) -> Event {
@@ -187,6 +191,29 @@ fn a_server_that_is_busy_says_so_or_is_waited_for() {
             assert_eq!(committed.join().unwrap().unwrap().end, 1);
         });
         assert_eq!(hasty.bounds().unwrap().end, 1);
+    });
+}
+
+#[test]
+fn who_is_not_let_in_is_told_why() {
+    fn why(settings: RedisSettings) -> String {
+        match settings.patience(Duration::from_millis(20)).connect() {
+            Err(StoreError::Server { problem, .. }) => problem.into(),
+            other => panic!("{other:?}"),
+        }
+    }
+    in_time(|| {
+        // It reads its files.
+        let liar =
+            Liar::saying(&[GREETING, b"-LOADING Redis is loading the dataset in memory\r\n"]);
+        let loading = why(RedisStore::settings(liar.url(), "closed"));
+        assert!(loading.contains("LOADING"), "{loading}");
+        let server = RedisServer::start(&["--requirepass", "correct-horse"]);
+        let none = why(RedisStore::settings(server.url(), "closed"));
+        assert!(none.contains("NOAUTH"), "{none}");
+        let wrong = format!("{}?pass=staple", server.url());
+        let wrong = why(RedisStore::settings(wrong, "closed"));
+        assert!(wrong.to_lowercase().contains("password"), "{wrong}");
     });
 }
 

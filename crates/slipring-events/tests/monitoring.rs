@@ -28,13 +28,15 @@ fn told(station: &StationSnapshot, name: &str) -> u64 {
 /// What is told is what the account says.
 fn agree(station: &StationSnapshot, account: &Account) -> Result<(), String> {
     let Account { waiting, dead, lost, unsent, requeued, duplicates, .. } = *account;
-    let Account { passed_over, filtered, follow_ups, .. } = *account;
+    let Account { passed_over, filtered, follow_ups, caught_up, deferred, .. } = *account;
     let figures = [
         ("waiting", waiting),
         ("dead", dead),
         ("lost", lost),
         ("unsent", unsent),
         ("requeued", requeued),
+        ("caught up", caught_up),
+        ("deferred", deferred),
         ("duplicates", duplicates),
         ("passed over", passed_over),
         ("filtered", filtered),

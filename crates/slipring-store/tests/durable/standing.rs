@@ -131,6 +131,47 @@ fn a_letter_that_was_written_before_the_checkpoint_is_all_that_becomes_of_its_ev
 }
 
 #[test]
+fn what_comes_again_and_was_before_the_dead_one_of_its_key_is_not_behind_it() {
+    let (store, seen) = (Failing::new(Memory::new()), Seen::default());
+    for run in 0..2 {
+        store.begin_anew();
+        let run_of = Run::new(&store);
+        let note = Arc::clone(&seen);
+        let (handler, mut hand) = run_of
+            .bus
+            .handler("notes")
+            .on::<u64>()
+            .in_sequence(|number| number % 2)
+            .durable(run_of.checkpoint())
+            .by_hand(move |number: &u64, _| {
+                if *number == 4 {
+                    return Err("never");
+                }
+                note.lock().unwrap().push(*number);
+                Ok(())
+            })
+            .unwrap();
+        if run == 0 {
+            run_of.publish(0..7);
+            store.fail_space(Some((CHECKPOINTS, Failure::Before)));
+        }
+        // 6 is behind 4.
+        step_until(&mut hand, "all has come", || {
+            let account = handler.account();
+            account.handled == 5 && !handler.is_catching_up() && run_of.letters.len() == 2
+        });
+        if run == 1 {
+            run_of.publish(7..10);
+            step_until(&mut hand, "what is new has come", || run_of.letters.len() == 3);
+        }
+        drop(hand);
+        run_of.end();
+    }
+    assert_eq!(*seen.lock().unwrap(), [0, 1, 2, 3, 5, 0, 1, 2, 3, 5, 7, 9]);
+    assert_eq!(checkpoint_at(&store.inner, NAME), Some(10));
+}
+
+#[test]
 fn what_follows_holds_the_checkpoint_until_it_is_stored_or_a_letter() {
     let store = Arc::new(Memory::new());
     let run = Run::new(&store);

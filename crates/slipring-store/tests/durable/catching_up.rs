@@ -156,6 +156,9 @@ fn whoever_waits_for_an_event_is_told_also_if_it_comes_from_the_store() {
     let draft = || Draft::new(AnyEvent::named("number", 100_u64)).topic("a.number");
     let mut receipt = publisher.send_tracked(draft()).unwrap();
     second.publish(101..106);
+    until("the journal has passed them", || {
+        second.bus.monitor().snapshot().stations[0].position >= handler.first_sequence() + 6
+    });
     // The ring is more than half full: it lets them pass.
     until("it has let it pass", || {
         hand.step();

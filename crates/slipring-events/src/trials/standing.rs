@@ -258,10 +258,9 @@ impl<E: Event, V: View<E>> Trials<E, V> {
         if is_dead {
             // It was given up before its checkpoint was written: it is among the dead letters, and stays there.
             self.account.duplicates += 1;
-            let delivered = slot.read(sequence);
             let fate = || Fate::Failed("it is among the dead letters since before".into());
-            if let Some(delivered) = &delivered {
-                self.owner.card.settle_if_awaited(delivered, fate);
+            if let Some(delivered) = slot.read(sequence) {
+                self.owner.card.settle_if_awaited(&delivered, fate);
             }
         } else {
             self.take(handler, sequence, &slot, None).await;

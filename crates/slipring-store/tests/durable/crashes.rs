@@ -88,7 +88,7 @@ impl World {
 
 /// An inbox, or none.
 enum MaybeInbox {
-    Kept(StoreInbox),
+    Kept(Box<StoreInbox>),
     None,
 }
 
@@ -158,7 +158,7 @@ impl<S: EventStore> Program<S> {
         let (inbox, output) = if self.plan.has_inbox {
             let inbox = StoreInbox::last("work", Arc::clone(&self.store), 100_000)?;
             let output = inbox.output();
-            (MaybeInbox::Kept(inbox), Some(output))
+            (MaybeInbox::Kept(Box::new(inbox)), Some(output))
         } else {
             (MaybeInbox::None, None)
         };

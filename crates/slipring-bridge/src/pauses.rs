@@ -44,13 +44,12 @@ impl Pauses {
 
     /// The one after so many failures one behind the other, at least 1: between half of it and all of it.
     pub(crate) fn after(self, failures: u32, error: Option<&LinkError>) -> Duration {
-        let full = match error {
+        let full = if let Some(LinkError::Refused { .. }) = error {
             // Somebody has to see to it: there is no haste.
-            Some(LinkError::Refused { .. }) => self.longest,
-            _ => {
-                let doubled = failures.saturating_sub(1).min(20);
-                self.first.saturating_mul(1 << doubled).min(self.longest)
-            }
+            self.longest
+        } else {
+            let doubled = failures.saturating_sub(1).min(20);
+            self.first.saturating_mul(1 << doubled).min(self.longest)
         };
         full.mul_f64(0.5 + fastrand::f64() / 2.0)
     }

@@ -136,17 +136,14 @@ impl From<StoreError> for IntakeError {
 /// Says in its notes where a parcel comes from.
 pub(crate) fn note_origin(parcel: &Parcel, inbox: &str) -> Metadata {
     let mut notes = parcel.metadata.clone();
-    match &parcel.stamp {
-        Some(stamp) => {
-            notes.insert(ORIGIN, &*stamp.lane);
-            notes.insert(ORIGIN_SEQUENCE, stamp.sequence.to_string());
-        }
-        None => {
-            notes.insert(ORIGIN, inbox);
-            notes.remove(ORIGIN_SEQUENCE);
-            if !parcel.content_type.is_empty() {
-                notes.insert(crate::header::CONTENT_TYPE, &*parcel.content_type);
-            }
+    if let Some(stamp) = &parcel.stamp {
+        notes.insert(ORIGIN, &*stamp.lane);
+        notes.insert(ORIGIN_SEQUENCE, stamp.sequence.to_string());
+    } else {
+        notes.insert(ORIGIN, inbox);
+        notes.remove(ORIGIN_SEQUENCE);
+        if !parcel.content_type.is_empty() {
+            notes.insert(crate::header::CONTENT_TYPE, &*parcel.content_type);
         }
     }
     notes

@@ -2,8 +2,10 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc};
 
+use slipring_events::EventId;
 use slipring_store::{
-    Batch, CommitError, Entry, EntryError, EventStore, InboxError, Once, StoreError, StoreInbox,
+    Batch, CommitError, Durability, Entry, EntryError, EventStore, InboxError, Once, StoreError,
+    StoreInbox,
 };
 
 use super::{
@@ -152,14 +154,13 @@ impl IntoStore {
         Ok(())
     }
 
-    fn commit_one(&mut self, id: Option<slipring_events::EventId>) -> Result<(), IntakeError> {
+    fn commit_one(&mut self, id: Option<EventId>) -> Result<(), IntakeError> {
         let Order::Any(known) = &mut self.order else { return Ok(()) };
-        let committed = match id {
-            Some(id) => known.commit(id, &self.batch),
-            None => {
-                let committed = self.store.commit(&self.batch, slipring_store::Durability::Synced);
-                committed.map(Once::First).map_err(InboxError::Commit)
-            }
+        let committed = if let Some(id) = id {
+            known.commit(id, &self.batch)
+        } else {
+            let committed = self.store.commit(&self.batch, Durability::Synced);
+            committed.map(Once::First).map_err(InboxError::Commit)
         };
         match committed {
             Ok(Once::First(_) | Once::Known) => Ok(()),

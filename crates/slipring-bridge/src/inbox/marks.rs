@@ -34,17 +34,13 @@ impl Marks {
         let (mut kept, mut damage) = (BTreeMap::new(), None);
         store.values(&space, b"", &mut |lane, value| {
             let lane = std::str::from_utf8(lane);
-            match (lane, value.try_into().map(u64::from_be_bytes)) {
-                (Ok(lane), Ok(mark)) => {
-                    kept.insert(Arc::from(lane), mark);
-                    ControlFlow::Continue(())
-                }
-                _ => {
-                    let place = format_args!("a mark of inbox `{name}`");
-                    damage = Some(StoreError::damaged(place, "it is no lane with a number"));
-                    ControlFlow::Break(())
-                }
+            if let (Ok(lane), Ok(mark)) = (lane, value.try_into().map(u64::from_be_bytes)) {
+                kept.insert(Arc::from(lane), mark);
+                return ControlFlow::Continue(());
             }
+            let place = format_args!("a mark of inbox `{name}`");
+            damage = Some(StoreError::damaged(place, "it is no lane with a number"));
+            ControlFlow::Break(())
         })?;
         match damage {
             Some(damage) => Err(damage),

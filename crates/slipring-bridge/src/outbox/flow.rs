@@ -342,13 +342,12 @@ impl<C: Connect, G: Ground> Flow<C, G> {
         let submitted = timeout(patience, link.submit(parcels));
         select! {
             biased;
-            submitted = submitted => match submitted {
-                Ok(submitted) => submitted?,
-                Err(_) => {
-                    let problem = format_args!("it was not done in {patience:?}");
-                    return Err(LinkError::lost("sending", problem).into());
-                }
-            },
+            submitted = submitted => {
+                let late = |_| {
+                    LinkError::lost("sending", format_args!("it was not done in {patience:?}"))
+                };
+                submitted.map_err(late)??;
+            }
             () = late_to_stop(&mut self.stop) => {
                 return Err(LinkError::lost("sending", "it was stopped meanwhile").into());
             }

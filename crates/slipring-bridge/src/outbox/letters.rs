@@ -201,12 +201,11 @@ impl OutboxLetters {
             if letters.len() >= most {
                 return ControlFlow::Break(());
             }
-            let letter = match key.try_into().map(u64::from_be_bytes) {
-                Ok(number) => self.decode(space, number, value).map(|letter| (number, letter)),
-                Err(_) => {
-                    let place = format_args!("a letter of `{space}`");
-                    Err(StoreError::damaged(place, "its number does not have 8 bytes"))
-                }
+            let letter = if let Ok(number) = key.try_into().map(u64::from_be_bytes) {
+                self.decode(space, number, value).map(|letter| (number, letter))
+            } else {
+                let place = format_args!("a letter of `{space}`");
+                Err(StoreError::damaged(place, "its number does not have 8 bytes"))
             };
             match letter {
                 Ok(letter) => letters.push(letter),

@@ -120,6 +120,16 @@ impl Sim {
         state.queue.len() + state.delivered.values().map(BTreeMap::len).sum::<usize>()
     }
 
+    /// The parcels in the queue.
+    pub fn parcels(&self) -> Vec<Parcel> {
+        self.0.state.lock().queue.iter().filter_map(|content| content.clone().ok()).collect()
+    }
+
+    /// Empties the queue.
+    pub fn clear(&self) {
+        self.0.state.lock().queue.clear();
+    }
+
     /// How many parcels it has taken, also again.
     pub fn taken(&self) -> u64 {
         self.0.state.lock().taken

@@ -2,7 +2,10 @@
 
 use std::{
     ops::ControlFlow,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -10,14 +13,14 @@ use std::{
 use slipring_bridge::{ORIGIN, ORIGIN_SEQUENCE, Pauses};
 use slipring_events::{EventId, Metadata, Source, Time};
 use slipring_store::{
-    Batch, Bounds, CommitError, Committed, Durability, EventStore, Memory, Query, Reach, Reader,
-    Record, Removed, Retention, StoreError, ValueReader,
+    Batch, Bounds, CommitError, Committed, Durability, Entry, EventStore, Memory, Query, Reach,
+    Reader, Record, Removed, Retention, StoreError, ValueReader,
 };
 
 use crate::sim::Alive;
 
 /// A generous limit, so that a busy machine is no failure.
-pub const LONG: Duration = Duration::from_secs(15);
+pub const LONG: Duration = Duration::from_secs(30);
 
 /// Pauses for tests.
 pub fn short() -> Pauses {
@@ -31,6 +34,15 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "never: {what}");
         thread::sleep(Duration::from_micros(300));
     }
+}
+
+/// Commits events with those topics and payloads, durably.
+pub fn commit(store: &dyn EventStore, events: &[(&str, &str)]) -> Committed {
+    let mut batch = Batch::new();
+    for (topic, payload) in events {
+        batch.append(Entry::new(topic, payload)).unwrap();
+    }
+    store.commit(&batch, Durability::Synced).unwrap()
 }
 
 /// What a process sees of a store: when the process is dead, nothing of it is written any more.
@@ -170,4 +182,90 @@ pub fn all(store: &dyn EventStore) -> Vec<(u64, Origin, Kept)> {
 pub fn texts(store: &dyn EventStore) -> Vec<String> {
     let text = |(_, _, kept): (u64, Origin, Kept)| String::from_utf8(kept.payload).unwrap();
     all(store).into_iter().map(text).collect()
+}
+
+/// A store of which a commit fails when it is told to: before it is written, or behind.
+pub struct Failing {
+    store: Arc<Memory>,
+    is_written: bool,
+    fails: AtomicBool,
+    failed: AtomicU64,
+}
+
+impl Failing {
+    pub fn of(store: &Arc<Memory>, is_written: bool) -> Arc<Self> {
+        let (fails, failed) = (AtomicBool::new(false), AtomicU64::new(0));
+        Arc::new(Self { store: store.clone(), is_written, fails, failed })
+    }
+
+    /// The next commit fails.
+    pub fn fail_next(&self) {
+        self.fails.store(true, Ordering::SeqCst);
+    }
+
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::SeqCst)
+    }
+}
+
+impl EventStore for Failing {
+    fn source(&self) -> Source {
+        self.store.source()
+    }
+
+    fn commit(&self, batch: &Batch, durability: Durability) -> Result<Committed, CommitError> {
+        if !self.fails.swap(false, Ordering::SeqCst) {
+            return self.store.commit(batch, durability);
+        }
+        self.failed.fetch_add(1, Ordering::SeqCst);
+        if self.is_written {
+            self.store.commit(batch, durability)?;
+        }
+        let error = std::io::Error::other("as it is told");
+        Err(StoreError::Io { doing: "committing", error }.into())
+    }
+
+    fn sync(&self) -> Result<u64, StoreError> {
+        self.store.sync()
+    }
+
+    fn bounds(&self) -> Result<Bounds, StoreError> {
+        self.store.bounds()
+    }
+
+    fn scan(&self, from: u64, reader: Reader<'_>) -> Result<u64, StoreError> {
+        self.store.scan(from, reader)
+    }
+
+    fn query(&self, query: &Query, reader: Reader<'_>) -> Result<(), StoreError> {
+        self.store.query(query, reader)
+    }
+
+    fn topics(&self) -> Result<Vec<String>, StoreError> {
+        self.store.topics()
+    }
+
+    fn stream(&self, stream: &str, from: u64, reader: Reader<'_>) -> Result<(), StoreError> {
+        self.store.stream(stream, from, reader)
+    }
+
+    fn version(&self, stream: &str) -> Result<u64, StoreError> {
+        self.store.version(stream)
+    }
+
+    fn value(&self, space: &str, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.value(space, key)
+    }
+
+    fn values(&self, space: &str, from: &[u8], reader: ValueReader<'_>) -> Result<(), StoreError> {
+        self.store.values(space, from, reader)
+    }
+
+    fn retain(&self, keep: &Retention, now: Time) -> Result<Removed, StoreError> {
+        self.store.retain(keep, now)
+    }
+
+    fn wait(&self, beyond: u64, reach: Reach, timeout: Duration) -> Result<Bounds, StoreError> {
+        self.store.wait(beyond, reach, timeout)
+    }
 }

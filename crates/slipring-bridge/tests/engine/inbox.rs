@@ -1,0 +1,369 @@
+//! What an inbox takes, what it refuses, and how it ends.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use slipring_bridge::{
+    Inbox, InboxHalt, InboxHandle, InboxState, Intake, IntakeError, IntoStore, Mark, Missing,
+    ORIGIN, ORIGIN_SEQUENCE, Parcel, Stamp, StartError, Unreadable, Verdict, WhenMissing,
+    WhenUnstamped,
+};
+use slipring_events::EventId;
+use slipring_store::{EventStore, Memory};
+
+use crate::{
+    sim::{Alive, Sim},
+    world::{Failing, LONG, all, short, texts, until},
+};
+
+fn sim() -> (Sim, Alive) {
+    (Sim::new(2), Alive::default())
+}
+
+/// The one of a lane that has that sequence, behind that one.
+fn parcel(lane: &str, sequence: u64, previous: impl Into<Option<u64>>) -> Parcel {
+    let mut parcel = Parcel::new("number", sequence.to_string());
+    parcel.stamp = Some(Stamp { lane: lane.into(), sequence, previous: previous.into() });
+    parcel.id = Some(EventId::random());
+    parcel
+}
+
+fn put_lane(sim: &Sim, lane: &str, sequences: impl IntoIterator<Item = u64>) {
+    for sequence in sequences {
+        sim.put(Ok(parcel(lane, sequence, sequence.checked_sub(1))));
+    }
+}
+
+fn into_store(sim: &Sim, alive: &Alive, store: &Arc<Memory>) -> InboxHandle {
+    let intake = IntoStore::new("in", store.clone()).unwrap();
+    Inbox::builder("in", sim.listen(alive), intake).pauses(short()).start().unwrap()
+}
+
+#[test]
+fn an_inbox_that_misses_something_halts_and_says_what() {
+    let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+    put_lane(&sim, "shop/out", [0, 1, 2, 5, 6]);
+    put_lane(&sim, "other/out", [0, 1]);
+    let intake = IntoStore::new("in", store.clone()).unwrap();
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake)
+        .missing_after(Duration::from_millis(30))
+        .start()
+        .unwrap();
+    let (status, _) = inbox.wait_until(LONG, |_| false);
+    let InboxState::Halted(InboxHalt::Missing(missing)) = &status.state else {
+        panic!("it has not halted: {status:?}");
+    };
+    assert_eq!((&*missing.lane, missing.after, missing.up_to), ("shop/out", Some(2), 4));
+    assert!(missing.to_string().contains("event 4 has not come"), "{missing}");
+    assert!(inbox.stop(LONG).has_ended);
+    assert_eq!((texts(&*store).len(), sim.left()), (5, 2));
+    // It is not lost: when the broker has it, all goes on.
+    put_lane(&sim, "shop/out", [3, 4]);
+    let inbox = into_store(&sim, &alive, &store);
+    until("all is there", || texts(&*store).len() == 9 && sim.left() == 0);
+    assert!(inbox.stop(LONG).halted.is_none());
+}
+
+#[test]
+fn a_window_full_of_what_is_early_waits_no_longer() {
+    let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+    put_lane(&sim, "lane", [0, 2, 3, 4, 5, 6, 7, 8, 1]);
+    let intake = IntoStore::new("in", store.clone()).unwrap();
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake).window(5);
+    let inbox = inbox.missing_after(LONG * 100).start().unwrap();
+    let (status, _) = inbox.wait_until(LONG, |_| false);
+    assert!(matches!(status.state, InboxState::Halted(InboxHalt::Missing(_))), "{status:?}");
+    assert_eq!(texts(&*store), ["0"]);
+    drop(inbox);
+    // With room for them, nothing is missing.
+    let inbox = into_store(&sim, &alive, &store);
+    until("all is there", || sim.left() == 0);
+    assert_eq!(texts(&*store), ["0", "1", "2", "3", "4", "5", "6", "7", "8"]);
+    drop(inbox);
+}
+
+#[test]
+fn one_that_goes_on_tells_what_was_missing_and_buries_it_when_it_comes() {
+    let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+    put_lane(&sim, "lane", [0, 3, 4, 6]);
+    let intake = IntoStore::new("in", store.clone()).unwrap();
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake)
+        .when_missing(WhenMissing::GoOn)
+        .missing_after(Duration::from_millis(10))
+        .start()
+        .unwrap();
+    until("it has gone on", || inbox.status().gaps == 2 && sim.left() == 0);
+    assert_eq!(texts(&*store), ["0", "3", "4", "6"]);
+    let ends = |gap: &Missing| (gap.after, gap.up_to);
+    let gaps: Vec<_> = inbox.gaps().iter().map(ends).collect();
+    assert_eq!(gaps, [(Some(0), 2), (Some(4), 5)]);
+    put_lane(&sim, "lane", [2, 4, 7]);
+    until("they are settled", || sim.left() == 0);
+    until("the next is there", || texts(&*store).len() == 5);
+    let dead = sim.dead();
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].1.contains("event 2 of lane `lane`"), "{}", dead[0].1);
+    let status = inbox.status();
+    assert_eq!((status.duplicates, status.dead, status.gaps), (1, 1, 2));
+}
+
+#[test]
+fn a_lane_that_comes_in_its_midst_begins_there_after_a_moment() {
+    let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+    put_lane(&sim, "lane", [8, 7, 9]);
+    let intake = IntoStore::new("in", store.clone()).unwrap();
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake);
+    let inbox = inbox.begin_after(Duration::from_millis(30)).start().unwrap();
+    until("it has begun", || sim.left() == 0);
+    assert_eq!(texts(&*store), ["7", "8", "9"]);
+    assert_eq!((inbox.status().gaps, inbox.gaps()), (0, vec![]));
+}
+
+#[test]
+fn what_cannot_be_read_or_stored_is_buried_with_the_reason_and_the_rest_goes_on() {
+    let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+    let unreadable = Unreadable {
+        problem: "header `slipring-time` is \"noon\"".into(),
+        topic: "number".into(),
+        payload: b"x".to_vec(),
+    };
+    sim.put(Err(unreadable.clone()));
+    sim.put(Ok(parcel("lane", 0, None)));
+    let mut odd = parcel("lane", 1, 0);
+    odd.topic = "a..b".into();
+    sim.put(Ok(odd.clone()));
+    sim.put(Ok(parcel("lane", 2, 1)));
+    let inbox = into_store(&sim, &alive, &store);
+    until("all is settled", || sim.left() == 0);
+    assert_eq!(texts(&*store), ["0", "2"]);
+    let dead = sim.dead();
+    assert_eq!(
+        (dead.len(), &dead[0].0, &*dead[0].1),
+        (2, &Err(unreadable.clone()), &*unreadable.problem)
+    );
+    assert!(dead[1].1.contains("empty word"), "{}", dead[1].1);
+    assert_eq!((inbox.status().dead, inbox.status().safe), (2, 2));
+    // That it was refused is known in the next run: what comes behind it is not early.
+    drop(inbox);
+    sim.put(Ok(odd));
+    sim.put(Ok(parcel("lane", 3, 2)));
+    let _inbox = into_store(&sim, &alive, &store);
+    until("all is settled", || sim.left() == 0);
+    assert_eq!(texts(&*store), ["0", "2", "3"]);
+}
+
+#[test]
+fn what_other_programs_send_is_taken_or_refused() {
+    let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+    let mut other = Parcel::new("order.created", "{}");
+    other.content_type = "application/json".into();
+    sim.put(Ok(other.clone()));
+    let inbox = into_store(&sim, &alive, &store);
+    until("it is taken", || sim.left() == 0);
+    let mut notes = Vec::new();
+    store
+        .scan(0, &mut |record| {
+            let all = record.metadata().unwrap();
+            notes.extend(
+                [ORIGIN, ORIGIN_SEQUENCE, "content-type"]
+                    .map(|name| all.get(name).map(str::to_owned)),
+            );
+            std::ops::ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(notes, [Some("in".into()), None, Some("application/json".into())]);
+    drop(inbox);
+
+    sim.put(Ok(other));
+    let intake = IntoStore::new("in", store.clone()).unwrap();
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake);
+    let _inbox = inbox.when_unstamped(WhenUnstamped::Refuse).start().unwrap();
+    until("it is settled", || sim.left() == 0);
+    assert_eq!((texts(&*store).len(), sim.dead().len()), (1, 1));
+}
+
+#[test]
+fn several_inboxes_share_a_queue_and_the_store_has_each_event_once() {
+    let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+    for sequence in 0..200 {
+        let parcel = parcel("lane", sequence, sequence.checked_sub(1));
+        sim.put(Ok(parcel.clone()));
+        if sequence % 3 == 0 {
+            sim.put(Ok(parcel));
+        }
+    }
+    let start = |_| {
+        let intake = IntoStore::remember_ids("in", store.clone(), 10_000).unwrap();
+        let inbox = Inbox::builder("in", sim.listen(&alive), intake);
+        inbox.window(7).unordered().start().unwrap()
+    };
+    let inboxes = [0, 1, 2].map(start);
+    until("all is settled", || sim.left() == 0);
+    let mut numbers: Vec<u64> = texts(&*store).iter().map(|text| text.parse().unwrap()).collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (0..200).collect::<Vec<_>>());
+    assert!(inboxes.iter().filter(|inbox| inbox.status().safe > 0).count() > 1);
+}
+
+#[test]
+fn at_most_once_acknowledges_before_the_intake_has_it() {
+    let (sim, alive) = sim();
+    let (gate, intake) = Gate::new();
+    put_lane(&sim, "lane", [0, 2, 1]);
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake).at_most_once().start().unwrap();
+    until("all is acknowledged", || sim.left() == 0 && sim.settled() == 3);
+    assert_eq!(inbox.status().safe, 0);
+    gate.lock().is_open = true;
+    until("all is there", || inbox.status().safe == 3);
+    assert_eq!(gate.lock().taken, ["0", "2", "1"]);
+}
+
+/// An intake that is failing until it is opened, or does something odd.
+struct Gate(Arc<Mutex<Door>>);
+
+#[derive(Default)]
+struct Door {
+    is_open: bool,
+    is_over: bool,
+    panics: bool,
+    says_too_much: bool,
+    taken: Vec<String>,
+}
+
+impl Gate {
+    fn new() -> (Arc<Mutex<Door>>, Self) {
+        let door = Arc::<Mutex<Door>>::default();
+        (door.clone(), Self(door))
+    }
+}
+
+impl Intake for Gate {
+    fn marks(&mut self) -> Result<Vec<Mark>, IntakeError> {
+        if self.0.lock().is_over { Err(IntakeError::over("no marks")) } else { Ok(Vec::new()) }
+    }
+
+    fn take(
+        &mut self,
+        parcels: &mut VecDeque<Parcel>,
+        verdicts: &mut Vec<Verdict>,
+    ) -> Result<(), IntakeError> {
+        let mut door = self.0.lock();
+        assert!(!door.panics, "as it is told");
+        if door.is_over {
+            return Err(IntakeError::over("it is over"));
+        }
+        if !door.is_open {
+            return Err(IntakeError::failing("the door is shut"));
+        }
+        for parcel in parcels.drain(..) {
+            door.taken.push(String::from_utf8(parcel.payload).unwrap());
+            verdicts.push(Verdict::Safe);
+            if door.says_too_much {
+                verdicts.push(Verdict::Safe);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn an_intake_that_fails_for_a_while_holds_and_goes_on() {
+    let (sim, alive) = sim();
+    let (gate, intake) = Gate::new();
+    put_lane(&sim, "lane", 0..50);
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake).pauses(short()).window(20);
+    let inbox = inbox.start().unwrap();
+    let (status, is_holding) =
+        inbox.wait_until(LONG, |status| matches!(status.state, InboxState::Holding { .. }));
+    assert!(is_holding, "{status:?}");
+    assert_eq!((sim.settled(), status.last_error.as_deref()), (0, Some("the door is shut")));
+    gate.lock().is_open = true;
+    until("all is there", || sim.left() == 0);
+    let (status, _) = inbox.wait_until(LONG, |status| status.safe == 50);
+    assert!(matches!(status.state, InboxState::Receiving), "{status:?}");
+    let numbers: Vec<String> = (0..50).map(|number| number.to_string()).collect();
+    assert_eq!(gate.lock().taken, numbers);
+}
+
+#[test]
+fn an_intake_that_ends_or_panics_halts_it_with_the_reason_and_nothing_is_acknowledged() {
+    let hows: [(fn(&mut Door), &str); 3] = [
+        (|door| door.is_over = true, "it is over"),
+        (|door| door.panics = true, "as it is told"),
+        (|door| (door.is_open, door.says_too_much) = (true, true), "more than it has taken"),
+    ];
+    for (set, why) in hows {
+        let (sim, alive) = sim();
+        let (gate, intake) = Gate::new();
+        let inbox = Inbox::builder("in", sim.listen(&alive), intake).start().unwrap();
+        set(&mut gate.lock());
+        put_lane(&sim, "lane", 0..3);
+        let (status, _) = inbox.wait_until(LONG, |_| false);
+        let InboxState::Halted(halt) = &status.state else { panic!("{why}: {status:?}") };
+        assert!(halt.to_string().contains(why), "{halt}");
+        let report = inbox.stop(LONG);
+        assert!(report.has_ended && report.halted.is_some(), "{why}: {report:?}");
+        assert_eq!((sim.settled(), sim.left()), (0, 3), "{why}");
+    }
+    let (gate, intake) = Gate::new();
+    gate.lock().is_over = true;
+    let (sim, alive) = sim();
+    let refused = Inbox::builder("in", sim.listen(&alive), intake).start();
+    assert!(matches!(refused, Err(StartError::Intake(IntakeError::Over(_)))), "{refused:?}");
+}
+
+#[test]
+fn it_stops_in_time_when_the_intake_holds_and_what_it_had_comes_again() {
+    let (sim, alive) = sim();
+    let (gate, intake) = Gate::new();
+    put_lane(&sim, "lane", 0..5);
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake).start().unwrap();
+    inbox.wait_until(LONG, |status| matches!(status.state, InboxState::Holding { .. }));
+    let report = inbox.stop(Duration::from_millis(20));
+    assert!(report.has_ended && report.status.in_hand > 0, "{report:?}");
+    assert_eq!((sim.left(), gate.lock().taken.len()), (5, 0));
+}
+
+#[test]
+fn a_commit_that_fails_is_tried_again_and_one_that_was_taken_is_known() {
+    for was_taken in [false, true] {
+        let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+        let failing = Failing::of(&store, was_taken);
+        let intake = IntoStore::new("in", failing.clone()).unwrap();
+        let inbox = Inbox::builder("in", sim.listen(&alive), intake).pauses(short());
+        let inbox = inbox.start().unwrap();
+        for round in 0..10 {
+            failing.fail_next();
+            put_lane(&sim, "lane", round * 10..(round + 1) * 10);
+            until("it is settled", || sim.left() == 0);
+        }
+        let numbers: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+        assert_eq!(texts(&*store), numbers, "taken: {was_taken}");
+        assert!(failing.failed() >= 10);
+        assert!(inbox.stop(LONG).halted.is_none());
+    }
+}
+
+#[test]
+fn two_inboxes_of_one_name_do_not_both_write() {
+    let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+    let (one, other) = (into_store(&sim, &alive, &store), into_store(&sim, &alive, &store));
+    let mut next = 0;
+    let has_halted = |inbox: &InboxHandle| matches!(inbox.status().state, InboxState::Halted(_));
+    until("one is told", || {
+        put_lane(&sim, "lane", [next]);
+        next += 1;
+        has_halted(&one) || has_halted(&other)
+    });
+    let halted = if has_halted(&one) { one.stop(LONG) } else { other.stop(LONG) };
+    let why = halted.halted.unwrap().to_string();
+    assert!(why.contains("somebody else") || why.contains("has not come"), "{why}");
+    let sequences: Vec<u64> =
+        all(&*store).into_iter().map(|(_, origin, _)| origin.unwrap().1).collect();
+    let distinct: BTreeSet<u64> = sequences.iter().copied().collect();
+    assert_eq!(distinct.len(), sequences.len(), "none is there twice: {sequences:?}");
+}

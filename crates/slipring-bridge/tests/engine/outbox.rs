@@ -1,0 +1,381 @@
+//! What an outbox sends, what it sets aside, and how it ends.
+
+use std::{
+    borrow::Cow,
+    collections::BTreeSet,
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use slipring_bridge::{
+    BeginAt, Connect, LinkError, NotConfirmed, Outbox, OutboxHalt, OutboxState, Outgoing, Parcel,
+    Renames, Stamp, StartError,
+};
+use slipring_events::Pattern;
+use slipring_store::{Batch, Durability, Entry, EventStore, Memory, Retention};
+
+use crate::{
+    sim::{Alive, POISON, Sim},
+    world::{LONG, commit, short, until},
+};
+
+fn store() -> Arc<Memory> {
+    Arc::new(Memory::new())
+}
+
+fn sim() -> (Sim, Alive) {
+    (Sim::new(1), Alive::default())
+}
+
+fn topics(parcels: &[Parcel]) -> Vec<&str> {
+    parcels.iter().map(|parcel| &*parcel.topic).collect()
+}
+
+fn stamps(parcels: &[Parcel]) -> Vec<(u64, Option<u64>)> {
+    let stamp = |parcel: &Parcel| {
+        let Stamp { sequence, previous, .. } = parcel.stamp.clone().unwrap();
+        (sequence, previous)
+    };
+    parcels.iter().map(stamp).collect()
+}
+
+/// Which ones it has: one that came again counts once.
+fn sequences(sim: &Sim) -> BTreeSet<u64> {
+    stamps(&sim.parcels()).into_iter().map(|(sequence, _)| sequence).collect()
+}
+
+#[test]
+fn only_what_is_durable_is_sent_and_each_says_which_was_before_it() {
+    let (store, (sim, alive)) = (store(), sim());
+    commit(&*store, &[("a", "0"), ("b", "1"), ("a", "2")]);
+    let outbox = Outbox::builder("out", store.clone(), sim.connect(&alive))
+        .topic(Pattern::new("a").unwrap())
+        .start()
+        .unwrap();
+    // Starting it is durable, and what was committed before with it.
+    let mut batch = Batch::new();
+    batch.append(Entry::new("a", "3")).unwrap();
+    store.commit(&batch, Durability::Visible).unwrap();
+    outbox.wait_for(3, LONG).unwrap();
+    assert_eq!(stamps(&sim.parcels()), [(0, None), (2, Some(0))]);
+    assert!(outbox.wait_for(4, Duration::from_millis(30)).is_err());
+    assert_eq!(outbox.status().unwrap().lag(), 0);
+    store.sync().unwrap();
+    outbox.wait_for(4, LONG).unwrap();
+    assert_eq!(stamps(&sim.parcels())[2..], [(3, Some(2))]);
+    assert!(outbox.lane().ends_with("/out"));
+    assert_eq!(outbox.status().unwrap().sent, 3);
+}
+
+#[test]
+fn it_goes_on_where_it_was_and_begins_where_it_is_told() {
+    let (store, (sim, alive)) = (store(), sim());
+    commit(&*store, &[("a", "0"), ("a", "1")]);
+    for (run, from) in [(0_u64, BeginAt::Position(1)), (1, BeginAt::First), (2, BeginAt::End)] {
+        let outbox = Outbox::builder("out", store.clone(), sim.connect(&alive)).begin_at(from);
+        let outbox = outbox.start().unwrap();
+        commit(&*store, &[("a", "more")]);
+        outbox.wait_for(3 + run, LONG).unwrap();
+        let report = outbox.stop(LONG);
+        assert_eq!((report.confirmed, report.unconfirmed), (3 + run, 0));
+    }
+    let chain = [(1, None), (2, Some(1)), (3, Some(2)), (4, Some(3))];
+    assert_eq!(stamps(&sim.parcels()), chain);
+
+    let outbox = Outbox::builder("late", store.clone(), sim.connect(&alive));
+    let outbox = outbox.begin_at(BeginAt::End).start().unwrap();
+    commit(&*store, &[("b", "")]);
+    outbox.wait_for(6, LONG).unwrap();
+    assert_eq!(stamps(&sim.parcels())[4..], [(5, None)]);
+}
+
+#[test]
+fn partitions_share_all_events_and_those_of_a_key_go_together() {
+    let (store, (sim, alive)) = (store(), sim());
+    let mut batch = Batch::new();
+    for number in 0..100_u32 {
+        let (stream, text) = (format!("order-{}", number % 10), number.to_string());
+        batch.append(Entry::new("order", &text).stream(&stream)).unwrap();
+    }
+    store.commit(&batch, Durability::Synced).unwrap();
+    let start = |partition| {
+        let connect = sim.connect(&alive);
+        Outbox::builder("out", store.clone(), connect).partition(partition, 3).start().unwrap()
+    };
+    let outboxes = [0, 1, 2].map(start);
+    let mut names = BTreeSet::new();
+    for outbox in &outboxes {
+        outbox.wait_for(100, LONG).unwrap();
+        names.insert(outbox.lane().to_owned());
+    }
+    let parcels = sim.parcels();
+    let mut by_stream: std::collections::BTreeMap<String, BTreeSet<String>> = Default::default();
+    for parcel in &parcels {
+        let lane = parcel.stamp.as_ref().unwrap().lane.to_string();
+        assert!(names.contains(&lane));
+        by_stream.entry(parcel.stream.clone().unwrap()).or_default().insert(lane);
+    }
+    let payloads: BTreeSet<_> = parcels.iter().map(|parcel| parcel.payload.clone()).collect();
+    assert_eq!((parcels.len(), payloads.len(), by_stream.len()), (100, 100, 10));
+    assert!(by_stream.values().all(|lanes| lanes.len() == 1), "{by_stream:?}");
+    assert!(by_stream.values().flatten().collect::<BTreeSet<_>>().len() > 1, "they are spread");
+
+    let refused = Outbox::builder("out", store, sim.connect(&alive)).partition(3, 3).start();
+    assert!(matches!(refused, Err(StartError::Partition { partition: 3, of: 3 })));
+}
+
+#[test]
+fn topics_have_other_names_there_and_one_that_has_none_is_set_aside() {
+    let (store, (sim, alive)) = (store(), sim());
+    let long = "x".repeat(250);
+    commit(&*store, &[("order.paid", "0"), (&long, "1"), ("log", "2")]);
+    let rules = Renames::none().prefix("log", "log").prefix("", "shop.berlin");
+    let outbox = Outbox::builder("out", store, sim.connect(&alive)).rename(rules);
+    let outbox = outbox.content_type("text/plain").start().unwrap();
+    outbox.wait_for(3, LONG).unwrap();
+    let parcels = sim.parcels();
+    assert_eq!(topics(&parcels), ["shop.berlin.order.paid", "log"]);
+    assert_eq!(stamps(&parcels), [(0, None), (2, Some(0))]);
+    assert!(parcels.iter().all(|parcel| parcel.content_type == "text/plain"));
+    let letters = outbox.letters().list().unwrap();
+    assert_eq!((letters.len(), letters[0].position, &*letters[0].parcel.topic), (1, 1, &*long));
+    assert!(letters[0].reason.contains("255"), "{}", letters[0].reason);
+}
+
+#[test]
+fn what_no_broker_takes_is_set_aside_given_back_and_purged() {
+    let (store, (sim, alive)) = (store(), sim());
+    let poison = std::str::from_utf8(POISON).unwrap();
+    let large = "x".repeat(500);
+    commit(
+        &*store,
+        &[("a", "0"), ("a", poison), ("a", "2"), ("a", &large), ("a", poison), ("a", "5")],
+    );
+    let mut connect = sim.connect(&alive);
+    connect.largest = 400;
+    let start = |connect| {
+        let outbox = Outbox::builder("out", store.clone(), connect);
+        outbox.pauses(short()).start().unwrap()
+    };
+    let outbox = start(connect);
+    outbox.wait_for(6, LONG).unwrap();
+    let letters = outbox.letters();
+    let list = letters.list().unwrap();
+    assert_eq!(list.iter().map(|letter| letter.position).collect::<Vec<_>>(), [1, 3, 4]);
+    assert_eq!((&*list[0].reason, &list[0].parcel.payload[..]), ("it is poison", POISON));
+    assert!(list[1].reason.contains("at most 400"), "{}", list[1].reason);
+    assert_eq!(outbox.status().unwrap().set_aside, 3);
+    // It is not looked at again when it starts anew, also if it could be sent now.
+    outbox.stop(LONG);
+    let outbox = start(sim.connect(&alive));
+    outbox.wait_for(6, LONG).unwrap();
+    assert_eq!(letters.list().unwrap(), list);
+    let last = |parcels: &[Parcel]| {
+        let mut last: Vec<_> = stamps(parcels);
+        last.dedup();
+        last
+    };
+    assert!(last(&sim.parcels()).ends_with(&[(5, Some(2))]), "{:?}", sim.parcels());
+
+    // One that the broker takes now goes out in a lane of its own; one that it does not comes back.
+    sim.clear();
+    assert!(letters.requeue(1).unwrap() && letters.requeue(3).unwrap());
+    assert!(!letters.requeue(3).unwrap() && !letters.requeue(0).unwrap());
+    until("one is sent and one is back", || {
+        sequences(&sim).len() == 1 && letters.list().unwrap().len() == 2
+    });
+    let sent = &sim.parcels()[0];
+    assert_eq!(sent.payload.len(), 500);
+    assert!(sent.stamp.as_ref().unwrap().lane.ends_with("/out!letters"));
+    assert_eq!(letters.purge(1).unwrap().unwrap().position, 1);
+    assert_eq!(letters.purge(1).unwrap(), None);
+    assert_eq!(letters.requeue_all().unwrap(), 1);
+    until("it is back", || letters.list().unwrap().len() == 1);
+    assert!(outbox.stop(LONG).halted.is_none());
+    assert_eq!(sequences(&sim).len(), 1, "no other");
+}
+
+#[test]
+fn while_the_broker_is_away_it_waits_and_nothing_is_removed() {
+    let (store, (sim, alive)) = (store(), sim());
+    sim.set_down(true);
+    let outbox = Outbox::builder("out", store.clone(), sim.connect(&alive));
+    let outbox = outbox.pauses(short()).start().unwrap();
+    for _ in 0..50 {
+        commit(&*store, &[("a", "b"), ("a", "c")]);
+    }
+    until("it waits", || matches!(outbox.state(), OutboxState::Waiting { .. }));
+    let removed = store
+        .retain(&Retention::everything().events(0), slipring_events::Time::from_nanos(u64::MAX))
+        .unwrap();
+    assert_eq!((removed.events, removed.held_by.as_deref()), (0, Some("outbox:out")));
+    let late = outbox.wait_for(1, Duration::from_millis(5)).unwrap_err();
+    assert!(late.to_string().contains("nobody is there"), "{late}");
+    let status = outbox.status().unwrap();
+    assert_eq!((status.lag(), status.links, status.sent), (100, 0, 0));
+    sim.set_down(false);
+    outbox.wait_for(100, LONG).unwrap();
+    assert_eq!(sim.parcels().len(), 100);
+}
+
+#[test]
+fn one_name_runs_once() {
+    let (store, (sim, alive)) = (store(), sim());
+    let builder = || Outbox::builder("out", store.clone(), sim.connect(&alive));
+    let first = builder().checkpoint(1, Duration::from_millis(1)).start().unwrap();
+    commit(&*store, &[("a", "0")]);
+    first.wait_for(1, LONG).unwrap();
+    let second = builder().start().unwrap();
+    commit(&*store, &[("a", "1")]);
+    second.wait_for(2, LONG).unwrap();
+    until("the first is told", || matches!(first.state(), OutboxState::Halted(_)));
+    let report = first.stop(LONG);
+    assert!(matches!(report.halted, Some(OutboxHalt::RunTwice { .. })), "{report:?}");
+    assert!(second.stop(LONG).halted.is_none());
+    for name in ["", "a/b", "a!b", "a\nb", &"x".repeat(201)] {
+        let refused = Outbox::builder(name, store.clone(), sim.connect(&alive)).start();
+        assert!(matches!(refused, Err(StartError::Name(_))), "{name:?}");
+    }
+}
+
+#[test]
+fn a_store_that_stops_halts_it_with_the_reason() {
+    let (sim, alive) = sim();
+    let seen = crate::world::Seen::of(&store(), &alive);
+    let outbox = Outbox::builder("out", seen, sim.connect(&Alive::default())).start().unwrap();
+    alive.kill();
+    let error = outbox.wait_for(1, LONG).unwrap_err();
+    assert!(matches!(error, NotConfirmed::Halted { why: OutboxHalt::Store(_), .. }), "{error}");
+    assert!(error.to_string().contains("the process is dead"), "{error}");
+    assert!(outbox.stop(LONG).has_ended);
+}
+
+/// A broker that does something odd.
+#[derive(Clone)]
+struct Odd {
+    how: How,
+    links: Arc<AtomicUsize>,
+    taken: Arc<AtomicU64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum How {
+    PanicConnecting,
+    PanicSending,
+    PanicConfirming,
+    HangConnecting,
+    HangSending,
+    HangConfirming,
+    HangClosing,
+}
+
+struct OddLink(Odd, usize);
+
+impl Odd {
+    fn new(how: How) -> Self {
+        Self { how, links: Arc::default(), taken: Arc::default() }
+    }
+
+    /// The first two links are odd.
+    async fn be(&self, panic: How, hang: How) {
+        assert!(self.how != panic, "as it is told");
+        if self.how == hang && self.links.load(Ordering::SeqCst) <= 2 {
+            pending::<()>().await;
+        }
+    }
+}
+
+impl Connect for Odd {
+    type Link = OddLink;
+
+    async fn connect(&self) -> Result<OddLink, LinkError> {
+        self.links.fetch_add(1, Ordering::SeqCst);
+        self.be(How::PanicConnecting, How::HangConnecting).await;
+        Ok(OddLink(self.clone(), 0))
+    }
+
+    fn largest(&self) -> usize {
+        1_000
+    }
+}
+
+impl Outgoing for OddLink {
+    async fn submit(&mut self, parcels: &[Parcel]) -> Result<(), LinkError> {
+        self.0.be(How::PanicSending, How::HangSending).await;
+        self.1 += parcels.len();
+        Ok(())
+    }
+
+    async fn confirmed(&mut self) -> Result<usize, LinkError> {
+        self.0.be(How::PanicConfirming, How::HangConfirming).await;
+        self.0.taken.fetch_add(self.1 as u64, Ordering::SeqCst);
+        Ok(std::mem::take(&mut self.1))
+    }
+
+    async fn close(self) {
+        if self.0.how == How::HangClosing {
+            pending::<()>().await;
+        }
+    }
+}
+
+#[test]
+fn a_transport_that_panics_ends_it_with_the_reason() {
+    for how in [How::PanicConnecting, How::PanicSending, How::PanicConfirming] {
+        let store = store();
+        commit(&*store, &[("a", "0")]);
+        let outbox = Outbox::builder("out", store.clone(), Odd::new(how)).start().unwrap();
+        let error = outbox.wait_for(1, LONG).unwrap_err();
+        assert!(error.to_string().contains("as it is told"), "{how:?}: {error}");
+        let report = outbox.stop(LONG);
+        assert!(report.has_ended && report.confirmed == 0, "{how:?}: {report:?}");
+        // Nothing is lost by it.
+        let (sim, alive) = sim();
+        let outbox = Outbox::builder("out", store, sim.connect(&alive)).start().unwrap();
+        outbox.wait_for(1, LONG).unwrap();
+        assert_eq!(sim.parcels().len(), 1);
+    }
+}
+
+#[test]
+fn what_picks_events_and_panics_ends_it_with_the_reason() {
+    let (store, (sim, alive)) = (store(), sim());
+    commit(&*store, &[("a", "0")]);
+    let outbox = Outbox::builder("out", store, sim.connect(&alive)).partition(0, 2);
+    let outbox = outbox.key(|_| -> Cow<'_, str> { panic!("no key") }).start().unwrap();
+    let error = outbox.wait_for(1, LONG).unwrap_err();
+    assert!(error.to_string().contains("no key"), "{error}");
+}
+
+#[test]
+fn a_broker_that_hangs_counts_as_gone() {
+    for how in [How::HangConnecting, How::HangSending, How::HangConfirming] {
+        let store = store();
+        commit(&*store, &[("a", "0"), ("a", "1")]);
+        let odd = Odd::new(how);
+        let outbox = Outbox::builder("out", store, odd.clone());
+        let outbox = outbox.patience(Duration::from_millis(20)).pauses(short()).start().unwrap();
+        outbox.wait_for(2, LONG).unwrap();
+        assert_eq!(odd.links.load(Ordering::SeqCst), 3, "{how:?}");
+        assert!(outbox.status().unwrap().last_error.unwrap().contains("20ms"), "{how:?}");
+    }
+}
+
+#[test]
+fn it_stops_in_time_whatever_hangs() {
+    let hows = [How::HangConnecting, How::HangSending, How::HangConfirming, How::HangClosing];
+    for how in hows {
+        let store = store();
+        commit(&*store, &[("a", "0")]);
+        let odd = Odd::new(how);
+        let outbox = Outbox::builder("out", store.clone(), odd.clone());
+        let outbox = outbox.patience(Duration::from_millis(300)).start().unwrap();
+        until("it has begun", || odd.links.load(Ordering::SeqCst) > 0);
+        let report = outbox.stop(Duration::from_millis(10));
+        assert!(report.has_ended, "{how:?}: {report:?}");
+    }
+}

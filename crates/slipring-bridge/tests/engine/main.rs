@@ -1,7 +1,9 @@
 //! Outbox and inbox with a broker in memory between them.
 
+mod bus;
 mod exactly_once;
 mod inbox;
 mod outbox;
+mod ring;
 mod sim;
 mod world;

@@ -66,13 +66,15 @@ proptest! {
                 }
                 Do::Confirm(many) => {
                     let many = many.min(window.submitted());
-                    for index in 0..many {
-                        let (_, out) = window.find(open[index].1).unwrap();
+                    for (_, sequence) in &open[..many] {
+                        let (_, out) = window.find(*sequence).unwrap();
                         prop_assert!(is_chained(&mut chain, &out.parcel), "{:?}", out.parcel.stamp);
                     }
                     let letters = window.confirm(many);
                     let gone: Vec<_> = open.drain(..many).collect();
-                    gone.iter().for_each(|(lane, sequence)| confirmed[*lane] = Some(*sequence));
+                    for (lane, sequence) in &gone {
+                        confirmed[*lane] = Some(*sequence);
+                    }
                     let wanted: Vec<u64> =
                         gone.iter().filter(|(lane, _)| *lane == 1).map(|(_, at)| *at).collect();
                     prop_assert_eq!(letters, wanted);

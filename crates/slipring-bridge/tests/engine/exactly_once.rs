@@ -114,8 +114,9 @@ impl World {
         let durability = if self.rng.bool() { Durability::Visible } else { Durability::Synced };
         let committed = self.sender.commit(&batch, durability).unwrap();
         for (position, event) in (committed.first..).zip(kept) {
-            let fits = |pattern: &&str| Pattern::new(pattern).unwrap().matches(&event.topic);
-            let is_asked_for = self.patterns.is_empty() || self.patterns.iter().any(|p| fits(&p));
+            let fits =
+                |pattern: &&'static str| Pattern::new(pattern).unwrap().matches(&event.topic);
+            let is_asked_for = self.patterns.is_empty() || self.patterns.iter().any(fits);
             if !is_asked_for || event.metadata.get(ORIGIN).is_some() {
                 continue;
             }

@@ -217,7 +217,7 @@ fn at_most_once_acknowledges_before_the_intake_has_it() {
     let inbox = Inbox::builder("in", sim.listen(&alive), intake).at_most_once().start().unwrap();
     until("all is acknowledged", || sim.left() == 0 && sim.settled() == 3);
     assert_eq!(inbox.status().safe, 0);
-    gate.lock().is_open = true;
+    gate.lock().how = How::Open;
     until("all is there", || inbox.status().safe == 3);
     assert_eq!(gate.lock().taken, ["0", "2", "1"]);
 }
@@ -227,11 +227,18 @@ struct Gate(Arc<Mutex<Door>>);
 
 #[derive(Default)]
 struct Door {
-    is_open: bool,
-    is_over: bool,
-    panics: bool,
-    says_too_much: bool,
+    how: How,
     taken: Vec<String>,
+}
+
+#[derive(Clone, Copy, Default, PartialEq)]
+enum How {
+    #[default]
+    Shut,
+    Open,
+    Over,
+    Panics,
+    SaysTooMuch,
 }
 
 impl Gate {
@@ -243,7 +250,11 @@ impl Gate {
 
 impl Intake for Gate {
     fn marks(&mut self) -> Result<Vec<Mark>, IntakeError> {
-        if self.0.lock().is_over { Err(IntakeError::over("no marks")) } else { Ok(Vec::new()) }
+        if self.0.lock().how == How::Over {
+            Err(IntakeError::over("no marks"))
+        } else {
+            Ok(Vec::new())
+        }
     }
 
     fn take(
@@ -252,17 +263,16 @@ impl Intake for Gate {
         verdicts: &mut Vec<Verdict>,
     ) -> Result<(), IntakeError> {
         let mut door = self.0.lock();
-        assert!(!door.panics, "as it is told");
-        if door.is_over {
-            return Err(IntakeError::over("it is over"));
-        }
-        if !door.is_open {
-            return Err(IntakeError::failing("the door is shut"));
+        match door.how {
+            How::Panics => panic!("as it is told"),
+            How::Over => return Err(IntakeError::over("it is over")),
+            How::Shut => return Err(IntakeError::failing("the door is shut")),
+            How::Open | How::SaysTooMuch => {}
         }
         for parcel in parcels.drain(..) {
             door.taken.push(String::from_utf8(parcel.payload).unwrap());
             verdicts.push(Verdict::Safe);
-            if door.says_too_much {
+            if door.how == How::SaysTooMuch {
                 verdicts.push(Verdict::Safe);
             }
         }
@@ -281,7 +291,7 @@ fn an_intake_that_fails_for_a_while_holds_and_goes_on() {
         inbox.wait_until(LONG, |status| matches!(status.state, InboxState::Holding { .. }));
     assert!(is_holding, "{status:?}");
     assert_eq!((sim.settled(), status.last_error.as_deref()), (0, Some("the door is shut")));
-    gate.lock().is_open = true;
+    gate.lock().how = How::Open;
     until("all is there", || sim.left() == 0);
     let (status, _) = inbox.wait_until(LONG, |status| status.safe == 50);
     assert!(matches!(status.state, InboxState::Receiving), "{status:?}");
@@ -291,16 +301,16 @@ fn an_intake_that_fails_for_a_while_holds_and_goes_on() {
 
 #[test]
 fn an_intake_that_ends_or_panics_halts_it_with_the_reason_and_nothing_is_acknowledged() {
-    let hows: [(fn(&mut Door), &str); 3] = [
-        (|door| door.is_over = true, "it is over"),
-        (|door| door.panics = true, "as it is told"),
-        (|door| (door.is_open, door.says_too_much) = (true, true), "more than it has taken"),
+    let hows = [
+        (How::Over, "it is over"),
+        (How::Panics, "as it is told"),
+        (How::SaysTooMuch, "more than it has taken"),
     ];
-    for (set, why) in hows {
+    for (how, why) in hows {
         let (sim, alive) = sim();
         let (gate, intake) = Gate::new();
         let inbox = Inbox::builder("in", sim.listen(&alive), intake).start().unwrap();
-        set(&mut gate.lock());
+        gate.lock().how = how;
         put_lane(&sim, "lane", 0..3);
         let (status, _) = inbox.wait_until(LONG, |_| false);
         let InboxState::Halted(halt) = &status.state else { panic!("{why}: {status:?}") };
@@ -310,7 +320,7 @@ fn an_intake_that_ends_or_panics_halts_it_with_the_reason_and_nothing_is_acknowl
         assert_eq!((sim.settled(), sim.left()), (0, 3), "{why}");
     }
     let (gate, intake) = Gate::new();
-    gate.lock().is_over = true;
+    gate.lock().how = How::Over;
     let (sim, alive) = sim();
     let refused = Inbox::builder("in", sim.listen(&alive), intake).start();
     assert!(matches!(refused, Err(StartError::Intake(IntakeError::Over(_)))), "{refused:?}");

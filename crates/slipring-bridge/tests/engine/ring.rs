@@ -23,7 +23,7 @@ fn numbers(sim: &Sim) -> Vec<u64> {
 fn producers_wait_while_the_broker_is_away_and_nothing_is_lost_or_out_of_order() {
     let (sim, alive) = (Sim::new(3), Alive::default());
     sim.set_down(true);
-    let write = |number: &u64| Ok((*number % 3 != 0).then(|| parcel(*number)));
+    let write = |number: &u64| Ok((!number.is_multiple_of(3)).then(|| parcel(*number)));
     let outbox = RingOutbox::new("ring", sim.connect(&alive), write).pauses(short());
     let (station, handle) = outbox.station().unwrap();
     let (mut producer, dispatcher) = Builder::new(16, || 0_u64)

@@ -49,8 +49,6 @@ struct State {
     next_listener: u64,
     dead: Vec<(Result<Parcel, Unreadable>, String)>,
     settled: u64,
-    taken: u64,
-    links: u64,
 }
 
 /// Whether the process to which a link belongs is still there.
@@ -85,8 +83,6 @@ impl Sim {
             next_listener: 0,
             dead: Vec::new(),
             settled: 0,
-            taken: 0,
-            links: 0,
         };
         Self(Arc::new(Inner { state: Mutex::new(state), bell: Notify::new() }))
     }
@@ -130,27 +126,12 @@ impl Sim {
         self.0.state.lock().queue.clear();
     }
 
-    /// How many parcels it has taken, also again.
-    pub fn taken(&self) -> u64 {
-        self.0.state.lock().taken
-    }
-
     pub fn settled(&self) -> u64 {
         self.0.state.lock().settled
     }
 
-    pub fn links(&self) -> u64 {
-        self.0.state.lock().links
-    }
-
     pub fn dead(&self) -> Vec<(Result<Parcel, Unreadable>, String)> {
         self.0.state.lock().dead.clone()
-    }
-
-    /// Takes out of the queue what is so: the broker has lost it.
-    pub fn lose(&self, is_so: impl Fn(&Parcel) -> bool) {
-        let keep = |content: &Result<Parcel, Unreadable>| !content.as_ref().is_ok_and(&is_so);
-        self.0.state.lock().queue.retain(keep);
     }
 
     async fn pause(&self) {
@@ -211,7 +192,6 @@ impl Connect for SimConnect {
         if state.is_down || state.chance(one_in) {
             return Err(LinkError::lost("connecting", "nobody is there"));
         }
-        state.links += 1;
         drop(state);
         let (sim, alive) = (self.sim.clone(), self.alive.clone());
         Ok(SimOut { sim, alive, sent: VecDeque::new() })
@@ -250,7 +230,6 @@ impl Outgoing for SimOut {
             } else if state.chance(swallowed) {
                 Sent::Swallowed
             } else {
-                state.taken += 1;
                 state.queue.push_back(Ok(parcel.clone()));
                 if state.chance(twice) {
                     state.queue.push_back(Ok(parcel.clone()));
@@ -305,7 +284,6 @@ impl Listen for SimListen {
         if state.is_down || state.chance(one_in) {
             return Err(LinkError::lost("connecting", "nobody is there"));
         }
-        state.links += 1;
         let listener = state.next_listener;
         state.next_listener += 1;
         state.delivered.insert(listener, BTreeMap::new());

@@ -1,4 +1,5 @@
-//! Event stores side by side: appending with and without sync by the size of a commit, a query, reading all.
+//! Event stores side by side: appending with and without sync by the size of a commit, a query, reading all, replaying
+//! all; and a ring and a bus with a journal, by the most that they commit at once.
 //!
 //! All take turns in each round, in another order each time, and every run is checked: what is read is what was
 //! written.
@@ -14,10 +15,14 @@ use std::{
 
 use clap::Parser;
 use slipring_peers::stores::{
-    CONTESTANTS, Contestant, Event, Fault, Seen, TOPICS, event,
+    CONTESTANTS, Contestant, Event, Fault, Form, Open, Seen, TOPICS, event,
+    journalled::Publish,
     plot::{Appended, plot},
-    table::{Column, Figures, markdown},
+    table::{Column, Figures, journals, markdown, ratio},
 };
+
+/// A journal commits a quarter of its ring at most.
+const OF_RING: u32 = 4;
 
 /// Of a query: this many of a thousand events of its topic.
 const QUERIED: u64 = 10;
@@ -64,41 +69,67 @@ fn run(args: &Args) -> Result<(), Fault> {
         || args.sizes.iter().map(|size| column(format!("{size} at once"))).collect::<Vec<_>>();
     let mut appended =
         Appended { sizes: args.sizes.clone(), unsynced: columns(), synced: columns() };
-    let mut read = [column("query".to_owned()), column("scan".to_owned())];
+    let mut read = ["query", "scan", "replay into a ring"].map(|title| column(title.to_owned()));
     for round in 0..args.rounds {
         for turn in 0..CONTESTANTS.len() {
             let who = (turn + round) % CONTESTANTS.len();
-            if !CONTESTANTS[who].name.contains(&args.only) {
+            let contestant = CONTESTANTS[who];
+            if !contestant.name.contains(&args.only) {
                 continue;
             }
-            eprintln!("round {}: {}", round + 1, CONTESTANTS[who].name);
+            eprintln!("round {}: {}", round + 1, contestant.name);
             for (place, &size) in args.sizes.iter().enumerate() {
                 for synced in [false, true] {
-                    let rate = append(args, CONTESTANTS[who], size, synced)?;
                     let columns =
                         if synced { &mut appended.synced } else { &mut appended.unsynced };
-                    columns[place].figures[who].rates.push(rate);
+                    append(args, contestant, size, synced, &mut columns[place].figures[who])?;
                 }
             }
-            let (query, scan) = self::read(args, CONTESTANTS[who])?;
-            read[0].figures[who].rates.extend(query);
-            read[1].figures[who].rates.push(scan);
+            if let Form::Store(open) = contestant.form {
+                for (column, rate) in read.iter_mut().zip(self::read(args, contestant, open)?) {
+                    column.figures[who].rates.extend(rate);
+                }
+            }
         }
     }
+    print(args, &appended, &read)
+}
+
+fn print(args: &Args, appended: &Appended, read: &[Column; 3]) -> Result<(), Fault> {
     println!("Million events a second, median (ends), and ours over theirs.\n");
     println!("{}", markdown("each commit synced", &appended.synced));
     println!("{}", markdown("without sync", &appended.unsynced));
-    println!("{}", markdown(&format!("reading, of {} events", args.events), &read));
+    println!("{}", markdown(&format!("reading, of {} events", args.events), read));
+    let [_, scan, replay] = read;
+    println!("{}\n", ratio("Replayed into a ring, over its own scan", replay, scan));
+    println!(
+        "A ring of {OF_RING} times as many: events a commit, and million events for each second in which the"
+    );
+    println!("journal's thread had a processor.\n");
+    println!("{}", journals("each commit synced", &appended.synced));
+    println!("{}", journals("without sync", &appended.unsynced));
     if let Some(path) = &args.plot {
-        fs::write(path, plot(&appended)?.svg)?;
+        fs::write(path, plot(appended)?.svg)?;
     }
     Ok(())
 }
 
 /// Events a second, appended for a while to an empty store.
-fn append(args: &Args, contestant: Contestant, size: u32, synced: bool) -> Result<f64, Fault> {
+fn append(
+    args: &Args,
+    contestant: Contestant,
+    size: u32,
+    synced: bool,
+    figures: &mut Figures,
+) -> Result<(), Fault> {
     let directory = tempfile::Builder::new().prefix("stores-").tempdir_in(&args.directory)?;
-    let mut store = (contestant.open)(directory.path(), synced)?;
+    let open = match contestant.form {
+        Form::Store(open) => open,
+        Form::Journal(publish) => {
+            return self::publish(args, contestant, publish, size, synced, figures);
+        }
+    };
+    let mut store = open(directory.path(), synced)?;
     let mut events: Vec<Event> = Vec::with_capacity(size as usize);
     let (mut next, mut expected) = (0, Seen::default());
     let (mut spent, limit) = (Duration::ZERO, Duration::from_millis(args.millis));
@@ -112,13 +143,35 @@ fn append(args: &Args, contestant: Contestant, size: u32, synced: bool) -> Resul
         spent += start.elapsed();
     }
     check(contestant, "appended", store.scan()?, expected)?;
-    Ok(next as f64 / spent.as_secs_f64())
+    figures.rates.push(next as f64 / spent.as_secs_f64());
+    Ok(())
 }
 
-/// Events a second of a query, and of reading all.
-fn read(args: &Args, contestant: Contestant) -> Result<(Option<f64>, f64), Fault> {
+/// Events a second, published for a while to a ring or a bus with a journal.
+fn publish(
+    args: &Args,
+    contestant: Contestant,
+    publish: Publish,
+    most: u32,
+    synced: bool,
+    figures: &mut Figures,
+) -> Result<(), Fault> {
     let directory = tempfile::Builder::new().prefix("stores-").tempdir_in(&args.directory)?;
-    let mut store = (contestant.open)(directory.path(), false)?;
+    let capacity = (most * OF_RING).next_power_of_two() as usize;
+    let time = Duration::from_millis(args.millis);
+    let done = publish(directory.path(), capacity, synced, time)?;
+    check(contestant, "journalled", done.seen, done.published)?;
+    let events = done.seen.events as f64;
+    figures.rates.push(events / done.took.as_secs_f64());
+    figures.batches.push(events / done.commits as f64);
+    figures.of_cpu.extend(done.cpu.map(|cpu| events / cpu.as_secs_f64()));
+    Ok(())
+}
+
+/// Events a second of a query, of reading all, and of replaying all.
+fn read(args: &Args, contestant: Contestant, open: Open) -> Result<[Option<f64>; 3], Fault> {
+    let directory = tempfile::Builder::new().prefix("stores-").tempdir_in(&args.directory)?;
+    let mut store = open(directory.path(), false)?;
     let mut expected = Seen::default();
     let mut next = 0;
     while next < args.events {
@@ -133,18 +186,19 @@ fn read(args: &Args, contestant: Contestant) -> Result<(Option<f64>, f64), Fault
     let first = event(from);
     let mut of_query = Seen::default();
     (from..=to).step_by(topics as usize).for_each(|number| of_query.note(&event(number).payload));
-    let start = Instant::now();
-    let queried = store.query(first.topic, first.time, event(to).time)?;
-    let query = start.elapsed();
-    if let Some(queried) = queried {
-        check(contestant, "queried", queried, of_query)?;
-    }
-    let start = Instant::now();
-    let scanned = store.scan()?;
-    let scan = start.elapsed();
-    check(contestant, "scanned", scanned, expected)?;
-    let rate = |seen: Seen, took: Duration| seen.events as f64 / took.as_secs_f64();
-    Ok((queried.map(|seen| rate(seen, query)), rate(scanned, scan)))
+    let rate = |what, read: &mut dyn FnMut() -> Result<Option<Seen>, Fault>, expected: Seen| {
+        let start = Instant::now();
+        let Some(seen) = read()? else { return Ok(None) };
+        let took = start.elapsed();
+        check(contestant, what, seen, expected)?;
+        Ok::<_, Fault>(Some(seen.events as f64 / took.as_secs_f64()))
+    };
+    let end = event(to).time;
+    Ok([
+        rate("queried", &mut || store.query(first.topic, first.time, end), of_query)?,
+        rate("scanned", &mut || store.scan().map(Some), expected)?,
+        rate("replayed", &mut || store.replay(), expected)?,
+    ])
 }
 
 fn check(contestant: Contestant, what: &str, seen: Seen, expected: Seen) -> Result<(), Fault> {

@@ -3,6 +3,7 @@
 
 pub mod bare_redb;
 pub mod bare_redis;
+pub mod journalled;
 pub mod on_slipring;
 pub mod plot;
 pub mod server;
@@ -78,28 +79,57 @@ pub trait Store {
     /// # Errors
     /// What the store says.
     fn scan(&mut self) -> Result<Seen, Fault>;
+
+    /// Reads all events into a ring, where a handler sees them. `None` if it has no way to.
+    ///
+    /// # Errors
+    /// What the store says.
+    fn replay(&mut self) -> Result<Option<Seen>, Fault> {
+        Ok(None)
+    }
 }
 
 /// Opens an empty store.
 pub type Open = fn(&Path, bool) -> Result<Box<dyn Store>, Fault>;
+
+/// What somebody is.
+#[derive(Clone, Copy)]
+pub enum Form {
+    /// A store that is given as many events at once as it is asked to commit.
+    Store(Open),
+    /// A ring with a store behind it.
+    Journal(journalled::Publish),
+}
 
 /// Somebody who takes part.
 #[derive(Clone, Copy)]
 pub struct Contestant {
     /// What it is called in tables.
     pub name: &'static str,
-    /// Opens an empty store in a directory; `synced` says what it will be used for.
-    pub open: Open,
+    /// What it is.
+    pub form: Form,
+}
+
+impl Contestant {
+    const fn store(name: &'static str, open: Open) -> Self {
+        Self { name, form: Form::Store(open) }
+    }
+
+    const fn journal(name: &'static str, publish: journalled::Publish) -> Self {
+        Self { name, form: Form::Journal(publish) }
+    }
 }
 
 /// All of them, ours first.
-pub const CONTESTANTS: [Contestant; 6] = [
-    Contestant { name: "slipring-store", open: on_slipring::embedded },
-    Contestant { name: "redb, blocks", open: bare_redb::blocks },
-    Contestant { name: "redb, rows", open: bare_redb::rows },
-    Contestant { name: "SQLite", open: sqlite::open },
-    Contestant { name: "slipring-store, Redis", open: on_slipring::redis },
-    Contestant { name: "Redis, XADD", open: bare_redis::open },
+pub const CONTESTANTS: [Contestant; 8] = [
+    Contestant::store("slipring-store", on_slipring::embedded),
+    Contestant::journal("ring + journal", journalled::ring),
+    Contestant::journal("bus + journal", journalled::bus),
+    Contestant::store("redb, blocks", bare_redb::blocks),
+    Contestant::store("redb, rows", bare_redb::rows),
+    Contestant::store("SQLite", sqlite::open),
+    Contestant::store("slipring-store, Redis", on_slipring::redis),
+    Contestant::store("Redis, XADD", bare_redis::open),
 ];
 
 /// The event of that number.

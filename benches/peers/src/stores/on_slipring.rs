@@ -1,14 +1,20 @@
 //! slipring's own stores.
 
-use std::{ops::ControlFlow, path::Path};
+use std::{ops::ControlFlow, path::Path, sync::Arc};
 
+use slipring::{Builder, read};
 use slipring_events::Time;
-use slipring_store::{Batch, Durability, Embedded, Entry, EventStore, Query, RedisStore};
+use slipring_store::{
+    Batch, CodecError, Durability, Embedded, Entry, EventStore, Query, RedisStore, Replay,
+};
 
-use super::{Event, Fault, Seen, Store, server::Server};
+use super::{Event, Fault, Seen, Store, journalled::Witness, server::Server};
+
+/// How many events the ring has room for into which a store is replayed.
+const RING: usize = 8_192;
 
 struct Ours {
-    store: Box<dyn EventStore>,
+    store: Arc<dyn EventStore>,
     batch: Batch,
     _server: Option<Server>,
 }
@@ -18,7 +24,7 @@ struct Ours {
 /// # Errors
 /// What the store says.
 pub fn embedded(directory: &Path, _synced: bool) -> Result<Box<dyn Store>, Fault> {
-    let store = Box::new(Embedded::open(directory)?);
+    let store = Arc::new(Embedded::open(directory)?);
     Ok(Box::new(Ours { store, batch: Batch::new(), _server: None }))
 }
 
@@ -28,7 +34,7 @@ pub fn embedded(directory: &Path, _synced: bool) -> Result<Box<dyn Store>, Fault
 /// What the store says.
 pub fn redis(directory: &Path, synced: bool) -> Result<Box<dyn Store>, Fault> {
     let server = Server::start(directory, synced)?;
-    let store = Box::new(RedisStore::connect(server.url(), "bench")?);
+    let store = Arc::new(RedisStore::connect(server.url(), "bench")?);
     Ok(Box::new(Ours { store, batch: Batch::new(), _server: Some(server) }))
 }
 
@@ -61,5 +67,26 @@ impl Store for Ours {
             ControlFlow::Continue(())
         })?;
         Ok(seen)
+    }
+    fn replay(&mut self) -> Result<Option<Seen>, Fault> {
+        let witness = Arc::new(Witness::default());
+        let (mut producer, dispatcher) = Builder::new(RING, || [0_u8; 64])
+            .then(read("seen", {
+                let witness = witness.clone();
+                move |payload: &[u8; 64], _| witness.see(payload)
+            }))
+            .start()?;
+        Replay::new(self.store.clone()).into_ring(
+            &mut producer,
+            || [0; 64],
+            |record, payload| {
+                let unknown = |_| CodecError::unreadable(record.topic, "it has not 64 bytes");
+                *payload = record.payload.try_into().map_err(unknown)?;
+                Ok(())
+            },
+        )?;
+        drop(producer);
+        dispatcher.join()?;
+        Ok(Some(witness.seen()))
     }
 }

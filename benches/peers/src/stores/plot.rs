@@ -34,7 +34,7 @@ pub fn plot(appended: &Appended) -> Result<Plot, CommandError> {
         name: "store-append".to_owned(),
         title: "Appending events of 64 bytes".to_owned(),
         note: "Medians of interleaved rounds, with the ends. A sync costs the same for one event as for thousands, \
-               so it is hidden when enough of them share it."
+               so it is hidden when enough of them share it. A ring commits what has come, and at most so many."
             .to_owned(),
         who: CONTESTANTS.iter().map(|contestant| contestant.name.to_owned()).collect(),
         panels: vec![

@@ -4,13 +4,17 @@ use std::fmt::Write as _;
 
 use slipring_bench::stats::Spread;
 
-use super::CONTESTANTS;
+use super::{CONTESTANTS, Form};
 
 /// How fast somebody was, round by round.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
     /// Events a second.
     pub rates: Vec<f64>,
+    /// Of a journal: events a commit.
+    pub batches: Vec<f64>,
+    /// Of a journal: events a second in which its thread had a processor.
+    pub of_cpu: Vec<f64>,
 }
 
 /// A column: what was done, and the figures of each contestant; those without any did not take part.
@@ -25,13 +29,7 @@ pub struct Column {
 /// Million events a second: the median, the ends, and by how much ours is faster than the other one, pair by pair.
 #[must_use]
 pub fn markdown(title: &str, columns: &[Column]) -> String {
-    let mut text = format!("| {title} |");
-    for column in columns {
-        let _ = write!(text, " {} |", column.title);
-    }
-    text.push_str("\n|---|");
-    text.push_str(&"---:|".repeat(columns.len()));
-    text.push('\n');
+    let mut text = head(title, columns);
     for (index, contestant) in CONTESTANTS.iter().enumerate() {
         let _ = write!(text, "| {} |", contestant.name);
         for column in columns {
@@ -49,6 +47,61 @@ pub fn markdown(title: &str, columns: &[Column]) -> String {
         }
         text.push('\n');
     }
+    text
+}
+
+/// What journals made of it: events a commit, and million events for each second of a processor.
+#[must_use]
+pub fn journals(title: &str, columns: &[Column]) -> String {
+    let mut text = head(title, columns);
+    for (index, contestant) in CONTESTANTS.iter().enumerate() {
+        if !matches!(contestant.form, Form::Journal(_)) {
+            continue;
+        }
+        let _ = write!(text, "| {} |", contestant.name);
+        for column in columns {
+            let Figures { batches, of_cpu, .. } = &column.figures[index];
+            if let Some(batch) = Spread::of(batches.iter().copied()) {
+                let _ = write!(text, " {:.0}", batch.median);
+            }
+            if let Some(rate) = Spread::of(of_cpu.iter().copied()) {
+                let _ = write!(
+                    text,
+                    ", {} ({} to {})",
+                    mega(rate.median),
+                    mega(rate.low),
+                    mega(rate.high)
+                );
+            }
+            text.push_str(" |");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+/// How a figure of each contestant is to another one of its own, pair by pair.
+#[must_use]
+pub fn ratio(what: &str, figure: &Column, over: &Column) -> String {
+    let mut text = format!("{what}:");
+    for (index, contestant) in CONTESTANTS.iter().enumerate() {
+        let (figure, over) = (&figure.figures[index].rates, &over.figures[index].rates);
+        if let Some(Spread { low, median, high }) = Spread::of_ratios(figure, over) {
+            let _ = write!(text, " {} x{median:.2} ({low:.2} to {high:.2});", contestant.name);
+        }
+    }
+    text
+}
+
+/// The two lines with which a table begins.
+fn head(title: &str, columns: &[Column]) -> String {
+    let mut text = format!("| {title} |");
+    for column in columns {
+        let _ = write!(text, " {} |", column.title);
+    }
+    text.push_str("\n|---|");
+    text.push_str(&"---:|".repeat(columns.len()));
+    text.push('\n');
     text
 }
 

@@ -77,8 +77,8 @@ impl Settings {
     }
 
     /// How many events may be without an entry in the index of times: 4,096, unless told. More of them make commits
-    /// quicker, as the index is written for all of them at once, and queries slower, as each looks at all of them: about
-    /// 10 ns an event. A commit counts as 32 of them beside its own, and so do 8 KiB.
+    /// quicker, as the index is written for all of them at once, and queries slower, as each looks at all of them. A
+    /// commit counts as 32 beside its own, and 256 bytes as one.
     #[must_use = "settings are built by value, others are returned"]
     pub fn unindexed_events(mut self, events: u32) -> Self {
         self.unindexed_events = events.into();

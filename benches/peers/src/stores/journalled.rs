@@ -102,9 +102,9 @@ pub fn bus(
         let witness = witness.clone();
         move |event: &Event, _| witness.see(&event.payload)
     })?;
-    let mut publisher = bus.publisher();
+    let mut sender = bus.publisher();
     let (published, took) = publish(time, &witness, |new| {
-        publisher.publish(new)?;
+        sender.publish(new)?;
         Ok(())
     })?;
     let cpu = thread.cpu();

@@ -9,6 +9,7 @@ mod common {
 
 mod confirm;
 mod fault;
+mod liar;
 mod refuse;
 mod settle;
 mod speed;

@@ -44,8 +44,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// Consumes a stream of NATS `JetStream`, as a durable consumer: what an inbox listens to.
 ///
-/// The server keeps what is settled, and delivers again what a connection has left behind: at once if it was closed, after
-/// the [time that it waits](Self::wait_for_settlement) if it broke off. As long as the connection is there, it waits for
+/// The server keeps what is settled, and delivers again what a connection has left behind: as a rule at once if it was
+/// closed, after the [time that it waits](Self::wait_for_settlement) if it broke off. As long as the connection is there, it waits for
 /// slow handlers. It is told what is settled and asked for its word, a round for each batch.
 ///
 /// One inbox keeps the order, but what is delivered again comes behind what was delivered before. Several of one name
@@ -127,6 +127,15 @@ impl Listen for JetStreamIn {
     type Link = JetStreamIncoming;
 
     async fn listen(&self, window: usize) -> Result<JetStreamIncoming, LinkError> {
+        if self.name.is_empty()
+            || self.name.contains(|letter: char| {
+                letter.is_whitespace() || letter.is_control() || "*>/\\.".contains(letter)
+            })
+        {
+            let problem =
+                format!("{:?} is no name of a consumer: letters and digits are", self.name);
+            return Err(LinkError::refused(MAKING, problem));
+        }
         let mut line = self.stream.server.connect().await?;
         let context = jetstream::context::ContextBuilder::new()
             .timeout(self.stream.server.patience())
@@ -272,11 +281,14 @@ impl Incoming for JetStreamIncoming {
         Ok(())
     }
 
-    async fn close(self) {
+    async fn close(mut self) {
         self.reader.abort();
-        let client = &self.line.client;
+        let (client, opens, reader) = (&self.line.client, &self.opens, &mut self.reader);
         let farewell = async {
-            for reply in self.opens.replies() {
+            // The server is to know that nobody takes anything here any more, before it has something to deliver again.
+            let _ = reader.await;
+            client.flush().await.ok()?;
+            for reply in opens.replies() {
                 client.publish(reply, "-NAK".into()).await.ok()?;
             }
             client.flush().await.ok()

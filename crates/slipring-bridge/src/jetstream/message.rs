@@ -4,7 +4,7 @@ use std::{borrow::Cow, ops::ControlFlow, str::FromStr};
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
-use slipring_events::Time;
+use slipring_events::{EventId, Time};
 
 use crate::{Parcel, Stamp, Unreadable, header};
 
@@ -68,19 +68,25 @@ pub(super) fn written(text: &str) -> String {
     written
 }
 
-/// The headers of a parcel, and by which the server knows it again. What came before is in it: if another one is set aside,
-/// and this one is sent again behind an earlier one, it is another message.
+/// By which the server knows it again. What came before is in it: if another one is set aside, and this one is sent again
+/// behind an earlier one, it is another message.
+pub(super) fn id(parcel: &Parcel) -> String {
+    match &parcel.stamp {
+        Some(Stamp { lane, sequence, previous }) => {
+            let previous = previous.map_or(String::new(), |previous| previous.to_string());
+            format!("{}:{sequence}:{previous}", written(lane))
+        }
+        None => EventId::random().to_string(),
+    }
+}
+
+/// The headers of a parcel.
 pub(super) fn headers(parcel: &Parcel) -> HeaderMap {
     let mut headers = HeaderMap::new();
     let _ = parcel.headers(|name, value| {
         headers.insert(name, written(value));
         ControlFlow::Continue(())
     });
-    if let Some(Stamp { lane, sequence, previous }) = &parcel.stamp {
-        let previous = previous.map_or(String::new(), |previous| previous.to_string());
-        let lane = written(lane);
-        headers.insert("Nats-Msg-Id", format!("{lane}:{sequence}:{previous}"));
-    }
     headers
 }
 

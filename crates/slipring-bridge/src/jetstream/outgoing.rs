@@ -42,8 +42,9 @@ const SPARE: usize = 8 << 10;
 /// Publishes to a stream of NATS `JetStream`: what an outbox connects to.
 ///
 /// One outbox is the only writer of its stream unless told otherwise. Then each event is there once, however often and
-/// however late it is sent again: each message says behind which one it belongs, and the server refuses it anywhere
-/// else, so that one that fails takes those behind it along; a new connection begins by looking what the last one is.
+/// however late it is sent again: each message says behind which one it belongs, by number and by name, and the server
+/// refuses it anywhere else, so that one that fails takes those behind it along; a new connection begins by looking what
+/// the last one is.
 /// A server that has lost what it had confirmed is noticed, too. [`shared`](Self::shared) streams have what the
 /// server can do for several writers.
 ///
@@ -111,6 +112,7 @@ impl Connect for JetStreamOut {
             context,
             of: self.clone(),
             next: stream.cached_info().state.last_sequence,
+            before: None,
             last,
             is_sure: self.is_shared,
             has_failed: false,
@@ -170,8 +172,11 @@ pub struct JetStreamOutgoing {
     line: Line,
     context: Context,
     of: JetStreamOut,
-    /// Behind which message of the stream the next one belongs.
+    /// Behind which message of the stream the next one belongs: its number, and its name if it was sent over this
+    /// connection. By the number alone it could come behind one of another program that has taken the place of the one
+    /// before it. The server forgets names.
     next: u64,
+    before: Option<String>,
     /// The last one in the stream before this connection, until the first that is sent was compared with it.
     last: Last,
     /// Nothing that was sent before can be in the stream any more: those before went one by one.
@@ -197,8 +202,14 @@ impl fmt::Debug for JetStreamOutgoing {
 struct Waiting {
     sequence: Option<u64>,
     /// `None`: it is there.
-    message: Option<(String, PublishMessage)>,
+    message: Option<Message>,
     bytes: usize,
+}
+
+struct Message {
+    subject: String,
+    id: String,
+    message: PublishMessage,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<PublishAck, PublishError>> + Send>>;
@@ -277,8 +288,10 @@ impl JetStreamOutgoing {
             return Err(unsendable(sequence, problem));
         }
         let payload = parcel.payload.clone().into();
-        let message = PublishMessage::build().payload(payload).headers(message::headers(parcel));
-        Ok(Waiting { sequence, message: Some((subject, message)), bytes: parcel.size() })
+        let (id, headers) = (message::id(parcel), message::headers(parcel));
+        let message = PublishMessage::build().payload(payload).headers(headers).message_id(&id);
+        let message = Some(Message { subject, id, message });
+        Ok(Waiting { sequence, message, bytes: parcel.size() })
     }
 
     /// Sends what there is room for: one at a time as long as it may be there already.
@@ -292,13 +305,17 @@ impl JetStreamOutgoing {
             let Some(Waiting { sequence, message, bytes }) = self.waiting.pop_front() else {
                 break;
             };
-            let Some((subject, mut message)) = message else {
+            let Some(Message { subject, id, mut message }) = message else {
                 self.flying.push_back(Flying { sequence, answer: None, early: None, bytes });
                 continue;
             };
             if !self.of.is_shared {
                 message = message.expected_last_sequence(self.next);
+                if let Some(before) = &self.before {
+                    message = message.expected_last_message_id(before);
+                }
                 self.next += 1;
+                self.before = Some(id);
             }
             let context = self.context.clone();
             let mut answer: Answer = Box::pin(unconstrained(async move {
@@ -330,6 +347,7 @@ impl JetStreamOutgoing {
                 Some(Ok(ack)) if ack.duplicate && !self.of.is_shared => {
                     // It was there, and is not behind the one that was the last.
                     self.next -= 1;
+                    self.before = None;
                 }
                 Some(Ok(_)) => self.is_sure = true,
                 None => {}
@@ -354,7 +372,7 @@ fn failed(line: &Line, sequence: Option<u64>, error: &PublishError) -> LinkError
         .and_then(|source| source.downcast_ref::<jetstream::Error>());
     match (error.kind(), said) {
         (PublishErrorKind::MaxPayloadExceeded, _) => unsendable(sequence, error.to_string()),
-        (PublishErrorKind::WrongLastSequence, _) => {
+        (PublishErrorKind::WrongLastSequence | PublishErrorKind::WrongLastMessageId, _) => {
             let why =
                 "somebody else has written to the stream: if that is meant to be, say `shared`";
             LinkError::lost(PUBLISHING, format!("{error}: {why}"))

@@ -144,12 +144,18 @@ impl NatsServer {
 
     /// Its errors may tell what is in the addresses, and are not passed on.
     fn addresses(&self) -> Result<Vec<ServerAddr>, LinkError> {
-        let addresses =
-            self.urls.split(',').map(|url| url.trim().parse()).collect::<Result<_, _>>();
-        addresses.map_err(|_| {
-            let problem = "an address is not of the form nats://user:password@host:port or tls://…";
-            LinkError::refused(CONNECTING, problem)
-        })
+        let addresses: Result<Vec<ServerAddr>, _> =
+            self.urls.split(',').map(|url| url.trim().parse()).collect();
+        match addresses {
+            Ok(addresses) if addresses.iter().all(|address| !address.host().is_empty()) => {
+                Ok(addresses)
+            }
+            _ => {
+                let problem =
+                    "an address is not of the form nats://user:password@host:port or tls://…";
+                Err(LinkError::refused(CONNECTING, problem))
+            }
+        }
     }
 
     /// What must not be told.
@@ -171,7 +177,7 @@ impl NatsServer {
         let addresses = self.addresses()?;
         let secrets = self.secrets(&addresses);
         let (tell, fate) = watch::channel(None);
-        let options = self.options(addresses.len(), tell).await?;
+        let options = self.options(&addresses, tell).await?;
         let connecting = tokio::time::timeout(self.timeout, options.connect(addresses)).await;
         let mut line = match connecting {
             Ok(Ok(client)) => Line { client, fate, secrets, timeout: self.timeout },
@@ -185,7 +191,7 @@ impl NatsServer {
 
     async fn options(
         &self,
-        servers: usize,
+        addresses: &[ServerAddr],
         tell: watch::Sender<Option<Fate>>,
     ) -> Result<ConnectOptions, LinkError> {
         let mut options = ConnectOptions::new()
@@ -195,7 +201,7 @@ impl NatsServer {
             .client_capacity(8_192)
             .subscription_capacity(1 << 20)
             // A link is one connection: when that is lost, so is the link. The client is not to try for ever.
-            .max_reconnects(servers.max(1))
+            .max_reconnects(addresses.len())
             .reconnect_delay_callback(|_| Duration::ZERO)
             .event_callback(move |event| {
                 let fate = Fate::of(event);
@@ -208,11 +214,16 @@ impl NatsServer {
                 });
                 std::future::ready(())
             });
+        let named = addresses.iter().find_map(|address| Some((address.username()?, address)));
         if let Some((user, password)) = &self.user {
             options = options.user_and_password(user.clone(), password.clone());
-        }
-        if let Some(token) = &self.token {
+        } else if let Some(token) = &self.token {
             options = options.token(token.clone());
+        } else if let Some((user, address)) = named {
+            options = match address.password() {
+                Some(password) => options.user_and_password(user.to_owned(), password.to_owned()),
+                None => options.token(user.to_owned()),
+            };
         }
         if let Some(path) = &self.credentials {
             options = options

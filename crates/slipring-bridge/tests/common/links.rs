@@ -173,11 +173,16 @@ pub fn numbers(parcels: &[Parcel]) -> Vec<u64> {
 /// one is missing.
 #[derive(Default)]
 pub struct Turns {
-    pub last: Option<u64>,
+    last: Option<u64>,
     early: VecDeque<Parcel>,
 }
 
 impl Turns {
+    /// One that has had those up to that sequence.
+    pub fn behind(last: u64) -> Self {
+        Self { last: Some(last), ..Self::default() }
+    }
+
     /// Gives those whose turn it is.
     pub fn take(&mut self, parcel: Parcel) -> Vec<Parcel> {
         self.early.push_back(parcel);

@@ -79,7 +79,7 @@ fn killed_between_delivery_and_settlement() {
         assert!(matches!(error, LinkError::Lost { .. }), "{error}");
         server.restart();
         let mut link = input(&server).listen(100).await.unwrap();
-        let mut turns = Turns { last: Some(19 * 3), ..Turns::default() };
+        let mut turns = Turns::behind(19 * 3);
         let mut found = Vec::new();
         while found.len() < 80 {
             for delivery in take(&mut link, 1).await.unwrap() {

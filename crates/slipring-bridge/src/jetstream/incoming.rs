@@ -218,7 +218,7 @@ impl JetStreamIncoming {
         };
         let reason: String = reason.chars().take(REASON).collect();
         let id = format!("{}:{}:{sequence}", self.of.stream.name, self.of.name);
-        let headers = message::dead_headers(&headers, &reason, id);
+        let headers = message::dead_headers(&headers, &reason, &id);
         let rest = open.subject.strip_prefix(prefix.as_str()).unwrap_or(&open.subject);
         let subject = format!("{prefix}-dead.{}", rest.trim_start_matches('.'));
         let letter = PublishMessage::build().headers(headers.clone()).payload(payload);

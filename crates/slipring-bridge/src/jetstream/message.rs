@@ -120,7 +120,7 @@ pub(super) fn parcel(
 }
 
 /// The headers of a message without those that are meant for the server, and with one more.
-pub(super) fn dead_headers(of: &HeaderMap, reason: &str, id: String) -> HeaderMap {
+pub(super) fn dead_headers(of: &HeaderMap, reason: &str, id: &str) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, values) in of.iter() {
         let is_for_server = name.to_string().to_ascii_lowercase().starts_with("nats-");
@@ -129,7 +129,7 @@ pub(super) fn dead_headers(of: &HeaderMap, reason: &str, id: String) -> HeaderMa
         }
     }
     headers.insert(header::REASON, written(reason));
-    let (name, id) = (HeaderName::from_str("Nats-Msg-Id"), HeaderValue::from_str(&id));
+    let (name, id) = (HeaderName::from_str("Nats-Msg-Id"), HeaderValue::from_str(id));
     if let (Ok(name), Ok(id)) = (name, id) {
         headers.insert(name, id);
     }

@@ -209,7 +209,7 @@ struct Waiting {
 struct Message {
     subject: String,
     id: String,
-    message: PublishMessage,
+    content: PublishMessage,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<PublishAck, PublishError>> + Send>>;
@@ -263,14 +263,13 @@ impl JetStreamOutgoing {
         if stamp.sequence <= last.sequence {
             return Ok(true);
         }
-        if let Some(previous) = stamp.previous.filter(|previous| *previous > last.sequence) {
-            if !self.of.after_loss {
-                let had = last.sequence;
-                return refused(format!(
-                    "stream {name} has event {had} as the last, and {previous} should be: the server has lost events \
-                     that it had confirmed, set the outbox back, or say `go_on_after_loss`"
-                ));
-            }
+        let missing = stamp.previous.filter(|previous| *previous > last.sequence);
+        if let Some(previous) = missing.filter(|_| !self.of.after_loss) {
+            let had = last.sequence;
+            return refused(format!(
+                "stream {name} has event {had} as the last, and {previous} should be: the server has lost events that it \
+                 had confirmed, set the outbox back, or say `go_on_after_loss`"
+            ));
         }
         // Those that come now are behind this one.
         self.last = Last::Unknown;
@@ -289,8 +288,8 @@ impl JetStreamOutgoing {
         }
         let payload = parcel.payload.clone().into();
         let (id, headers) = (message::id(parcel), message::headers(parcel));
-        let message = PublishMessage::build().payload(payload).headers(headers).message_id(&id);
-        let message = Some(Message { subject, id, message });
+        let content = PublishMessage::build().payload(payload).headers(headers).message_id(&id);
+        let message = Some(Message { subject, id, content });
         Ok(Waiting { sequence, message, bytes: parcel.size() })
     }
 
@@ -305,21 +304,21 @@ impl JetStreamOutgoing {
             let Some(Waiting { sequence, message, bytes }) = self.waiting.pop_front() else {
                 break;
             };
-            let Some(Message { subject, id, mut message }) = message else {
+            let Some(Message { subject, id, mut content }) = message else {
                 self.flying.push_back(Flying { sequence, answer: None, early: None, bytes });
                 continue;
             };
             if !self.of.is_shared {
-                message = message.expected_last_sequence(self.next);
+                content = content.expected_last_sequence(self.next);
                 if let Some(before) = &self.before {
-                    message = message.expected_last_message_id(before);
+                    content = content.expected_last_message_id(before);
                 }
                 self.next += 1;
                 self.before = Some(id);
             }
             let context = self.context.clone();
             let mut answer: Answer = Box::pin(unconstrained(async move {
-                context.send_publish(subject, message).await?.await
+                context.send_publish(subject, content).await?.await
             }));
             // That puts it into the queue of the client, however much the task has done already.
             let early = by_now(&mut answer).await;
@@ -345,6 +344,14 @@ impl JetStreamOutgoing {
                     return Err(failed(&self.line, first.sequence, error));
                 }
                 Some(Ok(ack)) if ack.duplicate && !self.of.is_shared => {
+                    if self.is_sure {
+                        if count > 0 {
+                            break;
+                        }
+                        self.has_failed = true;
+                        let problem = "another outbox sends the same events";
+                        return Err(LinkError::lost(PUBLISHING, problem));
+                    }
                     // It was there, and is not behind the one that was the last.
                     self.next -= 1;
                     self.before = None;

@@ -32,6 +32,7 @@ pub struct NatsServer {
     urls: String,
     user: Option<(String, String)>,
     token: Option<String>,
+    secret_file: Option<PathBuf>,
     credentials: Option<PathBuf>,
     authorities: Option<PathBuf>,
     identity: Option<(PathBuf, PathBuf)>,
@@ -53,6 +54,7 @@ impl fmt::Debug for NatsServer {
             .unwrap_or_default();
         f.debug_struct("NatsServer")
             .field("addresses", &addresses)
+            .field("secret_file", &self.secret_file)
             .field("credentials_file", &self.credentials)
             .field("authorities", &self.authorities)
             .field("identity", &self.identity.as_ref().map(|(certificate, _)| certificate))
@@ -81,6 +83,7 @@ impl NatsServer {
             urls: urls.into(),
             user: None,
             token: None,
+            secret_file: None,
             credentials: None,
             authorities: None,
             identity: None,
@@ -100,6 +103,14 @@ impl NatsServer {
     #[must_use = "it is built by value, another is returned"]
     pub fn token(mut self, token: impl Into<String>) -> Self {
         self.token = Some(token.into());
+        self
+    }
+
+    /// Takes the password, or the token if no [user](Self::user) is given, from the first line of a file, which is read for each
+    /// connection.
+    #[must_use = "it is built by value, another is returned"]
+    pub fn secret_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.secret_file = Some(path.into());
         self
     }
 
@@ -173,7 +184,26 @@ impl NatsServer {
             .collect()
     }
 
+    /// With what is in the file for secrets.
+    fn with_secret(&self) -> Result<Self, LinkError> {
+        let mut server = self.clone();
+        if let Some(path) = &self.secret_file {
+            let text =
+                std::fs::read_to_string(path).map_err(|error| cannot_read(path, error.kind()))?;
+            let secret = text.lines().next().unwrap_or_default().to_owned();
+            match &mut server.user {
+                Some((_, password)) => *password = secret,
+                None => server.token = Some(secret),
+            }
+        }
+        Ok(server)
+    }
+
     pub(super) async fn connect(&self) -> Result<Line, LinkError> {
+        self.with_secret()?.connect_now().await
+    }
+
+    async fn connect_now(&self) -> Result<Line, LinkError> {
         let addresses = self.addresses()?;
         let secrets = self.secrets(&addresses);
         let (tell, fate) = watch::channel(None);

@@ -1,5 +1,7 @@
 //! Links to a NATS server: a real one.
 
+#[path = "../common/certificates.rs"]
+mod certificates;
 mod common;
 #[path = "../common/links.rs"]
 #[allow(dead_code, reason = "others need more of it")]
@@ -10,8 +12,10 @@ mod faults;
 mod secrets;
 mod sending;
 mod settling;
+#[allow(clippy::cast_precision_loss, reason = "figures to look at")]
 mod speed;
 mod streams;
+mod tls;
 
 use std::time::Duration;
 

@@ -59,7 +59,7 @@ fn join(mut client: TcpStream, mut server: TcpStream, left: Arc<AtomicI64>) {
     thread::spawn(move || {
         let mut answer = vec![0; 4 << 10];
         while let Ok(length @ 1..) = server.read(&mut answer) {
-            let bytes = length as i64;
+            let bytes = i64::try_from(length).unwrap();
             if left.fetch_sub(bytes, Ordering::SeqCst) < bytes {
                 left.store(i64::MAX, Ordering::SeqCst);
                 break;

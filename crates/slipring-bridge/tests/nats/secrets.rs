@@ -68,6 +68,25 @@ fn tokens_are_not_shown() {
 }
 
 #[test]
+fn secrets_from_a_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("secret");
+    let by_password =
+        NatsServer::with(&format!("authorization {{ user: bridge, password: \"{SECRET}\" }}"));
+    let by_token = NatsServer::with(&format!("authorization {{ token: \"{SECRET}\" }}"));
+    run(async {
+        let one = At::at(by_password.url()).user("bridge", "").secret_file(&file);
+        let other = At::at(by_token.url()).secret_file(&file);
+        is_refused(one.clone()).await;
+        std::fs::write(&file, format!("{SECRET}\n")).unwrap();
+        works(one).await;
+        works(other.clone()).await;
+        std::fs::write(&file, WRONG).unwrap();
+        is_refused(other).await;
+    });
+}
+
+#[test]
 fn who_may_not_publish_is_told_so() {
     let users = format!(
         "authorization {{ users: [ {{ user: r, password: \"{SECRET}\", permissions: {{ publish: [\"$JS.API.>\"] }} }} ] }}"

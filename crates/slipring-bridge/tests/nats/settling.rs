@@ -60,7 +60,10 @@ fn what_was_not_settled_comes_again_to_the_next() {
         while seen.len() < 80 {
             for delivery in take(&mut link, 1).await.unwrap() {
                 let number = numbers_of(std::slice::from_ref(&delivery))[0];
-                assert!(number >= 40 || (number % 2 == 0 && delivery.is_again), "{delivery:?}");
+                assert!(
+                    number >= 40 || (number.is_multiple_of(2) && delivery.is_again),
+                    "{delivery:?}"
+                );
                 seen.insert(number);
                 if number < 40 {
                     settle(&mut link, &[delivery], &Settled::Done).await.unwrap();

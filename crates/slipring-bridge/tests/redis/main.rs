@@ -1,7 +1,10 @@
 //! Links to a Redis server: a real one.
 
+#[path = "../common/certificates.rs"]
+mod certificates;
 mod common;
 #[path = "../common/links.rs"]
+#[allow(dead_code, reason = "others need more of it")]
 mod links;
 #[path = "../../../slipring-store/tests/redis/proxy.rs"]
 #[allow(dead_code, reason = "others need more of it")]
@@ -12,7 +15,9 @@ mod groups;
 mod secrets;
 mod sending;
 mod settling;
+#[allow(clippy::cast_precision_loss, reason = "figures to look at")]
 mod speed;
+mod tls;
 
 use slipring_bridge::{Connect, LinkError, Listen, Outgoing, RedisIn, RedisOut};
 

@@ -24,8 +24,8 @@ const CONNECTING: &str = "connecting to the NATS server";
 /// ```
 /// use slipring_bridge::NatsServer;
 ///
-/// let server = NatsServer::at("nats://bridge:secret@127.0.0.1:4222");
-/// assert!(!format!("{server:?}").contains("secret"));
+/// let server = NatsServer::at("nats://bridge:opensesame@127.0.0.1:4222");
+/// assert!(!format!("{server:?}").contains("opensesame"));
 /// ```
 #[derive(Clone)]
 pub struct NatsServer {

@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn what_is_no_parcel_is_unreadable() {
-        let cases: [(&[(&str, &[u8])], &str); 4] = [
+        type Case<'a> = (&'a [(&'a str, &'a [u8])], &'a str);
+        let cases: [Case<'_>; 4] = [
             (&[("data", b"{}")], "no field `payload`"),
             (&[("payload", b"x"), (header::SOURCE, b"\xff")], "`slipring-source` is no text"),
             (&[("payload", b"x"), (header::ID, b"seven")], "slipring-id"),

@@ -140,7 +140,7 @@ fn dead_letters_are_kept_with_the_reason() {
         let taken = take(&mut link, 1).await.unwrap();
         redis::cmd("XACK")
             .arg(&[STREAM, "billing"])
-            .arg(&ids(&server))
+            .arg(ids(&server))
             .exec(&mut server.connection())
             .unwrap();
         settle(&mut link, &taken, &Settled::Dead("late".into())).await.unwrap();

@@ -389,22 +389,22 @@ fn stories(kind: Kind, seeds: u64) {
 
 #[test]
 fn a_thread_goes_on_where_it_was() {
-    stories(Kind::Thread, 12);
+    stories(Kind::Thread, 6);
 }
 
 #[test]
 fn a_task_goes_on_where_it_was() {
-    stories(Kind::Task, 12);
+    stories(Kind::Task, 6);
 }
 
 #[test]
 fn a_handler_on_a_pool_goes_on_where_it_was() {
-    stories(Kind::Pool, 12);
+    stories(Kind::Pool, 6);
 }
 
 #[test]
 fn a_handler_by_hand_goes_on_where_it_was() {
-    stories(Kind::ByHand, 12);
+    stories(Kind::ByHand, 6);
 }
 
 #[cfg(feature = "embedded")]

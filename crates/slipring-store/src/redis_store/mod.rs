@@ -79,6 +79,14 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// nothing counts as durable, and retention does not wait for it. Replicas are not asked: what a failover may lose is not
 /// known here. A server whose `maxmemory-policy` lets it take out any key is refused when it is connected to.
 ///
+/// So a server that is to keep what it confirms is set like this; one that evicts keys is refused:
+/// ```text
+/// appendonly yes
+/// appendfsync always
+/// no-appendfsync-on-rewrite no
+/// maxmemory-policy noeviction
+/// ```
+///
 /// # When the server is away
 /// A call tries again for as long as its [patience](RedisSettings::patience) lasts, then fails with
 /// [`Io`](StoreError::Io); the next call connects anew. A commit is sent again with the same token, and is not done

@@ -11,6 +11,7 @@ mod inbox;
 #[cfg(feature = "nats")]
 mod jetstream;
 mod link;
+mod loopback;
 mod outbox;
 mod parcel;
 mod pauses;
@@ -27,12 +28,13 @@ pub use jetstream::{
 
 pub use inbox::{
     Inbox, InboxBuilder, InboxHalt, InboxHandle, InboxReport, InboxState, InboxStatus, Intake,
-    IntakeError, IntoBus, IntoStore, Mark, Missing, ORIGIN, ORIGIN_SEQUENCE, SafeWhen, Verdict,
-    WhenMissing, WhenUnstamped,
+    IntakeError, IntoBus, IntoStore, Mark, Missing, ORIGIN, ORIGIN_SEQUENCE, RefusedBefore,
+    SafeWhen, Verdict, WhenMissing, WhenUnstamped,
 };
 pub use link::{
     Connect, Delivery, Incoming, LinkError, Listen, Outgoing, Settled, Settlement, Unreadable,
 };
+pub use loopback::{Loopback, LoopbackIn, LoopbackOut};
 pub use outbox::{
     BeginAt, NotConfirmed, Outbox, OutboxBuilder, OutboxHalt, OutboxHandle, OutboxLetter,
     OutboxLetters, OutboxReport, OutboxState, OutboxStatus, RingOutbox, RingOutboxHandle,

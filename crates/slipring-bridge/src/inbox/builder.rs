@@ -153,6 +153,7 @@ impl<L: Listen, I: Intake> InboxBuilder<L, I> {
         let Self { name, listen, mut intake, settings } = self;
         check_name(&name)?;
         let marks = intake.marks()?;
+        let refused = intake.refused()?;
         let turns = Turns::new(marks.into_iter().map(|mark| (mark.lane, mark.sequence)));
         let (shared, (stop, stopped)) = (Shared::new(), watch::channel(None));
         let runtime = runtime::Builder::new_current_thread()
@@ -163,7 +164,8 @@ impl<L: Listen, I: Intake> InboxBuilder<L, I> {
             desk::open(&name, intake, settings.pauses).map_err(StartError::Thread)?;
         let handle_shared = shared.clone();
         let run = move || {
-            let receiving = Receiving::new(listen, turns, desk, settings, shared.clone(), stopped);
+            let receiving =
+                Receiving::new(listen, (turns, refused), desk, settings, shared.clone(), stopped);
             let ran = catch_unwind(AssertUnwindSafe(|| runtime.block_on(receiving.run())));
             // What the client has left in it need not be waited for.
             let _ = catch_unwind(AssertUnwindSafe(|| runtime.shutdown_background()));

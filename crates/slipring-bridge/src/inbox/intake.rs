@@ -52,10 +52,19 @@ pub trait Intake: Send + 'static {
         Ok(Vec::new())
     }
 
+    /// What it has [refused](Verdict::Refused) and still knows of: asked once, at the start, behind [`marks`](Self::marks). If
+    /// the broker gives one of these again, it goes to the dead letters again and is not taken for a duplicate.
+    ///
+    /// # Errors
+    /// It cannot be told. The inbox does not start.
+    fn refused(&mut self) -> Result<Vec<RefusedBefore>, IntakeError> {
+        Ok(Vec::new())
+    }
+
     /// Takes parcels, from the front, and may say at once what became of the oldest ones that it has.
     ///
     /// # Errors
-    /// What is left in the queue is not taken, and comes again, if the error [may mend](IntakeError::Failing).
+    /// What is left in the queue is not taken, and comes again, alone, if the error [may mend](IntakeError::Failing).
     fn take(
         &mut self,
         parcels: &mut VecDeque<Parcel>,
@@ -101,6 +110,17 @@ pub struct Mark {
     pub lane: Arc<str>,
     /// The last of its sequences that is safe, with all before it.
     pub sequence: u64,
+}
+
+/// A parcel that an intake has refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedBefore {
+    /// Which outbox of which store has sent it.
+    pub lane: Arc<str>,
+    /// Where it stands there.
+    pub sequence: u64,
+    /// What is wrong with it.
+    pub reason: Box<str>,
 }
 
 /// An intake that does not take what it is given.

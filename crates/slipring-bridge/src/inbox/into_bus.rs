@@ -17,8 +17,10 @@ use slipring_events::{
 use slipring_store::{Batch, Codec, Entry, EventStore, Frames, Journal, StoreError};
 
 use super::{
-    Intake, IntakeError, Mark, Verdict, intake::note_origin, journal_marks::JournalMarks,
-    marks::Marks,
+    Intake, IntakeError, Mark, RefusedBefore, Verdict,
+    intake::note_origin,
+    journal_marks::JournalMarks,
+    marks::{Marks, refused_of},
 };
 use crate::{Parcel, Renames, Stamp, pauses::message_of};
 
@@ -254,7 +256,10 @@ impl<E: Event, C: Codec<E>> IntoBus<E, C> {
         let stamps = self.ready.iter().filter_map(|(stamp, _)| stamp.as_ref());
         match &mut self.book {
             Book::Nowhere => {}
-            Book::Kept(marks) => _ = marks.commit(&mut Batch::new(), stamps)?,
+            Book::Kept(marks) => {
+                let said = self.ready.iter().map(|(stamp, verdict)| (stamp.as_ref(), verdict));
+                marks.commit(&mut Batch::new(), stamps, refused_of(said))?;
+            }
             Book::Journalled(marks) => marks.note(&self.ready)?,
         }
         verdicts.extend(self.ready.drain(..).map(|(_, verdict)| verdict));
@@ -278,6 +283,14 @@ impl<E: Event, C: Codec<E>> Intake for IntoBus<E, C> {
             Book::Nowhere => Ok(Vec::new()),
             Book::Kept(marks) => Ok(marks.all()),
             Book::Journalled(marks) => Ok(marks.all()),
+        }
+    }
+
+    fn refused(&mut self) -> Result<Vec<RefusedBefore>, IntakeError> {
+        match &self.book {
+            Book::Nowhere => Ok(Vec::new()),
+            Book::Kept(marks) => Ok(marks.refused()),
+            Book::Journalled(marks) => Ok(marks.refused()),
         }
     }
 

@@ -9,9 +9,9 @@ use slipring_store::{
 };
 
 use super::{
-    Intake, IntakeError, Mark, Verdict,
+    Intake, IntakeError, Mark, RefusedBefore, Verdict,
     intake::note_origin,
-    marks::{Kept, Marks},
+    marks::{Kept, Marks, refused_of},
 };
 use crate::{Parcel, Renames, Stamp};
 
@@ -126,8 +126,10 @@ impl IntoStore {
         let said: Vec<Verdict> = parcels.iter().map(|parcel| self.verdict(parcel)).collect();
         let stamps: Vec<&Stamp> =
             parcels.iter().filter_map(|parcel| parcel.stamp.as_ref()).collect();
+        let refused = parcels.iter().map(|parcel| parcel.stamp.as_ref()).zip(&said);
+        let refused = refused_of(refused);
         let Order::Kept(marks) = &mut self.order else { return Ok(()) };
-        match marks.commit(&mut self.batch, stamps)? {
+        match marks.commit(&mut self.batch, stamps, refused)? {
             Kept::Now(_) | Kept::Before => {
                 parcels.clear();
                 verdicts.extend(said);
@@ -174,6 +176,13 @@ impl Intake for IntoStore {
     fn marks(&mut self) -> Result<Vec<Mark>, IntakeError> {
         match &self.order {
             Order::Kept(marks) => Ok(marks.all()),
+            Order::Any(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn refused(&mut self) -> Result<Vec<RefusedBefore>, IntakeError> {
+        match &self.order {
+            Order::Kept(marks) => Ok(marks.refused()),
             Order::Any(_) => Ok(Vec::new()),
         }
     }

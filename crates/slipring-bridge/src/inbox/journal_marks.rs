@@ -12,7 +12,10 @@ use std::{
 
 use slipring_store::{Batch, Checkpoint, Journal, StoreError};
 
-use super::{IntakeError, Mark, ORIGIN, ORIGIN_SEQUENCE, Verdict, marks::Marks};
+use super::{
+    IntakeError, Mark, ORIGIN, ORIGIN_SEQUENCE, RefusedBefore, Verdict,
+    marks::{Marks, refused_of},
+};
 use crate::Stamp;
 
 /// After how many events, or how long, it writes down how far it is.
@@ -27,6 +30,8 @@ pub(crate) struct JournalMarks {
     known: BTreeMap<Arc<str>, u64>,
     /// Behind the last event of which that tells.
     known_to: u64,
+    /// Where the store was durable when it was asked.
+    durable: u64,
     unsaved: usize,
     saved_at: Instant,
 }
@@ -38,6 +43,8 @@ impl JournalMarks {
         let checkpoint = Checkpoint::named(format!("inbox:{name}"));
         let mut known: BTreeMap<_, _> =
             marks.all().into_iter().map(|mark| (mark.lane, mark.sequence)).collect();
+        // What is told here counts as safe.
+        store.sync()?;
         let first = store.bounds()?.first;
         let from = checkpoint.get(&*store)?.unwrap_or(first).max(first);
         let mut unreadable = None;
@@ -66,11 +73,14 @@ impl JournalMarks {
             checkpoint,
             known,
             known_to,
+            durable: 0,
             unsaved: 0,
             saved_at: Instant::now(),
         };
         // From now on retention waits for it.
-        opened.write_down().map_err(|error| StoreError::Refused(error.to_string().into()))?;
+        opened
+            .write_down(Vec::new())
+            .map_err(|error| StoreError::Refused(error.to_string().into()))?;
         Ok(opened)
     }
 
@@ -88,7 +98,7 @@ impl JournalMarks {
         // Asked first, so that one that has been passed and has no position never gets one.
         let has_passed = self.journal.next_sequence() > sequence;
         match self.journal.position_of(sequence) {
-            Some(position) if position < self.journal.durable()? => {
+            Some(position) if self.is_durable(position)? => {
                 self.known_to = self.known_to.max(position + 1);
                 Ok(Some(Verdict::Safe))
             }
@@ -99,6 +109,17 @@ impl JournalMarks {
         }
     }
 
+    fn is_durable(&mut self, position: u64) -> Result<bool, StoreError> {
+        if position >= self.durable {
+            self.durable = self.journal.durable()?;
+        }
+        Ok(position < self.durable)
+    }
+
+    pub fn refused(&self) -> Vec<RefusedBefore> {
+        self.marks.refused()
+    }
+
     /// These are done with. Of what was refused the journal does not tell: that is written down before it is said.
     pub fn note(&mut self, ready: &[(Option<Stamp>, Verdict)]) -> Result<(), IntakeError> {
         for stamp in ready.iter().filter_map(|(stamp, _)| stamp.as_ref()) {
@@ -106,16 +127,16 @@ impl JournalMarks {
             *mark = stamp.sequence.max(*mark);
         }
         self.unsaved += ready.len();
-        let is_refused = |(_, verdict): &(_, Verdict)| *verdict != Verdict::Safe;
+        let refused = refused_of(ready.iter().map(|(stamp, verdict)| (stamp.as_ref(), verdict)));
         let is_due = self.unsaved >= SAVE_EVERY || self.saved_at.elapsed() >= SAVE_WITHIN;
-        if is_due || ready.iter().any(is_refused) { self.write_down() } else { Ok(()) }
+        if is_due || !refused.is_empty() { self.write_down(refused) } else { Ok(()) }
     }
 
     pub fn save(&mut self) -> Result<(), IntakeError> {
-        if self.unsaved == 0 { Ok(()) } else { self.write_down() }
+        if self.unsaved == 0 { Ok(()) } else { self.write_down(Vec::new()) }
     }
 
-    fn write_down(&mut self) -> Result<(), IntakeError> {
+    fn write_down(&mut self, refused: Vec<RefusedBefore>) -> Result<(), IntakeError> {
         let stamp = |(lane, sequence): (&Arc<str>, &u64)| Stamp {
             lane: lane.clone(),
             sequence: *sequence,
@@ -124,7 +145,7 @@ impl JournalMarks {
         let stamps: Vec<Stamp> = self.known.iter().map(stamp).collect();
         let mut batch = Batch::new();
         self.checkpoint.put(&mut batch, self.known_to);
-        self.marks.commit(&mut batch, &stamps)?;
+        self.marks.commit(&mut batch, &stamps, refused)?;
         (self.unsaved, self.saved_at) = (0, Instant::now());
         Ok(())
     }

@@ -15,7 +15,7 @@ mod turns;
 
 pub use builder::{Inbox, InboxBuilder, WhenMissing, WhenUnstamped};
 pub use handle::{InboxHalt, InboxHandle, InboxReport, InboxState, InboxStatus};
-pub use intake::{Intake, IntakeError, Mark, ORIGIN, ORIGIN_SEQUENCE, Verdict};
+pub use intake::{Intake, IntakeError, Mark, ORIGIN, ORIGIN_SEQUENCE, RefusedBefore, Verdict};
 pub use into_bus::{IntoBus, SafeWhen};
 pub use into_store::IntoStore;
 pub use turns::Missing;

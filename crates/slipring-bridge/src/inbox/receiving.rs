@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    InboxHalt, InboxState, InboxStatus, Verdict, WhenMissing, WhenUnstamped,
+    InboxHalt, InboxState, InboxStatus, RefusedBefore, Verdict, WhenMissing, WhenUnstamped,
     desk::{Desk, Told},
     handle::Shared,
     turns::{Step, Turn, Turns},
@@ -25,7 +25,7 @@ use crate::{Delivery, Incoming, LinkError, Listen, Parcel, Pauses, Settled, Sett
 /// How many deliveries are taken at once, at most.
 const BATCH: usize = 512;
 /// How many parcels that were refused are remembered, should they come again.
-const MOST_REFUSED: usize = 1_024;
+pub(crate) const MOST_REFUSED: usize = 1_024;
 
 /// How an inbox works.
 #[derive(Clone, Copy, Debug)]
@@ -50,7 +50,7 @@ pub(crate) struct Receiving<L> {
     stop: watch::Receiver<Option<Instant>>,
     /// What is at the intake, in order.
     in_hand: VecDeque<InHand>,
-    refused: VecDeque<(Arc<str>, u64, Box<str>)>,
+    refused: VecDeque<RefusedBefore>,
     /// How many deliveries of this link are not settled.
     unsettled: usize,
     deliveries: Vec<Delivery>,
@@ -93,7 +93,7 @@ enum Woken {
 impl<L: Listen> Receiving<L> {
     pub fn new(
         listen: L,
-        turns: Turns<Parcel>,
+        (turns, refused): (Turns<Parcel>, Vec<RefusedBefore>),
         desk: Desk,
         settings: Settings,
         shared: Arc<Shared>,
@@ -107,7 +107,7 @@ impl<L: Listen> Receiving<L> {
             shared,
             stop,
             in_hand: VecDeque::new(),
-            refused: VecDeque::new(),
+            refused: refused.into(),
             unsettled: 0,
             deliveries: Vec::new(),
             settlements: Vec::new(),
@@ -262,10 +262,9 @@ impl<L: Listen> Receiving<L> {
                 Ok(parcel) if !self.settings.is_ordered => {
                     self.hand_on(&mut onwards, None, tag, parcel);
                 }
-                Ok(mut parcel) => {
-                    let Some(stamp) = parcel.stamp.take() else { continue };
-                    let whole = Parcel { stamp: Some(stamp.clone()), ..parcel };
-                    let turn = self.turns.arrive(&stamp, tag, whole, now, &mut steps);
+                Ok(parcel) => {
+                    let Some(stamp) = parcel.stamp.clone() else { continue };
+                    let turn = self.turns.arrive(&stamp, tag, parcel, now, &mut steps);
                     duplicates += u64::from(turn == Turn::Duplicate);
                 }
             }
@@ -288,13 +287,10 @@ impl<L: Listen> Receiving<L> {
                     self.hand_on(onwards, Some((lane, sequence)), tag, content);
                 }
                 Step::Done { tag, lane, sequence, content: _ } => {
-                    let was_refused = self
-                        .refused
-                        .iter()
-                        .find(|(refused, at, _)| *refused == lane && *at == sequence);
-                    let settled = was_refused
-                        .map_or(Settled::Done, |(_, _, reason)| Settled::Dead(reason.clone()));
-                    self.say(tag, settled);
+                    let is_it = |one: &&RefusedBefore| one.lane == lane && one.sequence == sequence;
+                    let before = self.refused.iter().find(is_it);
+                    let dead = before.map(|one| Settled::Dead(one.reason.clone()));
+                    self.say(tag, dead.unwrap_or(Settled::Done));
                 }
                 Step::Late { tag, lane, sequence, content: _ } => self.bury(
                     tag,
@@ -372,10 +368,12 @@ impl<L: Listen> Receiving<L> {
     fn hear(&mut self, told: Option<Told>) -> Result<(), InboxHalt> {
         match told {
             Some(Told::Verdicts(verdicts)) => {
+                let is_safe = |verdict: &&Verdict| **verdict == Verdict::Safe;
+                let safe = verdicts.iter().filter(is_safe).count() as u64;
                 for verdict in verdicts {
                     self.conclude(verdict);
                 }
-                self.post(|_| ());
+                self.post(|status| status.safe += safe);
             }
             Some(Told::Holding(because)) => self.post(|status| match because {
                 Some(because) => {
@@ -404,10 +402,7 @@ impl<L: Listen> Receiving<L> {
         };
         let tags = tag.into_iter().chain(twins);
         match verdict {
-            Verdict::Safe => {
-                tags.for_each(|tag| self.say(tag, Settled::Done));
-                self.post(|status| status.safe += 1);
-            }
+            Verdict::Safe => tags.for_each(|tag| self.say(tag, Settled::Done)),
             Verdict::Refused(reason) => {
                 // One of them is enough.
                 for (index, tag) in tags.enumerate() {
@@ -415,10 +410,11 @@ impl<L: Listen> Receiving<L> {
                     self.say(tag, if index == 0 { dead } else { Settled::Done });
                 }
                 if let Some((lane, sequence)) = place {
-                    if self.refused.len() == MOST_REFUSED {
+                    if self.refused.len() >= MOST_REFUSED {
                         self.refused.pop_front();
                     }
-                    self.refused.push_back((lane, sequence, reason.clone()));
+                    let reason = reason.clone();
+                    self.refused.push_back(RefusedBefore { lane, sequence, reason });
                 }
                 self.post(|status| {
                     status.dead += 1;

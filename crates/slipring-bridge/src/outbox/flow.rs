@@ -88,6 +88,8 @@ pub(crate) struct Flow<C, G> {
     /// Somebody has given a letter back.
     bell: Arc<Notify>,
     look_again: bool,
+    /// When it looks whether somebody else has.
+    look_at: Instant,
     next_again: u64,
     /// Letters that are confirmed, which is not written down.
     sent_again: Vec<u64>,
@@ -153,6 +155,7 @@ impl<C: Connect, G: Ground> Flow<C, G> {
             stop,
             bell,
             look_again: true,
+            look_at: Instant::now(),
             next_again: FIRST_AGAIN,
             sent_again: Vec::new(),
             unsaved: 0,
@@ -273,6 +276,7 @@ impl<C: Connect, G: Ground> Flow<C, G> {
         let mut moved = Instant::now();
         loop {
             let is_stopping = self.is_stopping();
+            self.take_letters()?;
             while is_stopping.is_none() && self.window.room() > 0 && !self.is_fed_up {
                 match self.feed.try_recv() {
                     Ok(fed) => self.take_in(Some(fed))?,
@@ -280,7 +284,6 @@ impl<C: Connect, G: Ground> Flow<C, G> {
                     Err(mpsc::error::TryRecvError::Disconnected) => self.is_fed_up = true,
                 }
             }
-            self.take_letters()?;
             if is_stopping.is_none() && !self.window.unsubmitted(1).is_empty() {
                 if self.window.submitted() == 0 {
                     moved = Instant::now();
@@ -307,7 +310,9 @@ impl<C: Connect, G: Ground> Flow<C, G> {
                     moved = Instant::now();
                 }
                 Woken::Fed(fed) => self.take_in(fed)?,
-                Woken::LookAgain => self.look_again = true,
+                Woken::LookAgain => {
+                    (self.look_again, self.look_at) = (true, Instant::now() + LOOK_AGAIN);
+                }
                 Woken::Save => self.save()?,
             }
         }
@@ -332,7 +337,7 @@ impl<C: Connect, G: Ground> Flow<C, G> {
                 Woken::Fed(fed)
             }
             () = self.bell.notified(), if is_stopping.is_none() => Woken::LookAgain,
-            () = sleep(LOOK_AGAIN), if is_stopping.is_none() => Woken::LookAgain,
+            () = until(Some(self.look_at)), if is_stopping.is_none() => Woken::LookAgain,
         }
     }
 
@@ -383,8 +388,14 @@ impl<C: Connect, G: Ground> Flow<C, G> {
             Ok(letters) => {
                 self.look_again = letters.len() == room;
                 for (number, position, parcel) in letters {
-                    self.window.push(Lane::Letters, number, position, parcel);
                     self.next_again = number + 1;
+                    let (size, largest) = (parcel.size(), self.connect.largest());
+                    if size <= largest {
+                        self.window.push(Lane::Letters, number, position, parcel);
+                    } else {
+                        let out = Out { lane: Lane::Letters, sequence: number, position, parcel };
+                        self.put_back(&out, &too_large(size, largest))?;
+                    }
                 }
                 Ok(())
             }
@@ -395,6 +406,16 @@ impl<C: Connect, G: Ground> Flow<C, G> {
             }
             Err(Unwritten::Never(halt)) => Err(halt),
         }
+    }
+
+    /// One that was given back goes back at once. If it cannot be written now, it is looked at in the next run.
+    fn put_back(&mut self, out: &Out, why: &str) -> Result<(), OutboxHalt> {
+        match self.ground.set_aside(out, why) {
+            Ok(()) => self.shared.note_set_aside(out.position, why),
+            Err(Unwritten::Later(error)) => self.shared.note_error(&error),
+            Err(Unwritten::Never(halt)) => return Err(halt),
+        }
+        Ok(())
     }
 
     fn confirm(&mut self, parcels: usize) -> Result<(), OutboxHalt> {
@@ -451,6 +472,11 @@ impl<C: Connect, G: Ground> Flow<C, G> {
             change(known);
         });
     }
+}
+
+/// Why a broker does not take a parcel of that size.
+pub(crate) fn too_large(size: usize, largest: usize) -> String {
+    format!("it has {size} bytes, and the broker takes at most {largest}")
 }
 
 /// Until it is told to stop.

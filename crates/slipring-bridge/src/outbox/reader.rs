@@ -16,7 +16,8 @@ use slipring_store::{Record, StoreError, Subscription};
 use tokio::sync::mpsc;
 
 use super::{
-    OutboxHalt, OutboxLetters, books::Passed, error::may_mend, handle::Shared, selection::Selection,
+    OutboxHalt, OutboxLetters, books::Passed, error::may_mend, flow::too_large, handle::Shared,
+    selection::Selection,
 };
 use crate::{Parcel, Stamp, pauses::message_of};
 
@@ -147,8 +148,7 @@ impl Chunk {
         parcel.topic = topic;
         let size = parcel.size();
         if size > largest {
-            let reason = format!("it has {size} bytes, and the broker takes at most {largest}");
-            return self.unsendable.push((position, parcel, reason.into()));
+            return self.unsendable.push((position, parcel, too_large(size, largest).into()));
         }
         self.bytes += size;
         self.parcels.push((position, parcel));

@@ -24,7 +24,7 @@ use super::{
     books::Unwritten,
     builder::spawn,
     check_name,
-    flow::{Ground, Parts, Settings},
+    flow::{Ground, Parts, Settings, too_large},
     handle::Shared,
     join_until,
     reader::Fed,
@@ -294,8 +294,7 @@ impl<F> Handler<F> {
                         parcels.push((sequence, parcel));
                         continue;
                     }
-                    let largest = self.largest;
-                    format!("it has {size} bytes, and the broker takes at most {largest}")
+                    too_large(size, self.largest)
                 }
                 Err(error) => error.to_string(),
             };

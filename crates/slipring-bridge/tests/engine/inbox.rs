@@ -154,6 +154,9 @@ fn what_cannot_be_read_or_stored_is_buried_with_the_reason_and_the_rest_goes_on(
     let _inbox = into_store(&sim, &alive, &store);
     until("all is settled", || sim.left() == 0);
     assert_eq!(texts(&*store), ["0", "2", "3"]);
+    // And it is no duplicate of something that is there: the broker may not have been told.
+    let dead = sim.dead();
+    assert_eq!((dead.len(), &dead[2]), (3, &dead[1]));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bus;
 mod exactly_once;
 mod inbox;
+mod on_disk;
 mod outbox;
 mod ring;
 mod sim;

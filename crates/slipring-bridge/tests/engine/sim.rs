@@ -43,6 +43,8 @@ struct State {
     rng: Rng,
     faults: Faults,
     is_down: bool,
+    /// It takes poison.
+    is_lax: bool,
     queue: VecDeque<Result<Parcel, Unreadable>>,
     /// What is delivered and not settled, by the listener's number.
     delivered: BTreeMap<u64, BTreeMap<u64, Result<Parcel, Unreadable>>>,
@@ -69,7 +71,7 @@ impl Alive {
     }
 }
 
-/// The payload of what this broker never takes.
+/// What begins so this broker does not take, unless it is lax.
 pub const POISON: &[u8] = b"poison";
 
 impl Sim {
@@ -78,6 +80,7 @@ impl Sim {
             rng: Rng::with_seed(seed),
             faults: Faults::default(),
             is_down: false,
+            is_lax: false,
             queue: VecDeque::new(),
             delivered: BTreeMap::new(),
             next_listener: 0,
@@ -102,6 +105,11 @@ impl Sim {
 
     pub fn listen(&self, alive: &Alive) -> SimListen {
         SimListen { sim: self.clone(), alive: alive.clone() }
+    }
+
+    /// From now on it takes poison.
+    pub fn be_lax(&self) {
+        self.0.state.lock().is_lax = true;
     }
 
     /// Puts something into the queue as another program would.
@@ -225,7 +233,7 @@ impl Outgoing for SimOut {
             let stamp = parcel.stamp.as_ref().expect("an outbox stamps what it sends");
             let mut state = self.sim.0.state.lock();
             let (swallowed, twice) = (state.faults.swallowed, state.faults.twice);
-            let sent = if parcel.payload == POISON {
+            let sent = if parcel.payload.starts_with(POISON) && !state.is_lax {
                 Sent::Refused(stamp.sequence)
             } else if state.chance(swallowed) {
                 Sent::Swallowed

@@ -47,13 +47,20 @@ pub fn commit(store: &dyn EventStore, events: &[(&str, &str)]) -> Committed {
 
 /// What a process sees of a store: when the process is dead, nothing of it is written any more.
 pub struct Seen {
-    pub store: Arc<Memory>,
-    pub alive: Alive,
+    store: Arc<dyn EventStore>,
+    alive: Alive,
+    /// One commit of so many takes a while; none if that is 0.
+    slow: u8,
 }
 
 impl Seen {
-    pub fn of(store: &Arc<Memory>, alive: &Alive) -> Arc<Self> {
-        Arc::new(Self { store: store.clone(), alive: alive.clone() })
+    pub fn of(store: &Arc<impl EventStore>, alive: &Alive) -> Arc<Self> {
+        Arc::new(Self { store: store.clone(), alive: alive.clone(), slow: 0 })
+    }
+
+    /// One of which a commit takes a while now and then.
+    pub fn slow(store: &Arc<impl EventStore>, alive: &Alive) -> Arc<Self> {
+        Arc::new(Self { store: store.clone(), alive: alive.clone(), slow: 3 })
     }
 
     fn check(&self) -> Result<(), StoreError> {
@@ -68,6 +75,9 @@ impl EventStore for Seen {
     }
 
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<Committed, CommitError> {
+        if self.slow > 0 && fastrand::u8(..self.slow) == 0 {
+            thread::sleep(Duration::from_micros(fastrand::u64(..1_500)));
+        }
         self.check()?;
         self.store.commit(batch, durability)
     }

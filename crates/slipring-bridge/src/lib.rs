@@ -20,6 +20,7 @@ mod rabbit;
 #[cfg(feature = "redis")]
 mod redis_streams;
 mod renames;
+mod stopping;
 
 #[cfg(feature = "nats")]
 pub use jetstream::{

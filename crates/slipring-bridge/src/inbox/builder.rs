@@ -65,6 +65,24 @@ impl Inbox {
     ///
     /// It hands on what comes in the order of each lane, each parcel once, and acknowledges what is safe there. A lane that it
     /// does not know begins where it comes in.
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring_bridge::{Inbox, IntoStore, Loopback, Parcel};
+    /// use slipring_store::{EventStore, Memory};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let (store, broker) = (Arc::new(Memory::new()), Loopback::new());
+    /// broker.put(Parcel::new("order.created", "lamp")); // Some other program.
+    /// broker.put(Parcel::new("no..topic", ""));
+    ///
+    /// let inbox = Inbox::builder("orders", broker.clone(), IntoStore::new("orders", store.clone())?).start()?;
+    /// inbox.wait_until(Duration::from_secs(60), |status| status.safe + status.dead == 2);
+    /// let report = inbox.stop(Duration::from_secs(5));
+    /// assert!(report.halted.is_none());
+    /// assert_eq!((store.bounds()?.durable, broker.dead().len()), (1, 1));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder<L: Listen, I: Intake>(
         name: impl Into<String>,
         listen: L,

@@ -40,6 +40,35 @@ const LOOK: Duration = Duration::from_millis(1);
 ///
 /// An event that a handler fails on for good goes to the broker's dead letters as well, unless the bus's own
 /// [are enough](Self::letters_are_enough).
+///
+/// # Examples
+/// ```
+/// use slipring_bridge::{Inbox, IntoBus, Loopback, Parcel};
+/// use slipring_events::{AnyEvent, Bus};
+/// use slipring_store::{Codec, CodecError, Record};
+/// use std::time::Duration;
+///
+/// struct Text;
+///
+/// impl Codec<AnyEvent> for Text {
+///     fn encode(&self, _: &AnyEvent, _: &mut Vec<u8>) -> Result<(), CodecError> {
+///         Err(CodecError::unwritable("nothing goes out here"))
+///     }
+///     fn decode(&self, record: &Record<'_>) -> Result<AnyEvent, CodecError> {
+///         Ok(AnyEvent::new(String::from_utf8_lossy(record.payload).into_owned()))
+///     }
+/// }
+///
+/// let (bus, broker) = (Bus::<AnyEvent>::start(64)?, Loopback::new());
+/// let _mail = bus.handler("mail").topic("order.*").on::<String>().run(|text, _| assert_eq!(text, "lamp"))?;
+/// let intake = IntoBus::new("orders", bus.publisher(), Text);
+/// let inbox = Inbox::builder("orders", broker.clone(), intake).start()?;
+/// broker.put(Parcel::new("order.created", "lamp"));
+/// inbox.wait_until(Duration::from_secs(60), |status| status.safe == 1);
+/// assert!(inbox.stop(Duration::from_secs(5)).halted.is_none());
+/// assert_eq!(bus.shutdown(Duration::from_secs(5))?.handlers[0].account.handled, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct IntoBus<E: Event, C> {
     publisher: Publisher<E>,
     codec: C,

@@ -21,6 +21,23 @@ use crate::{Parcel, Renames, Stamp};
 /// Events and how far their lanes are go into the store in one commit, durably, and only then the broker may forget them: so
 /// however the program ends, an event is there once. What has no stamp, from other programs, comes as often as the
 /// broker delivers it, unless ids are [remembered](Self::remember_ids).
+///
+/// # Examples
+/// ```
+/// use slipring_bridge::{Intake, IntoStore, Parcel, Stamp, Verdict};
+/// use slipring_store::{EventStore, Memory};
+/// use std::{collections::VecDeque, sync::Arc};
+///
+/// let store = Arc::new(Memory::new());
+/// let mut intake = IntoStore::new("orders", store.clone())?;
+/// let mut parcel = Parcel::new("order.created", "lamp");
+/// parcel.stamp = Some(Stamp { lane: "shop/orders".into(), sequence: 7, previous: None });
+/// let mut verdicts = Vec::new();
+/// intake.take(&mut VecDeque::from([parcel]), &mut verdicts)?;
+/// assert_eq!((verdicts, store.bounds()?.durable), (vec![Verdict::Safe], 1));
+/// assert_eq!(IntoStore::new("orders", store)?.marks()?[0].sequence, 7);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct IntoStore {
     store: Arc<dyn EventStore>,
     name: Box<str>,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    future::{Future, pending},
+    future::Future,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -11,7 +11,7 @@ use std::{
 use tokio::{
     select,
     sync::watch,
-    time::{sleep, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -20,7 +20,10 @@ use super::{
     handle::Shared,
     turns::{Step, Turn, Turns},
 };
-use crate::{Delivery, Incoming, LinkError, Listen, Parcel, Pauses, Settled, Settlement};
+use crate::{
+    Delivery, Incoming, LinkError, Listen, Parcel, Pauses, Settled, Settlement,
+    stopping::{CLOSES_WITHIN, late_to_stop, stopped, until},
+};
 
 /// How many deliveries are taken at once, at most.
 const BATCH: usize = 512;
@@ -132,7 +135,7 @@ impl<L: Listen> Receiving<L> {
             let error = match flown {
                 Err(Broken::Link(error)) => error,
                 Ok(()) | Err(Broken::Halt(_)) => {
-                    let _ = timeout(self.settings.patience, link.close()).await;
+                    let _ = timeout(self.settings.patience.min(CLOSES_WITHIN), link.close()).await;
                     return match flown {
                         Err(Broken::Halt(halt)) => Err(halt),
                         _ => Ok(()),
@@ -431,7 +434,13 @@ impl<L: Listen> Receiving<L> {
         let settlements = std::mem::take(&mut self.settlements);
         let patience = self.settings.patience;
         let late = |_| LinkError::lost("acknowledging", format_args!("no answer in {patience:?}"));
-        timeout(patience, link.settle(&settlements)).await.map_err(late)??;
+        select! {
+            biased;
+            settled = timeout(patience, link.settle(&settlements)) => settled.map_err(late)??,
+            () = late_to_stop(&mut self.stop) => {
+                return Err(LinkError::lost("acknowledging", "it was stopped meanwhile"));
+            }
+        }
         self.unsettled = self.unsettled.saturating_sub(settlements.len());
         Ok(())
     }
@@ -449,19 +458,5 @@ impl<L: Listen> Receiving<L> {
             (status.in_hand, status.early) = (in_hand, early);
             change(status);
         });
-    }
-}
-
-/// Until it is told to stop.
-async fn stopped(stop: &mut watch::Receiver<Option<Instant>>) {
-    // If nobody can tell it any more, its handle is gone.
-    let _ = stop.wait_for(Option::is_some).await;
-}
-
-/// Until then, or for ever.
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time.into()).await,
-        None => pending().await,
     }
 }

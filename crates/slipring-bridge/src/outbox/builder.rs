@@ -74,6 +74,30 @@ impl Outbox {
     /// It sends what is durable, in the order of the store, and goes on where it was when it is started again: its name is
     /// the name of that place, and one program at a time runs it. No event that it has not sent is removed by
     /// [retention](slipring_store::EventStore::retain).
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring_bridge::{Loopback, Outbox, OutboxState, Renames};
+    /// use slipring_events::Pattern;
+    /// use slipring_store::{Batch, Durability, Entry, EventStore, Memory};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let (store, broker) = (Arc::new(Memory::new()), Loopback::new());
+    /// let mut batch = Batch::new();
+    /// for topic in ["order.created", "log.line", "order.paid"] {
+    ///     batch.append(Entry::new(topic, "7"))?;
+    /// }
+    /// let committed = store.commit(&batch, Durability::Synced)?;
+    ///
+    /// let outbox = Outbox::builder("orders", store, broker.clone())
+    ///     .topic(Pattern::new("order.*")?)
+    ///     .rename(Renames::none().prefix("order", "shop.order"))
+    ///     .start()?;
+    /// outbox.wait_for(committed.end, Duration::from_secs(60))?;
+    /// assert_eq!(broker.waiting(), 2);
+    /// assert_eq!(outbox.stop(Duration::from_secs(5)).confirmed, committed.end);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn builder<C: Connect>(
         name: impl Into<String>,
         store: Arc<impl EventStore>,

@@ -4,7 +4,7 @@
 //! confirmed, in order. So a broker that has lost one from the midst gets it, and all behind it, again.
 
 use std::{
-    future::{Future, pending},
+    future::Future,
     pin::pin,
     sync::Arc,
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use slipring_store::Durability;
 use tokio::{
     select,
     sync::{Notify, mpsc, watch},
-    time::{sleep, sleep_until, timeout},
+    time::{sleep, timeout},
 };
 
 use super::{
@@ -25,7 +25,10 @@ use super::{
     reader::Fed,
     window::{Lane, Out, Window},
 };
-use crate::{Connect, LinkError, Outgoing, Parcel, Pauses};
+use crate::{
+    Connect, LinkError, Outgoing, Parcel, Pauses,
+    stopping::{CLOSES_WITHIN, late_to_stop, stopped, until},
+};
 
 /// How many parcels are submitted at once, at most.
 const BATCH: usize = 256;
@@ -184,7 +187,8 @@ impl<C: Connect, G: Ground> Flow<C, G> {
             if let Some(mut link) = self.connect().await? {
                 match self.flow(&mut link).await {
                     Ok(()) => {
-                        let _ = timeout(self.settings.patience, link.close()).await;
+                        let limit = self.settings.patience.min(CLOSES_WITHIN);
+                        let _ = timeout(limit, link.close()).await;
                         return Ok(());
                     }
                     Err(Broken::Halt(halt)) => return Err(halt),
@@ -477,24 +481,4 @@ impl<C: Connect, G: Ground> Flow<C, G> {
 /// Why a broker does not take a parcel of that size.
 pub(crate) fn too_large(size: usize, largest: usize) -> String {
     format!("it has {size} bytes, and the broker takes at most {largest}")
-}
-
-/// Until it is told to stop.
-async fn stopped(stop: &mut watch::Receiver<Option<Instant>>) {
-    // If nobody can tell it any more, its handle is gone.
-    let _ = stop.wait_for(Option::is_some).await;
-}
-
-/// Until it was told to stop, and the time for that is over.
-async fn late_to_stop(stop: &mut watch::Receiver<Option<Instant>>) {
-    let deadline = stop.wait_for(Option::is_some).await.ok().and_then(|deadline| *deadline);
-    until(deadline.or_else(|| Some(Instant::now()))).await;
-}
-
-/// Until then, or for ever.
-async fn until(time: Option<Instant>) {
-    match time {
-        Some(time) => sleep_until(time.into()).await,
-        None => pending().await,
-    }
 }

@@ -43,34 +43,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// # Examples
 /// ```
 /// use slipring::Builder;
-/// use slipring_bridge::{Connect, LinkError, Outgoing, Parcel, RingOutbox};
+/// use slipring_bridge::{Loopback, Parcel, RingOutbox};
 ///
-/// /// A broker that takes everything at once.
-/// struct Taker;
-/// struct Link(usize);
-///
-/// impl Connect for Taker {
-///     type Link = Link;
-///     async fn connect(&self) -> Result<Link, LinkError> {
-///         Ok(Link(0))
-///     }
-///     fn largest(&self) -> usize {
-///         1 << 20
-///     }
-/// }
-///
-/// impl Outgoing for Link {
-///     async fn submit(&mut self, parcels: &[Parcel]) -> Result<(), LinkError> {
-///         self.0 += parcels.len();
-///         Ok(())
-///     }
-///     async fn confirmed(&mut self) -> Result<usize, LinkError> {
-///         Ok(std::mem::take(&mut self.0))
-///     }
-///     async fn close(self) {}
-/// }
-///
-/// let outbox = RingOutbox::new("numbers", Taker, |number: &u64| {
+/// let outbox = RingOutbox::new("numbers", Loopback::new(), |number: &u64| {
 ///     Ok(Some(Parcel::new("number", number.to_be_bytes())))
 /// });
 /// let (station, handle) = outbox.station()?;

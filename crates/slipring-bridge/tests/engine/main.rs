@@ -3,6 +3,7 @@
 mod bus;
 mod exactly_once;
 mod inbox;
+mod odd_links;
 mod on_disk;
 mod outbox;
 mod ring;

@@ -166,10 +166,13 @@ impl<L: Listen, I: Intake> InboxBuilder<L, I> {
     /// Starts it. That the broker is there is not waited for.
     ///
     /// # Errors
-    /// It cannot be called so, the intake does not say how far it is, or there is no thread to be had.
+    /// It cannot be called so, it keeps no order and the intake needs one, the intake does not say how far it is, or there is no thread to be had.
     pub fn start(self) -> Result<InboxHandle, StartError> {
         let Self { name, listen, mut intake, settings } = self;
         check_name(&name)?;
+        if intake.needs_order() && !settings.is_ordered {
+            return Err(StartError::NeedsOrder { name: name.into() });
+        }
         let marks = intake.marks()?;
         let refused = intake.refused()?;
         let turns = Turns::new(marks.into_iter().map(|mark| (mark.lane, mark.sequence)));

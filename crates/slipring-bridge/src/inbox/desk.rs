@@ -108,7 +108,11 @@ pub(crate) fn open(
         let worked = catch_unwind(AssertUnwindSafe(|| clerk.work()));
         let halt = match worked {
             Ok(Ok(())) => return,
-            Ok(Err(error)) => InboxHalt::Intake(error),
+            Ok(Err(error)) => {
+                // It may have something to see to all the same; why it ends is known.
+                let _ = catch_unwind(AssertUnwindSafe(|| clerk.intake.end()));
+                InboxHalt::Intake(error)
+            }
             Err(payload) => {
                 InboxHalt::Panicked { part: "the intake", message: message_of(payload) }
             }
@@ -167,7 +171,9 @@ impl<I: Intake> Clerk<I> {
             // What is not safe by then comes again.
             let is_hopeless = self.failures > 0 || is_to_leave;
             if self.is_closed && (is_done || is_hopeless) {
-                return self.intake.end();
+                // What could not be written is not acknowledged either.
+                let _ = self.intake.end();
+                return Ok(());
             }
             if !(has_said || had && self.failures == 0) {
                 thread::park_timeout(nap);

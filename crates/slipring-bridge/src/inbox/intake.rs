@@ -52,6 +52,12 @@ pub trait Intake: Send + 'static {
         Ok(Vec::new())
     }
 
+    /// Whether it counts on getting each lane in order and each parcel once: then it does not start in an inbox that
+    /// [keeps no order](crate::InboxBuilder::unordered).
+    fn needs_order(&self) -> bool {
+        false
+    }
+
     /// What it has [refused](Verdict::Refused) and still knows of: asked once, at the start, behind [`marks`](Self::marks). If
     /// the broker gives one of these again, it goes to the dead letters again and is not taken for a duplicate.
     ///
@@ -84,10 +90,10 @@ pub trait Intake: Send + 'static {
         Ok(None)
     }
 
-    /// When the inbox ends, in good order, behind the last verdict.
+    /// When the inbox ends, unless it has panicked. What it has said nothing of comes again.
     ///
     /// # Errors
-    /// As for [`take`](Self::take); it is not called again.
+    /// Something is left undone. Nobody is told: it is not to matter.
     fn end(&mut self) -> Result<(), IntakeError> {
         Ok(())
     }

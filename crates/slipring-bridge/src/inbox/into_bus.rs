@@ -8,7 +8,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use slipring_events::{
@@ -19,13 +19,10 @@ use slipring_store::{Batch, Codec, Entry, EventStore, Frames, Journal, StoreErro
 use super::{
     Intake, IntakeError, Mark, RefusedBefore, Verdict,
     intake::note_origin,
-    journal_marks::JournalMarks,
+    journal_marks::{JournalMarks, LOOK},
     marks::{Marks, refused_of},
 };
-use crate::{Parcel, Renames, Stamp, pauses::message_of};
-
-/// How often it looks whether the journal is durable.
-const LOOK: Duration = Duration::from_millis(1);
+use crate::{Parcel, Renames, Stamp, outbox::PATIENCE_OF_DROP, pauses::message_of};
 
 /// Publishes what arrives on a bus: with its id, its time, its topic, what it follows from, and with the notes
 /// [`ORIGIN`](crate::ORIGIN) and [`ORIGIN_SEQUENCE`](crate::ORIGIN_SEQUENCE).
@@ -142,7 +139,8 @@ impl<E: Event, C: Codec<E>> IntoBus<E, C> {
     }
 
     /// For a bus with a journal: an event may be forgotten when the journal has it durably, and how far the lanes are is
-    /// read from the journal's events. Handlers that a crash keeps from an event do not see it again by this: what the
+    /// read from the journal's events: so the next inbox of this name is to start when this one has
+    /// [ended](crate::InboxReport::has_ended). Handlers that a crash keeps from an event do not see it again by this: what the
     /// journal has is theirs to be replayed from.
     ///
     /// `journal` is that of the bus: from [`BusJournal::handle`](slipring_store::BusJournal::handle).
@@ -315,6 +313,10 @@ impl<E: Event, C: Codec<E>> Intake for IntoBus<E, C> {
         }
     }
 
+    fn needs_order(&self) -> bool {
+        !matches!(self.book, Book::Nowhere)
+    }
+
     fn refused(&mut self) -> Result<Vec<RefusedBefore>, IntakeError> {
         match &self.book {
             Book::Nowhere => Ok(Vec::new()),
@@ -366,9 +368,21 @@ impl<E: Event, C: Codec<E>> Intake for IntoBus<E, C> {
     }
 
     fn end(&mut self) -> Result<(), IntakeError> {
-        match &mut self.book {
-            Book::Journalled(marks) => marks.save(),
-            Book::Nowhere | Book::Kept(_) => Ok(()),
+        let Book::Journalled(marks) = &mut self.book else { return Ok(()) };
+        // What is on the ring and not in the journal would be unknown to the next one, which reads the journal.
+        let deadline = Instant::now() + PATIENCE_OF_DROP;
+        for InHand { stamp, state } in self.in_hand.drain(..) {
+            let verdict = match state {
+                State::Published(_) => break,
+                State::Refused(reason) => Verdict::Refused(reason),
+                State::OnJournal(sequence) => match marks.wait(sequence, deadline)? {
+                    Some(verdict) => verdict,
+                    None => break,
+                },
+            };
+            self.ready.push((stamp, verdict));
         }
+        marks.note(&self.ready)?;
+        marks.save()
     }
 }

@@ -197,6 +197,10 @@ impl Intake for IntoStore {
         }
     }
 
+    fn needs_order(&self) -> bool {
+        matches!(self.order, Order::Kept(_))
+    }
+
     fn refused(&mut self) -> Result<Vec<RefusedBefore>, IntakeError> {
         match &self.order {
             Order::Kept(marks) => Ok(marks.refused()),

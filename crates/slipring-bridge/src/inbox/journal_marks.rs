@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     ops::ControlFlow,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
@@ -21,6 +22,9 @@ use crate::Stamp;
 /// After how many events, or how long, it writes down how far it is.
 const SAVE_EVERY: usize = 16_384;
 const SAVE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often it looks whether the journal is durable.
+pub(crate) const LOOK: Duration = Duration::from_millis(1);
 
 pub(crate) struct JournalMarks {
     journal: Journal,
@@ -106,6 +110,21 @@ impl JournalMarks {
                 Ok(Some(Verdict::Refused("the journal of the bus does not store it".into())))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// Waits for that; [`note`](Self::note) is to be told of it before anything is written down.
+    pub fn wait(
+        &mut self,
+        sequence: u64,
+        deadline: Instant,
+    ) -> Result<Option<Verdict>, IntakeError> {
+        loop {
+            let looked = self.look(sequence)?;
+            if looked.is_some() || Instant::now() >= deadline {
+                return Ok(looked);
+            }
+            thread::sleep(LOOK);
         }
     }
 

@@ -58,6 +58,15 @@ pub enum StartError {
         /// Of how many.
         of: u32,
     },
+    /// An inbox keeps no order, and its intake counts on it.
+    #[error(
+        "inbox `{name}` keeps no order, and its intake counts lanes by their order: give it one that knows events by \
+         their ids (`IntoStore::remember_ids`), or keep the order"
+    )]
+    NeedsOrder {
+        /// What it is called.
+        name: Box<str>,
+    },
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -18,7 +18,7 @@ use slipring_store::{BusJournal, Codec, CodecError, Memory, Record};
 
 use crate::{
     sim::{Alive, Faults, Sim},
-    world::{LONG, Seen, all, short, until},
+    world::{Failing, LONG, Seen, all, short, until},
 };
 
 /// Events of the tests are texts.
@@ -267,6 +267,39 @@ fn the_journal_of_a_bus_has_each_event_once_however_it_ends() {
         assert_eq!(stored.len() + refused, next as usize, "seed {seed}");
         assert!(sim.dead().len() <= refused, "seed {seed}");
     }
+}
+
+#[test]
+fn an_inbox_that_stops_waits_for_the_journal_so_that_the_next_one_knows() {
+    let (sim, alive, store) = (Sim::new(15), Alive::default(), Arc::new(Memory::new()));
+    let gate = Failing::of(&store, true);
+    let journal = BusJournal::open("bus", gate.clone(), Text).unwrap();
+    let handle = journal.handle();
+    let bus = Bus::<AnyEvent>::builder(64).journal(journal).start().unwrap();
+    let start = || {
+        let publisher = bus.publisher();
+        let intake = IntoBus::journalled("in", publisher, Text, handle.clone()).unwrap();
+        Inbox::builder("in", sim.listen(&alive), intake).begin_after(LONG).start().unwrap()
+    };
+    let inbox = start();
+    gate.shut(true);
+    for sequence in 0..5 {
+        sim.put(Ok(parcel(sequence, b"x")));
+    }
+    until("all are on the ring", || inbox.status().in_hand == 5);
+    let opener = {
+        let gate = gate.clone();
+        std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(100));
+            gate.shut(false);
+        })
+    };
+    let report = inbox.stop(Duration::from_millis(5));
+    assert!(report.has_ended && sim.left() == 5, "{report:?}");
+    let _inbox = start();
+    until("they are known", || sim.left() == 0);
+    assert_eq!(all(&*store).len(), 5);
+    opener.join().unwrap();
 }
 
 /// One side of two buses that are one.

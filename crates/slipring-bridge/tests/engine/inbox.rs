@@ -213,6 +213,23 @@ fn several_inboxes_share_a_queue_and_the_store_has_each_event_once() {
 }
 
 #[test]
+fn an_intake_that_counts_on_order_does_not_start_without() {
+    let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+    let builder = || {
+        let intake = IntoStore::new("in", store.clone()).unwrap();
+        Inbox::builder("in", sim.listen(&alive), intake)
+    };
+    for refused in [builder().unordered().start(), builder().at_most_once().start()] {
+        assert!(matches!(refused, Err(StartError::NeedsOrder { .. })), "{refused:?}");
+    }
+    for name in ["", "a/b"] {
+        let intake = IntoStore::new("in", store.clone()).unwrap();
+        let refused = Inbox::builder(name, sim.listen(&alive), intake).start();
+        assert!(matches!(refused, Err(StartError::Name(_))), "{refused:?}");
+    }
+}
+
+#[test]
 fn at_most_once_acknowledges_before_the_intake_has_it() {
     let (sim, alive) = sim();
     let (gate, intake) = Gate::new();

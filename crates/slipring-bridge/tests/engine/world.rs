@@ -200,17 +200,24 @@ pub struct Failing {
     is_written: bool,
     fails: AtomicBool,
     failed: AtomicU64,
+    is_shut: AtomicBool,
 }
 
 impl Failing {
     pub fn of(store: &Arc<Memory>, is_written: bool) -> Arc<Self> {
         let (fails, failed) = (AtomicBool::new(false), AtomicU64::new(0));
-        Arc::new(Self { store: store.clone(), is_written, fails, failed })
+        let is_shut = AtomicBool::new(false);
+        Arc::new(Self { store: store.clone(), is_written, fails, failed, is_shut })
     }
 
     /// The next commit fails.
     pub fn fail_next(&self) {
         self.fails.store(true, Ordering::SeqCst);
+    }
+
+    /// Commits wait.
+    pub fn shut(&self, is_shut: bool) {
+        self.is_shut.store(is_shut, Ordering::SeqCst);
     }
 
     pub fn failed(&self) -> u64 {
@@ -224,6 +231,7 @@ impl EventStore for Failing {
     }
 
     fn commit(&self, batch: &Batch, durability: Durability) -> Result<Committed, CommitError> {
+        until("it is open", || !self.is_shut.load(Ordering::SeqCst));
         if !self.fails.swap(false, Ordering::SeqCst) {
             return self.store.commit(batch, durability);
         }

@@ -233,6 +233,9 @@ impl<T> Turns<T> {
 
     /// When it is to be looked whether a lane is to begin, or something is missing.
     pub fn look_at(&self, begin_after: Duration, missing_after: Duration) -> Option<Instant> {
+        if self.held == 0 {
+            return None;
+        }
         let at = |lane: &Lane<T>| {
             let after = if lane.is_known { missing_after } else { begin_after };
             lane.blocked?.checked_add(after)

@@ -16,11 +16,11 @@ use slipring_bridge::{
     Renames, Stamp, StartError,
 };
 use slipring_events::Pattern;
-use slipring_store::{Batch, Durability, Entry, EventStore, Memory, Retention};
+use slipring_store::{Batch, Checkpoint, Durability, Entry, EventStore, Memory, Retention};
 
 use crate::{
     sim::{Alive, POISON, Sim},
-    world::{LONG, commit, short, until},
+    world::{Failing, LONG, commit, short, until},
 };
 
 fn store() -> Arc<Memory> {
@@ -247,6 +247,34 @@ fn a_store_that_stops_halts_it_with_the_reason() {
     assert!(matches!(error, NotConfirmed::Halted { why: OutboxHalt::Store(_), .. }), "{error}");
     assert!(error.to_string().contains("the process is dead"), "{error}");
     assert!(outbox.stop(LONG).has_ended);
+}
+
+#[test]
+fn a_checkpoint_that_is_not_written_is_tried_again_and_one_that_was_is_known() {
+    for was_written in [false, true] {
+        let (store, (sim, alive)) = (store(), sim());
+        let failing = Failing::of(&store, was_written);
+        let start = || {
+            let outbox = Outbox::builder("out", failing.clone(), sim.connect(&alive));
+            outbox.checkpoint(1, Duration::from_millis(1)).start().unwrap()
+        };
+        let outbox = start();
+        for round in 0..10 {
+            failing.fail_next();
+            commit(&*store, &[("a", "x"), ("a", "y")]);
+            outbox.wait_for(round * 2 + 2, LONG).unwrap();
+            until("one has failed", || failing.failed() > round);
+        }
+        let report = outbox.stop(LONG);
+        assert!(report.halted.is_none() && report.confirmed == 20, "{report:?}");
+        assert_eq!(Checkpoint::named("outbox:out").get(&*store).unwrap(), Some(20));
+        // Nothing is sent again: that was the end.
+        let sent = sim.parcels().len();
+        let outbox = start();
+        outbox.wait_for(20, LONG).unwrap();
+        assert!(outbox.stop(LONG).has_ended);
+        assert_eq!((sent, sim.parcels().len()), (20, 20), "written: {was_written}");
+    }
 }
 
 /// A broker that does something odd.

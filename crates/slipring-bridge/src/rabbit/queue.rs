@@ -27,7 +27,8 @@ use crate::{LinkError, Listen};
 /// It is durable. Of several inboxes on it only one gets anything, until it is gone, and then the next (a single active
 /// consumer), so that everything comes in order; [`competing`](Self::competing) gives that up. What the inbox has done
 /// with is acknowledged, what it gives back comes again, and what is dead goes to the queue `NAME.dead`, with the reason
-/// in header `slipring-reason`: the server has confirmed that before the event leaves this queue.
+/// in header `slipring-reason`: the server has confirmed that before the event leaves this queue. A connection that breaks
+/// in between may leave it in both.
 ///
 /// # Examples
 /// ```

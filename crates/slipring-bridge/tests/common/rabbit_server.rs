@@ -58,15 +58,21 @@ impl RabbitServer {
         Self::with(|_, _| settings.to_owned())
     }
 
-    fn with(settings: impl FnOnce(&Path, &[u16; 4]) -> String) -> Self {
+    fn with(settings: impl Fn(&Path, &[u16; 4]) -> String) -> Self {
         let directory = tempfile::tempdir().expect("there is room for a directory").keep();
-        let mut server = Self { ports: free_ports(), directory, running: None };
-        let own = settings(&server.directory, &server.ports);
-        fs::write(server.directory.join("rabbitmq.conf"), format!("{SETTINGS}{own}"))
-            .expect("there is room for a file");
-        fs::write(server.directory.join("plugins"), "[].\n").expect("there is room for a file");
-        server.restart();
-        server
+        fs::write(directory.join("plugins"), "[].\n").expect("there is room for a file");
+        let mut server = Self { ports: [0; 4], directory, running: None };
+        for _ in 0..5 {
+            server.ports = free_ports();
+            let own = settings(&server.directory, &server.ports);
+            fs::write(server.directory.join("rabbitmq.conf"), format!("{SETTINGS}{own}"))
+                .expect("there is room for a file");
+            // Somebody else may have taken a port in between: then it ends, and others are tried.
+            if server.try_start() {
+                return server;
+            }
+        }
+        panic!("rabbitmq-server does not start:\n{}", server.log());
     }
 
     pub fn port(&self) -> u16 {
@@ -93,6 +99,10 @@ impl RabbitServer {
 
     /// Starts it again, with what it has on its disk.
     pub fn restart(&mut self) {
+        assert!(self.try_start(), "rabbitmq-server does not start:\n{}", self.log());
+    }
+
+    fn try_start(&mut self) -> bool {
         assert!(self.running.is_none(), "it is running");
         let [port, distribution, mapper, _] = self.ports.map(|port| port.to_string());
         let inside = |name: &str| self.directory.join(name);
@@ -132,11 +142,14 @@ impl RabbitServer {
         let deadline = Instant::now() + PATIENCE;
         while TcpStream::connect(("127.0.0.1", self.port())).is_err() {
             let is_there = Command::new("kill").args(["-0", &server.to_string()]).status();
-            let is_there = is_there.is_ok_and(|status| status.success());
-            assert!(is_there, "rabbitmq-server does not start:\n{}", self.log());
+            if !is_there.is_ok_and(|status| status.success()) {
+                self.kill();
+                return false;
+            }
             assert!(Instant::now() < deadline, "rabbitmq-server does not answer:\n{}", self.log());
             thread::sleep(Duration::from_millis(20));
         }
+        true
     }
 
     /// Has its own program for such things tell it something, and says what it answers.

@@ -115,7 +115,9 @@ const PARAMETERS: &[&str] =
 impl Rabbit {
     /// A server at an address: `amqp://user:password@host:port/vhost`, or `amqps://` for TLS. What is left out is
     /// `guest`, `guest`, `localhost`, 5672 or 5671, and `/`. A vhost that is `/` is written `%2f`, and so is any other
-    /// character that an address cannot have.
+    /// character that an address cannot have. Behind a question mark there may be `heartbeat` (seconds),
+    /// `connection_timeout` (milliseconds: the [`patience`](Self::patience)), `auth_mechanism` (`plain`, `external`),
+    /// `frame_max` and `channel_max`.
     ///
     /// # Errors
     /// It is no such address, or has a parameter that is not known.
@@ -152,12 +154,13 @@ impl Rabbit {
         if uri.query.heartbeat.is_none() {
             uri.query.heartbeat = Some(10);
         }
+        let patience = uri.query.connection_timeout.unwrap_or(10_000);
         Ok(Self {
             uri,
             password: Password::InUri,
             authority: None,
             identity: None,
-            patience: Duration::from_secs(10),
+            patience: Duration::from_millis(patience.max(1)),
             name: "slipring".to_owned(),
         })
     }

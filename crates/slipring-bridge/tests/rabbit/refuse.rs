@@ -200,9 +200,14 @@ fn addresses_that_are_none_say_so_without_the_password() {
         assert!(matches!(error, RabbitError::Url { .. }), "{error}");
         assert!(!format!("{error} {error:?}").contains(SECRET), "{error}");
     }
-    let good = Rabbit::new("amqp://us%2Fer:s3cr3t-p4ss@[::1]:77/a%2Fb?heartbeat=3").unwrap();
+    let good = Rabbit::new(
+        "amqp://us%2Fer:s3cr3t-p4ss@[::1]:77/a%2Fb?heartbeat=3&connection_timeout=1500",
+    )
+    .unwrap();
     let text = format!("{good:?}");
-    for part in ["\"us/er\"", "\"::1\"", "port: 77", "\"a/b\"", "heartbeat: Some(3)"] {
+    for part in
+        ["\"us/er\"", "\"::1\"", "port: 77", "\"a/b\"", "heartbeat: Some(3)", "patience: 1.5s"]
+    {
         assert!(text.contains(part), "{part} in {text}");
     }
     assert!(!text.contains(SECRET), "{text}");

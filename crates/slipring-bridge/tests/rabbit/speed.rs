@@ -13,9 +13,9 @@ use lapin::{
         BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
         ConfirmSelectOptions,
     },
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
-use slipring_bridge::{Incoming, Outgoing, Parcel};
+use slipring_bridge::{Connect, Incoming, Outgoing, Parcel, RabbitOutlet, Unrouted, header};
 
 use crate::tools::*;
 
@@ -55,9 +55,10 @@ async fn in_batches(batch: usize, count: usize) -> [Duration; 2] {
 }
 
 /// So many with at most 1,024 under way.
-async fn in_a_window(count: usize) -> [Duration; 2] {
+async fn in_a_window(count: usize, unrouted: Unrouted) -> [Duration; 2] {
     let (queue, parcels) = (queue(&name("speed")), some(count));
-    let mut link = out(&queue).await;
+    let outlet = RabbitOutlet::to_queue(queue).unrouted(unrouted);
+    let mut link = outlet.connect().await.unwrap();
     let begin = Instant::now();
     let (mut sent, mut confirmed) = (0, 0);
     while confirmed < count {
@@ -132,9 +133,27 @@ async fn confirmed_channel(name: &str) -> Channel {
     channel
 }
 
+/// As many as a link sends.
+fn headers() -> FieldTable {
+    let mut headers = FieldTable::default();
+    for (name, value) in [
+        (header::LANE, "shop/all"),
+        (header::SEQUENCE, "1234 1233"),
+        (header::TIME, "1700000000123456789"),
+        (header::TOPIC, "order.created"),
+    ] {
+        headers.insert(name.into(), AMQPValue::LongString(value.into()));
+    }
+    headers
+}
+
 async fn bare_publish(channel: &Channel, queue: &str, payload: &[u8]) -> lapin::PublisherConfirm {
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    let properties = BasicProperties::default().with_delivery_mode(2);
+    let properties = BasicProperties::default()
+        .with_delivery_mode(2)
+        .with_timestamp(1_700_000_000)
+        .with_type("order.created".into())
+        .with_headers(headers());
     channel.basic_publish("".into(), queue.into(), options, payload, properties).await.unwrap()
 }
 
@@ -169,15 +188,17 @@ fn speed() {
     let sizes = [(1, 100), (16, 1_600), (256, 5_120), (1_024, 10_240)];
     let mut batches = sizes.map(|(batch, count)| Best::new(&format!("batches of {batch}"), count));
     let mut window = Best::new("at most 1,024 under way", 10_000);
+    let mut dropped = Best::new("the same, what nobody gets is dropped", 10_000);
     let mut into = Best::new("received", 10_000);
     for _ in 0..5 {
         for ((batch, count), best) in sizes.into_iter().zip(&mut batches) {
             best.add(run(in_batches(batch, count)));
         }
-        window.add(run(in_a_window(window.count)));
+        window.add(run(in_a_window(window.count, Unrouted::Refuse)));
+        dropped.add(run(in_a_window(dropped.count, Unrouted::Drop)));
         into.add(run(received(into.count)));
     }
-    for best in batches.iter().chain([&window, &into]) {
+    for best in batches.iter().chain([&window, &dropped, &into]) {
         best.tell();
     }
 }

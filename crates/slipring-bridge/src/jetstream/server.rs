@@ -10,6 +10,7 @@ use std::{
 use async_nats::{
     Client, ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, ServerError,
 };
+use percent_encoding::percent_decode_str;
 use tokio::sync::watch;
 
 use crate::LinkError;
@@ -169,19 +170,35 @@ impl NatsServer {
         }
     }
 
+    /// Who asks, by what is in the addresses if nothing else is said: a name and a password, or a token. Then the
+    /// addresses have none of it any more: the client tells its log which address it tries.
+    fn named(&self) -> Result<(Self, Vec<ServerAddr>), LinkError> {
+        let (mut server, mut bare) = (self.clone(), Vec::new());
+        for address in self.addresses()? {
+            let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+            if let Some(user) = address.username()
+                && server.user.is_none()
+                && server.token.is_none()
+            {
+                match address.password() {
+                    Some(password) => server.user = Some((decoded(user), decoded(password))),
+                    None => server.token = Some(decoded(user)),
+                }
+            }
+            let mut url = address.into_inner();
+            let is_bare = url.set_username("").and_then(|()| url.set_password(None)).is_ok();
+            match ServerAddr::from_url(url) {
+                Ok(address) if is_bare => bare.push(address),
+                _ => return Err(LinkError::refused(CONNECTING, "an address cannot be used")),
+            }
+        }
+        Ok((server, bare))
+    }
+
     /// What must not be told.
-    fn secrets(&self, addresses: &[ServerAddr]) -> Arc<[String]> {
-        let in_addresses = addresses.iter().flat_map(|address| {
-            // A user without a password is a token.
-            let user = address.username().filter(|_| address.password().is_none());
-            [address.password(), user].into_iter().flatten().map(str::to_owned)
-        });
+    fn secrets(&self) -> Arc<[String]> {
         let password = self.user.iter().map(|(_, password)| password.clone());
-        in_addresses
-            .chain(password)
-            .chain(self.token.clone())
-            .filter(|text| !text.is_empty())
-            .collect()
+        password.chain(self.token.clone()).filter(|text| !text.is_empty()).collect()
     }
 
     /// With what is in the file for secrets.
@@ -200,14 +217,14 @@ impl NatsServer {
     }
 
     pub(super) async fn connect(&self) -> Result<Line, LinkError> {
-        self.with_secret()?.connect_now().await
+        let (server, addresses) = self.with_secret()?.named()?;
+        server.connect_to(addresses).await
     }
 
-    async fn connect_now(&self) -> Result<Line, LinkError> {
-        let addresses = self.addresses()?;
-        let secrets = self.secrets(&addresses);
+    async fn connect_to(&self, addresses: Vec<ServerAddr>) -> Result<Line, LinkError> {
+        let secrets = self.secrets();
         let (tell, fate) = watch::channel(None);
-        let options = self.options(&addresses, tell).await?;
+        let options = self.options(addresses.len(), tell).await?;
         let connecting = tokio::time::timeout(self.timeout, options.connect(addresses)).await;
         let mut line = match connecting {
             Ok(Ok(client)) => Line { client, fate, secrets, timeout: self.timeout },
@@ -221,7 +238,7 @@ impl NatsServer {
 
     async fn options(
         &self,
-        addresses: &[ServerAddr],
+        servers: usize,
         tell: watch::Sender<Option<Fate>>,
     ) -> Result<ConnectOptions, LinkError> {
         let mut options = ConnectOptions::new()
@@ -231,7 +248,7 @@ impl NatsServer {
             .client_capacity(8_192)
             .subscription_capacity(1 << 20)
             // A link is one connection: when that is lost, so is the link. The client is not to try for ever.
-            .max_reconnects(addresses.len())
+            .max_reconnects(servers)
             .reconnect_delay_callback(|_| Duration::ZERO)
             .event_callback(move |event| {
                 let fate = Fate::of(event);
@@ -244,16 +261,10 @@ impl NatsServer {
                 });
                 std::future::ready(())
             });
-        let named = addresses.iter().find_map(|address| Some((address.username()?, address)));
         if let Some((user, password)) = &self.user {
             options = options.user_and_password(user.clone(), password.clone());
         } else if let Some(token) = &self.token {
             options = options.token(token.clone());
-        } else if let Some((user, address)) = named {
-            options = match address.password() {
-                Some(password) => options.user_and_password(user.to_owned(), password.to_owned()),
-                None => options.token(user.to_owned()),
-            };
         }
         if let Some(path) = &self.credentials {
             options = options

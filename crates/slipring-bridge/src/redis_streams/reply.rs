@@ -82,6 +82,11 @@ pub(super) fn bytes(doing: &'static str, value: Value) -> Result<Vec<u8>, LinkEr
 
 /// The entries of the one stream that was asked for.
 pub(super) fn of_stream(doing: &'static str, value: Value) -> Result<Vec<Entry>, LinkError> {
+    // With the newer protocol, names of streams and their entries.
+    if let Value::Map(pairs) = value {
+        let first = pairs.into_iter().next();
+        return first.map_or(Ok(Vec::new()), |(_, entries_of_it)| entries(doing, entries_of_it));
+    }
     let Some(stream) = array(doing, value)?.into_iter().next() else { return Ok(Vec::new()) };
     match array(doing, stream)?.into_iter().nth(1) {
         Some(entries_of_it) => entries(doing, entries_of_it),

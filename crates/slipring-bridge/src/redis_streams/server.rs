@@ -232,9 +232,9 @@ pub(super) fn no_answer(doing: &'static str, time: Duration) -> LinkError {
     LinkError::lost(doing, format!("no answer for {time:?}"))
 }
 
-/// What passes by itself: the server reads its files, is busy, or another one takes over. A script that it does not know is
-/// loaded over the next connection.
-const PASSES: [&str; 10] = [
+/// What passes by itself: the server reads its files, is busy, or another one takes over. A script or a group that it
+/// does not know is made over the next connection.
+const PASSES: [&str; 11] = [
     "LOADING",
     "BUSY",
     "TRYAGAIN",
@@ -243,6 +243,7 @@ const PASSES: [&str; 10] = [
     "READONLY",
     "OOM",
     "NOSCRIPT",
+    "NOGROUP",
     "UNBLOCKED",
     "NOREPLICAS",
 ];

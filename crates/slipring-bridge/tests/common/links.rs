@@ -80,7 +80,6 @@ pub async fn send_all<C: Connect>(
 ) -> usize {
     let (mut confirmed, mut links) = (0, 0);
     while confirmed < parcels.len() {
-        links += 1;
         let mut link = match connect.connect().await {
             Ok(link) => link,
             Err(error) => {
@@ -89,6 +88,7 @@ pub async fn send_all<C: Connect>(
                 continue;
             }
         };
+        links += 1;
         let mut sent = confirmed;
         let failed = loop {
             between(confirmed);

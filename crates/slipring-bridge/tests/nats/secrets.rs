@@ -68,6 +68,14 @@ fn tokens_are_not_shown() {
 }
 
 #[test]
+fn passwords_of_all_sorts_in_an_address() {
+    let server = NatsServer::with("authorization { user: \"a b\", password: \"p@s:s/%x\" }");
+    run(async {
+        works(At::at(format!("nats://a%20b:p%40s%3As%2F%25x@127.0.0.1:{}", server.port()))).await;
+    });
+}
+
+#[test]
 fn secrets_from_a_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("secret");

@@ -33,8 +33,8 @@ fn killed_while_events_are_under_way() {
         })
         .await
     });
-    // Each kill costs a connection; two in a row may cost one.
-    assert!((2..=killed + 1).contains(&links), "{links}");
+    // A connection may be made to one that is killed at once.
+    assert!(links >= 2, "{links} connections, {killed} times killed");
     run(async {
         assert_eq!(numbers(&all(&server, "g").await), (0..6_000).collect::<Vec<_>>());
     });
@@ -155,5 +155,48 @@ fn a_server_that_is_silent_is_given_up() {
         link.submit(&lane("a", 0..10)).await.unwrap();
         let error = link.confirmed().await.unwrap_err();
         assert!(error.to_string().contains("no answer for 300ms"), "{error}");
+    });
+}
+
+#[test]
+fn a_group_that_is_gone_ends_the_link_and_is_made_again() {
+    let server = server();
+    run(async {
+        send(&out(&server), &lane("a", 0..3)).await.unwrap();
+        let mut link = input(&server).listen(10).await.unwrap();
+        let taken = take(&mut link, 3).await.unwrap();
+        redis::cmd("DEL").arg(STREAM).exec(&mut server.connection()).unwrap();
+        let error = link.receive(1, &mut Vec::new()).await.unwrap_err();
+        assert!(matches!(error, LinkError::Lost { .. }), "{error}");
+        // Nobody wants to know of these any more.
+        settle(&mut link, &taken, &Settled::Done).await.unwrap();
+        send(&out(&server), &lane("a", 3..6)).await.unwrap();
+        let mut link = input(&server).listen(10).await.unwrap();
+        let found: Vec<_> = take(&mut link, 3).await.unwrap().into_iter().map(parcel).collect();
+        assert_eq!(numbers(&found), [3, 4, 5]);
+    });
+}
+
+/// The newer protocol has other forms of answers.
+#[test]
+fn both_protocols() {
+    let server = server();
+    run(async {
+        let separator = if server.url().contains("+unix") { "?" } else { "/?" };
+        let url = format!("{}{separator}protocol=resp3", server.url());
+        let (out, parcels) = (RedisOut::new(url.as_str(), STREAM), lane("a", 0..20));
+        send(&out.clone().must_sync().keep_entries(5), &parcels).await.unwrap();
+        let input = RedisIn::new(url.as_str(), STREAM, "billing");
+        drop(take(&mut input.listen(10).await.unwrap(), 5).await.unwrap());
+        let heir = input.consumer("heir").claim_after(std::time::Duration::from_millis(300));
+        let mut heir = heir.listen(50).await.unwrap();
+        let mut turns = Turns::default();
+        let mut found = Vec::new();
+        while found.len() < 20 {
+            for delivery in take(&mut heir, 1).await.unwrap() {
+                found.extend(turns.take(parcel(delivery)));
+            }
+        }
+        assert_eq!(found, parcels);
     });
 }

@@ -70,3 +70,8 @@ pub use redis_streams::{
     RedisDurability, RedisIn, RedisIncoming, RedisOut, RedisOutgoing, RedisServer,
 };
 pub use renames::Renames;
+
+/// Compiles and runs the README's examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeDoctests;

@@ -26,7 +26,18 @@ impl Server {
         let socket = directory.join("redis.sock");
         let log = if synced { "yes" } else { "no" };
         let child = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--appendfsync", "always", "--appendonly", log])
+            .args([
+                "--port",
+                "0",
+                "--save",
+                "",
+                "--appendfsync",
+                "always",
+                "--aof-load-truncated",
+                "no",
+                "--appendonly",
+                log,
+            ])
             .arg("--dir")
             .arg(directory)
             .arg("--unixsocket")

@@ -84,7 +84,7 @@ impl RedisStore {
 
     fn ask_for_hindrance(&self) -> Result<Option<Box<str>>, Failure> {
         let mut config = redis::cmd("CONFIG");
-        config.arg("GET").arg("append*").arg("no-appendfsync-on-rewrite");
+        config.arg("GET").arg("append*").arg("no-appendfsync-on-rewrite").arg("aof-load-truncated");
         config.arg("maxmemory").arg("maxmemory-policy");
         let mut info = redis::cmd("INFO");
         info.arg("persistence");
@@ -137,8 +137,12 @@ impl Settings {
     }
 
     fn hindrance(&self) -> Option<String> {
-        let wanted =
-            [("appendonly", "yes"), ("appendfsync", "always"), ("no-appendfsync-on-rewrite", "no")];
+        let wanted = [
+            ("appendonly", "yes"),
+            ("appendfsync", "always"),
+            ("no-appendfsync-on-rewrite", "no"),
+            ("aof-load-truncated", "no"),
+        ];
         for (name, wanted) in wanted {
             let found = self.get(name);
             if found != wanted {
@@ -186,6 +190,7 @@ mod tests {
             ("appendonly", "yes"),
             ("appendfsync", "always"),
             ("no-appendfsync-on-rewrite", "no"),
+            ("aof-load-truncated", "no"),
             ("maxmemory", "0"),
             ("maxmemory-policy", "allkeys-lru"),
         ];
@@ -203,6 +208,7 @@ mod tests {
             ("appendonly", "no"),
             ("appendfsync", "everysec"),
             ("no-appendfsync-on-rewrite", "yes"),
+            ("aof-load-truncated", "yes"),
         ];
         for (name, value) in bad {
             let hindrance = settings((name, value)).hindrance().unwrap();

@@ -84,8 +84,13 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// appendonly yes
 /// appendfsync always
 /// no-appendfsync-on-rewrite no
+/// aof-load-truncated no
 /// maxmemory-policy noeviction
 /// ```
+/// With `aof-load-truncated yes`, a server that died in the middle of a write cuts off what is torn, but leaves the beginning
+/// of that commit in its file; when it starts the next time it does that half, and what was confirmed meanwhile
+/// is done wrongly or not at all. So servers do up to Redis 7, and Valkey until August of 2026. With `no` it does not start
+/// with a torn file, and `redis-check-aof --fix` takes the half out.
 ///
 /// # When the server is away
 /// A call tries again for as long as its [patience](RedisSettings::patience) lasts, then fails with

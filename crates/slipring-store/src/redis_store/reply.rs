@@ -49,7 +49,10 @@ pub(super) fn number(doing: &'static str, value: &Value) -> Result<u64, StoreErr
         }
         _ => None,
     };
-    number.ok_or_else(|| odd(doing, "no number where one should be"))
+    number.ok_or_else(|| {
+        let found: String = format!("{value:?}").chars().take(80).collect();
+        odd(doing, &format!("{found} where a number should be"))
+    })
 }
 
 #[cfg(test)]

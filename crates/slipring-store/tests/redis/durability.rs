@@ -1,6 +1,7 @@
 //! What is durable, and what is not called so.
 
 use std::{
+    fs::{self, File},
     thread,
     time::{Duration, Instant},
 };
@@ -48,15 +49,15 @@ fn is_not_durable(store: &RedisStore, reason: &str) {
 #[test]
 fn without_the_right_settings_nothing_is_called_durable() {
     in_time(|| {
-        let always = ["--appendonly", "yes", "--appendfsync", "always"];
-        let cases: [(&[&str], &str); 4] = [
+        let cases: [(&[&str], &str); 5] = [
             (GONE, "appendonly"),
             (&["--appendonly", "yes", "--appendfsync", "everysec"], "appendfsync"),
             (&["--no-appendfsync-on-rewrite", "yes"], "no-appendfsync-on-rewrite"),
+            (&["--aof-load-truncated", "yes"], "aof-load-truncated"),
             (&["--maxmemory", "1gb", "--maxmemory-policy", "volatile-lru"], "maxmemory-policy"),
         ];
         for (index, (settings, reason)) in cases.into_iter().enumerate() {
-            let base = if index < 2 { &[][..] } else { &always[..] };
+            let base = if index < 2 { &[][..] } else { SYNCED };
             let server = RedisServer::start(&[base, settings].concat());
             is_not_durable(&RedisStore::connect(server.url(), "plain").unwrap(), reason);
         }
@@ -114,6 +115,7 @@ fn settings_that_change_are_noticed() {
         let store = RedisStore::connect(server.url(), "plain").unwrap();
         is_not_durable(&store, "appendonly");
         set("appendfsync", "always");
+        set("aof-load-truncated", "no");
         set("appendonly", "yes");
         // The file is written by a child process first.
         let deadline = Instant::now() + LONG;
@@ -167,5 +169,35 @@ fn what_is_durable_survives() {
         model.check(&store, 0);
         assert_eq!(store.bounds().unwrap().durable, 0);
         assert!(why(store.sync().unwrap_err()).contains("appendfsync"));
+    });
+}
+
+#[test]
+fn half_a_commit_never_comes_back() {
+    in_time(|| {
+        // Wherever the server's last write is torn: in the events, the index, the books, or the very end.
+        for torn in [1, 10, 60, 130, 300, 500] {
+            let mut server = RedisServer::start(SYNCED);
+            let store = RedisStore::connect(server.url(), "torn").unwrap();
+            let mut model = Model::of(&store);
+            let event = |number| Event::new("n", number, [number as u8; 40]).stream("s");
+            model.commit(&store, &[event(0)]);
+            let whole = fs::metadata(server.append_only_file()).unwrap().len();
+            store.commit(&batch_of(&[event(1)]), Durability::Visible).unwrap();
+            server.kill();
+            // As if it had been killed in the middle of that commit, which nobody was told of then.
+            let file = File::options().write(true).open(server.append_only_file()).unwrap();
+            let length = file.metadata().unwrap().len();
+            assert!(length - torn > whole, "it is in the last commit");
+            file.set_len(length - torn).unwrap();
+            server.restart();
+            let store = RedisStore::connect(server.url(), "torn").unwrap();
+            model.check(&store, 0);
+            model.commit(&store, &[event(2)]);
+            // What is in the file counts from now on.
+            server.kill();
+            server.restart();
+            model.check(&RedisStore::connect(server.url(), "torn").unwrap(), 0);
+        }
     });
 }

@@ -12,8 +12,9 @@ use std::{
 use tempfile::TempDir;
 
 /// The server starts in a shell that waits for the test: when the test ends, however it does, the pipe between them
-/// closes, and the shell kills the server. Its first line is the number of the server's process.
-const WATCH: &str = r"nats-server -c server.conf >server.log 2>&1 </dev/null &
+/// closes, and the shell, which nothing else ends, kills the server. Its first line is the number of the server's process.
+const WATCH: &str = r"trap '' INT HUP TERM
+nats-server -c server.conf >server.log 2>&1 </dev/null &
 server=$!; echo $server; read -r _; kill -9 $server 2>/dev/null; wait $server";
 
 /// How long it may take to start.

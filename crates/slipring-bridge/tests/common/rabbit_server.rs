@@ -13,9 +13,10 @@ use std::{
 };
 
 /// The server starts in a shell that waits for the test: when the test ends, however it does, the pipe between them
-/// closes, and the shell kills the server, and the port mapper beside it, which is its own as well. Its first line is
+/// closes, and the shell, which nothing else ends, kills the server, and the port mapper beside it, which is its own as well. Its first line is
 /// the number of the server's process. What the server has on its disk goes, too, unless the last word is `keep`.
-const WATCH: &str = r#"cd "$HOME" || exit 1
+const WATCH: &str = r#"trap '' INT HUP TERM
+cd "$HOME" || exit 1
 epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 >epmd.log 2>&1 </dev/null & mapper=$!
 "$1" -noinput >server.log 2>&1 </dev/null & server=$!
 echo $server; read -r word; kill -9 $server $mapper 2>/dev/null; wait $server $mapper

@@ -19,8 +19,9 @@ pub const SYNCED: &[&str] =
 pub const GONE: &[&str] = &["--appendonly", "no"];
 
 /// The server starts in a shell that waits for the test: when the test ends, however it does, the pipe between them
-/// closes, and the shell kills the server. Its first line is the number of the server's process.
-const WATCH: &str = r#"redis-server "$@" >server.log 2>&1 </dev/null &
+/// closes, and the shell, which nothing else ends, kills the server. Its first line is the number of the server's process.
+const WATCH: &str = r#"trap '' INT HUP TERM
+redis-server "$@" >server.log 2>&1 </dev/null &
 server=$!; echo $server; read -r _; kill -9 $server 2>/dev/null; wait $server"#;
 
 /// How long it may take to start.

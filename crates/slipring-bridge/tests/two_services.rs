@@ -1,6 +1,7 @@
 //! The example of two services, as somebody would run it, over Redis: its exit code, and what it says in the end.
 
 #[path = "../examples/two_services/main.rs"]
+#[allow(dead_code, reason = "its unit tests are run with the example")]
 mod two_services;
 
 use std::{

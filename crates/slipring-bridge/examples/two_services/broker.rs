@@ -1,5 +1,7 @@
 //! The broker: as the services see it, and as who has it started.
 
+use std::process::Command;
+
 use clap::ValueEnum;
 
 use super::{Fault, service::Service};
@@ -43,8 +45,24 @@ impl Kind {
         .into())
     }
 
+    /// Whether its server can be started at all.
+    fn look_for(self) -> Result<(), Fault> {
+        let program = match self {
+            Self::Rabbitmq => "rabbitmq-server",
+            Self::Redis => "redis-server",
+            Self::Nats => "nats-server",
+        };
+        let look = "command -v \"$1\" || [ -x \"/usr/lib/rabbitmq/bin/$1\" ]";
+        let found = Command::new("sh").args(["-c", look, "sh", program]).output()?;
+        if found.status.success() {
+            return Ok(());
+        }
+        Err(format!("there is no {program}: install it, or choose another broker").into())
+    }
+
     /// Starts one.
     pub fn start(self) -> Result<Box<dyn Server>, Fault> {
+        self.look_for()?;
         match self {
             #[cfg(feature = "rabbitmq")]
             Self::Rabbitmq => Ok(Box::new(super::servers::rabbit_server::RabbitServer::start(""))),

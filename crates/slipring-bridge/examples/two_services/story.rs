@@ -133,7 +133,13 @@ pub fn run(args: &Args) -> Result<(), Fault> {
     story.end()?;
     let sums = verdict::look(story.home, args.orders)?;
     story.tell_end(&sums, seconds);
-    sums.check()
+    sums.check()?;
+    let verdict::Item { ordered, in_stock } = sums.total();
+    println!(
+        "every order is done once, and every unit is there: {in_stock} in stock and {ordered} ordered are {}",
+        in_stock + ordered
+    );
+    Ok(())
 }
 
 impl Story<'_> {
@@ -202,21 +208,17 @@ impl Story<'_> {
             // The last words of one that was killed.
             return heard.said.map_or(Ok(()), |said| said.map(drop).or(Ok(())));
         };
-        match heard.said {
-            Some(said) => {
-                let said = said?;
-                if said.made < service.last.made || said.done < service.last.done {
-                    let (name, last) = (heard.who.name(), service.last);
-                    return Err(format!("{name} went back from {last:?} to {said:?}").into());
-                }
-                service.last = said;
-                Ok(())
-            }
-            None => {
-                let status = service.process.wait()?;
-                Err(format!("{} has ended by itself: {status}", heard.who.name()).into())
-            }
+        let Some(said) = heard.said else {
+            let status = service.process.wait()?;
+            return Err(format!("{} has ended by itself: {status}", heard.who.name()).into());
+        };
+        let said = said?;
+        if said.made < service.last.made || said.done < service.last.done {
+            let (name, last) = (heard.who.name(), service.last);
+            return Err(format!("{name} went back from {last:?} to {said:?}").into());
         }
+        service.last = said;
+        Ok(())
     }
 
     /// Kills one of the three, and starts it again after a moment.
@@ -234,9 +236,11 @@ impl Story<'_> {
         let killed = killed + self.broker_kills + 1;
         let seconds = self.began.elapsed().as_secs_f64();
         let [orders, warehouse] = [0, 1].map(|service: usize| self.services[service].last);
+        // What is done has been deducted, though the warehouse may not have said so yet.
+        let deducted = warehouse.made.max(orders.done);
         println!(
             "{seconds:>8.2}  {killed:>4}  {name:<13}  {:>6}  {:>8}  {:>8}",
-            orders.made, warehouse.made, orders.done
+            orders.made, deducted, orders.done
         );
         let away = Duration::from_millis(self.random.u64(0..300));
         match victim {

@@ -1,0 +1,101 @@
+//! What holds from one store to another over an outbox, a broker and an inbox, whichever broker that is: the properties
+//! that Watermill asks of every one, a checker of histories, and kills at random. Servers are real ones.
+//!
+//! The long runs are ignored unless asked for: `SECONDS=600 cargo test --test conformance -- --ignored long`.
+#![cfg(any(feature = "redis", feature = "nats", feature = "rabbitmq"))]
+#![allow(clippy::cast_possible_truncation, reason = "small numbers")]
+
+mod harness;
+mod history;
+mod kills;
+#[path = "../engine/sim.rs"]
+#[allow(dead_code, reason = "others need more of it")]
+mod sim;
+mod watermill;
+#[path = "../engine/world.rs"]
+#[allow(dead_code, reason = "others need more of it")]
+mod world;
+mod worlds;
+
+/// Hands each property to a macro.
+macro_rules! each_property {
+    ($with:ident) => {
+        $with! {
+            p01_what_is_published_arrives_with_all_that_is_said_of_it,
+            p04_what_is_refused_for_now_comes_again,
+            p06_an_inbox_goes_on_where_its_predecessor_was_closed,
+            p08_after_many_errors_all_is_there,
+            p09_every_type_comes_in_order,
+            p10_an_outbox_that_is_closed_leaves_nothing_behind,
+            p11_topics_are_apart,
+            p14_a_new_group_gets_what_came_before_it,
+            p15_a_broker_that_is_killed_and_comes_back,
+            p16_each_group_gets_all_that_came_before_it_read,
+        }
+    };
+}
+
+/// A test for each, with a server of its own.
+#[cfg(any(feature = "redis", feature = "nats"))]
+macro_rules! one_by_one {
+    ($($property:ident,)*) => {
+        $(
+            #[test]
+            fn $property() {
+                crate::watermill::$property(&mut <Broker as crate::worlds::World>::start());
+            }
+        )*
+
+        #[test]
+        #[ignore = "as long as one likes"]
+        fn long_run_with_kills() {
+            crate::kills::long::<Broker>();
+        }
+    };
+}
+
+#[cfg(feature = "redis")]
+mod redis {
+    use crate::worlds::redis::Redis as Broker;
+
+    each_property!(one_by_one);
+
+    #[test]
+    fn killed_at_random() {
+        crate::kills::run::<Broker>(150, std::time::Duration::from_secs(10));
+    }
+}
+
+#[cfg(feature = "nats")]
+mod nats {
+    use crate::worlds::nats::Nats as Broker;
+
+    each_property!(one_by_one);
+}
+
+#[cfg(feature = "rabbitmq")]
+mod rabbit {
+    use crate::worlds::{World, rabbit::RabbitMq as Broker};
+
+    /// One server, which takes seconds to start, for one behind the other.
+    macro_rules! all_in_one {
+        ($($property:ident,)*) => {
+            #[test]
+            fn all_properties() {
+                let mut broker = Broker::start();
+                $(
+                    println!("{}", stringify!($property));
+                    crate::watermill::$property(&mut broker);
+                )*
+            }
+        };
+    }
+
+    each_property!(all_in_one);
+
+    #[test]
+    #[ignore = "as long as one likes"]
+    fn long_run_with_kills() {
+        crate::kills::long::<Broker>();
+    }
+}

@@ -77,6 +77,21 @@ pub mod header {
     pub const METADATA: &str = "slipring-metadata";
     /// What kind of text or bytes the payload is.
     pub const CONTENT_TYPE: &str = "content-type";
+    /// All that a parcel may have: a transport has to keep each of them.
+    pub const ALL: [&str; 12] = [
+        LANE,
+        SEQUENCE,
+        ID,
+        TIME,
+        TOPIC,
+        SOURCE,
+        CORRELATION,
+        CAUSATION,
+        STREAM,
+        SCHEMA,
+        METADATA,
+        CONTENT_TYPE,
+    ];
     /// On dead letters: why it is dead.
     pub const REASON: &str = "slipring-reason";
 }
@@ -263,4 +278,33 @@ fn stamp(lane: &str, at: &str) -> Result<Stamp, HeaderError> {
         return Err(HeaderError::new(header::SEQUENCE, at, "it is not behind the one before it"));
     }
     Ok(Stamp { lane: lane.into(), sequence, previous })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn all_headers_are_in_the_list_and_back_again() {
+        let mut parcel = Parcel::new("order.paid", "7");
+        parcel.stamp = Some(Stamp { lane: "shop/all".into(), sequence: 9, previous: Some(4) });
+        (parcel.id, parcel.correlation) = (Some(EventId::random()), Some(EventId::random()));
+        (parcel.causation, parcel.schema) = (Some(EventId::random()), 3);
+        (parcel.source, parcel.stream) = ("till".to_owned(), Some("order-7".to_owned()));
+        parcel.content_type = Cow::Borrowed("text/plain");
+        parcel.metadata.insert("tenant", "nord");
+        let mut headers = BTreeMap::new();
+        let _ = parcel.headers(|name, value| {
+            assert_eq!(headers.insert(name, value.to_owned()), None);
+            ControlFlow::Continue(())
+        });
+        assert!(
+            headers.keys().copied().eq(BTreeMap::from(header::ALL.map(|at| (at, ()))).into_keys())
+        );
+        let get = |name: &'static str| headers.get(name).map(String::as_str);
+        let again = Parcel::from_headers(get, b"7".to_vec(), "", Time::from_nanos(1));
+        assert_eq!(again, Ok(parcel));
+    }
 }

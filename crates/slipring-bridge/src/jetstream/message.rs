@@ -8,20 +8,6 @@ use slipring_events::{EventId, Time};
 
 use crate::{Parcel, Stamp, Unreadable, header};
 
-/// All headers of a parcel.
-const NAMES: [&str; 11] = [
-    header::LANE,
-    header::SEQUENCE,
-    header::ID,
-    header::TIME,
-    header::TOPIC,
-    header::SOURCE,
-    header::CORRELATION,
-    header::CAUSATION,
-    header::SCHEMA,
-    header::METADATA,
-    header::CONTENT_TYPE,
-];
 /// What is not in a subject as it is, beside what is not ASCII.
 const SUBJECT: &AsciiSet = &CONTROLS.add(b' ').add(b'*').add(b'>').add(b'%');
 /// What is not in a header as it is, beside what is not ASCII and blanks at its ends.
@@ -104,8 +90,8 @@ pub(super) fn parcel(
         topic: topic.as_str().into(),
         payload: payload.to_vec(),
     };
-    let mut known = Vec::with_capacity(NAMES.len());
-    for name in NAMES {
+    let mut known = Vec::with_capacity(header::ALL.len());
+    for name in header::ALL {
         if let Some(value) = headers.and_then(|headers| headers.get(name)) {
             let text = percent_decode_str(value.as_str()).decode_utf8();
             known

@@ -15,20 +15,6 @@ use crate::{LinkError, Parcel, Unreadable, header};
 /// What the protocol says to the server and to the disk: keep it.
 const PERSISTENT: u8 = 2;
 
-/// The headers of ours, as far as they are headers here: the content type is a property of its own.
-const HEADERS: &[&str] = &[
-    header::LANE,
-    header::SEQUENCE,
-    header::ID,
-    header::TIME,
-    header::TOPIC,
-    header::SOURCE,
-    header::CORRELATION,
-    header::CAUSATION,
-    header::SCHEMA,
-    header::METADATA,
-];
-
 /// The properties of a parcel, if they have room in one frame of so many bytes: they cannot be divided.
 pub(super) fn properties(
     parcel: &Parcel,
@@ -108,14 +94,15 @@ pub(super) fn parcel(
     };
     let empty = FieldTable::default();
     let headers = message.properties.headers().as_ref().unwrap_or(&empty).inner();
-    let mut ours = Vec::with_capacity(HEADERS.len());
-    for name in HEADERS {
-        if let Some(value) = headers.get(*name) {
+    let mut ours = Vec::with_capacity(header::ALL.len());
+    // The content type is a property of its own.
+    for name in header::ALL.into_iter().filter(|name| *name != header::CONTENT_TYPE) {
+        if let Some(value) = headers.get(name) {
             let Some(text) = text_of(value) else {
                 let problem = format!("header `{name}` is no text in UTF-8");
                 return Err(unreadable(problem, payload));
             };
-            ours.push((*name, text));
+            ours.push((name, text));
         }
     }
     let is_ours = !ours.is_empty();

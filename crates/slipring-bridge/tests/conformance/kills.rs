@@ -63,7 +63,7 @@ impl<W: World> Run<W> {
     fn start_inbox(&mut self) {
         let alive = Alive::default();
         let seen = world::Seen::slow(&self.receiver, &alive);
-        self.inbox = Some((receive(self.world.input(PLACE, "all"), into(&seen)), alive));
+        self.inbox = Some((receive(self.world.hasty_input(PLACE, "all"), into(&seen)), alive));
     }
 
     fn step(&mut self, random: &mut Rng) {

@@ -68,7 +68,7 @@ fn refusing<W: World>(world: &W, place: &str, events: u64, fails: u64) {
 
 pub fn p06_an_inbox_goes_on_where_its_predecessor_was_closed<W: World>(world: &mut W) {
     const EVENTS: u64 = 600;
-    const BATCHES: u64 = 20;
+    const BATCHES: u64 = 10;
     let (sender, receiver) = (store(), store());
     world.announce("p06", &["all"]);
     let outbox = send("out", &sender, world.out("p06", true));
@@ -77,7 +77,7 @@ pub fn p06_an_inbox_goes_on_where_its_predecessor_was_closed<W: World>(world: &m
     for batch in 1..=BATCHES {
         let most = EVENTS / BATCHES;
         let (some, _) = Moody::new(into(&receiver), most as usize, 0);
-        let inbox = receive(world.input("p06", "all"), some);
+        let inbox = receive(world.hasty_input("p06", "all"), some);
         arrive(&receiver, batch * most, &inbox);
         // It is closed while the intake does not want the next one.
         let report = inbox.stop(Duration::ZERO);
@@ -203,7 +203,7 @@ pub fn p15_a_broker_that_is_killed_and_comes_back<W: World>(world: &mut W) {
     const EACH: u64 = EVENTS / PUBLISHERS;
     let (sender, receiver) = (store(), store());
     world.announce("p15", &["all"]);
-    let inbox = receive(world.input("p15", "all"), into(&receiver));
+    let inbox = receive(world.hasty_input("p15", "all"), into(&receiver));
     let outboxes = [0, 1].map(|partition| {
         let outbox = describe("out", &sender, world.out("p15", false));
         outbox.partition(partition, 2).start().unwrap()

@@ -39,6 +39,11 @@ pub trait World: Sized {
     /// What an inbox of a group listens to.
     fn input(&self, place: &str, group: &str) -> Self::In;
 
+    /// The same, where a link that breaks off is soon noticed, and somebody who is slow may be taken for one.
+    fn hasty_input(&self, place: &str, group: &str) -> Self::In {
+        self.input(place, group)
+    }
+
     /// Waits until the broker would know after its end what has been made in it.
     fn note(&self) {}
 
@@ -132,8 +137,11 @@ pub mod nats {
         }
 
         fn input(&self, place: &str, group: &str) -> JetStreamIn {
-            let wait = Duration::from_secs(1);
-            JetStreamIn::new(self.stream(place), group).wait_for_settlement(wait)
+            JetStreamIn::new(self.stream(place), group).wait_for_settlement(Duration::from_mins(1))
+        }
+
+        fn hasty_input(&self, place: &str, group: &str) -> JetStreamIn {
+            self.input(place, group).wait_for_settlement(Duration::from_secs(1))
         }
     }
 }

@@ -67,7 +67,7 @@ impl<W: World> Run<W> {
     }
 
     fn step(&mut self, random: &mut Rng) {
-        match random.u8(..40) {
+        match random.u8(..20) {
             0 => {
                 self.world.kill();
                 self.publish(random);
@@ -88,7 +88,7 @@ impl<W: World> Run<W> {
                 self.start_inbox();
                 self.kills[2] += 1;
             }
-            3..8 => self.check(),
+            3..6 => self.check(),
             _ => self.publish(random),
         }
         // Not too far ahead: what is killed is to have something to do.

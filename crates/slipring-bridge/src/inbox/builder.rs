@@ -94,7 +94,7 @@ impl Inbox {
             patience: Duration::from_secs(30),
             when_missing: WhenMissing::default(),
             missing_after: Duration::from_mins(1),
-            begin_after: Duration::from_millis(500),
+            begin_after: Duration::from_secs(30),
             when_unstamped: WhenUnstamped::default(),
             is_ordered: true,
             at_most_once: false,
@@ -136,8 +136,9 @@ impl<L: Listen, I: Intake> InboxBuilder<L, I> {
         self
     }
 
-    /// How long it waits for an earlier one when a lane that it does not know comes in in its midst: half a second if not
-    /// given. Then the lane begins with the earliest that has come.
+    /// How long it waits for an earlier one when a lane that it does not know comes in in its midst: 30 seconds if not
+    /// given. Then the lane begins with the earliest that has come, and what is before counts as known. It has to be
+    /// longer than the broker takes to deliver again what a link that broke off has left behind.
     pub fn begin_after(mut self, time: Duration) -> Self {
         self.settings.begin_after = time;
         self

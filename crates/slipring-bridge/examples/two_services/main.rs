@@ -18,6 +18,16 @@
 //! of the three with SIGKILL now and then, starts it again, and in the end looks into both stores: what is in stock and
 //! what was ordered is what there was at the beginning, to the unit, and each order is done once. The exit code is 1 if not.
 
+#![cfg_attr(
+    not(any(feature = "rabbitmq", feature = "redis", feature = "nats")),
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        reason = "without a broker there is only a message to whoever starts it"
+    )
+)]
+
 #[path = "../../tests/common"]
 mod servers {
     #[cfg(feature = "nats")]

@@ -220,7 +220,7 @@ mod tests {
     #[test]
     fn a_step_takes_a_bounded_number_of_events() {
         let store = Arc::new(Memory::new());
-        put(&store, PLACED, &(0..STEP + 1).collect::<Vec<_>>());
+        put(&store, PLACED, &(0..=STEP).collect::<Vec<_>>());
         let mut fold = Fold::open(store.clone(), PLACED).unwrap();
         fold.step(Duration::ZERO).unwrap();
         assert_eq!(answers(&store).len() as u64, STEP);

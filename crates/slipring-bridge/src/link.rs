@@ -62,7 +62,8 @@ pub trait Listen: Send + Sync + 'static {
 /// A link over which parcels come in.
 pub trait Incoming: Send {
     /// Waits for deliveries and appends those that are there, at least one and at most `most`. It may be dropped at any
-    /// moment and called again: nothing is lost by it.
+    /// moment and called again: nothing is lost by it. What a link has delivered and is not settled it does not deliver
+    /// again: who gets the same twice settles one of them, while the other waits.
     ///
     /// # Errors
     /// The link failed. What was delivered over it and is not settled comes again over another.

@@ -1,8 +1,8 @@
 //! The task that takes what comes: nothing that was delivered is lost if whoever waits for it gives up.
 
 use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -32,21 +32,44 @@ pub(super) struct Open {
     pub subject: Subject,
 }
 
+/// What is open, by its tags.
+///
+/// A server delivers again what it has waited for too long, also over a connection that has it already: a word on either
+/// of the two is one on both. So the second one is no other delivery, or whoever holds the first could not settle the
+/// second without losing the first.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Opens(Arc<Mutex<BTreeMap<u64, Open>>>);
+pub(super) struct Opens(Arc<Mutex<Known>>);
+
+#[derive(Debug, Default)]
+struct Known {
+    by_tag: BTreeMap<u64, Open>,
+    /// By where it is in the stream.
+    tags: HashMap<u64, u64>,
+}
 
 impl Opens {
-    fn insert(&self, tag: u64, open: Open) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(tag, open);
+    /// Says whether it is another one than those that are open.
+    fn insert(&self, tag: u64, open: Open) -> bool {
+        let mut known = self.known();
+        let Known { by_tag, tags } = &mut *known;
+        let first = *tags.entry(open.sequence).or_insert(tag);
+        by_tag.insert(first, open);
+        first == tag
     }
 
     pub(super) fn remove(&self, tag: u64) -> Option<Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&tag)
+        let mut known = self.known();
+        let open = known.by_tag.remove(&tag)?;
+        known.tags.remove(&open.sequence);
+        Some(open)
     }
 
     pub(super) fn replies(&self) -> Vec<Subject> {
-        let opens = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        opens.values().map(|open| open.reply.clone()).collect()
+        self.known().by_tag.values().map(|open| open.reply.clone()).collect()
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,12 +110,14 @@ impl Reader {
                 None => return Err(LinkError::lost(READING, "there are no more messages")),
             };
             tag += 1;
-            let delivery = self.delivery(tag, &message)?;
-            let _ = self.found.send(Ok(delivery));
+            if let Some(delivery) = self.delivery(tag, &message)? {
+                let _ = self.found.send(Ok(delivery));
+            }
         }
     }
 
-    fn delivery(&self, tag: u64, message: &Message) -> Result<Delivery, LinkError> {
+    /// A delivery, unless it is open already.
+    fn delivery(&self, tag: u64, message: &Message) -> Result<Option<Delivery>, LinkError> {
         let strange = |problem: String| LinkError::lost(READING, problem);
         let info = message.info().map_err(|error| strange(error.to_string()))?;
         let Some(reply) = message.reply.clone() else {
@@ -100,6 +125,10 @@ impl Reader {
                 "a message comes without an address for its acknowledgement".into(),
             ));
         };
+        let open = Open { reply, sequence: info.stream_sequence, subject: message.subject.clone() };
+        if !self.opens.insert(tag, open) {
+            return Ok(None);
+        }
         let now = u64::try_from(info.published.unix_timestamp_nanos()).unwrap_or(0);
         let content = message::parcel(
             &self.prefix,
@@ -108,9 +137,7 @@ impl Reader {
             &message.payload,
             Time::from_nanos(now),
         );
-        let open = Open { reply, sequence: info.stream_sequence, subject: message.subject.clone() };
-        self.opens.insert(tag, open);
-        Ok(Delivery { tag, is_again: info.delivered > 1, content })
+        Ok(Some(Delivery { tag, is_again: info.delivered > 1, content }))
     }
 
     /// Has the server wait longer for what is open.

@@ -41,6 +41,30 @@ fn no_more_are_under_way_than_the_window_has() {
     });
 }
 
+/// What an inbox holds back it holds once: a word on a second one would be the last on both, and the broker would
+/// forget what is nowhere else.
+#[test]
+fn what_is_open_does_not_come_again_over_the_same_link() {
+    let server = NatsServer::start();
+    run(async {
+        send(&out(&server), &lane("a", 0..20)).await.unwrap();
+        let hasty = input(&server).wait_for_settlement(Duration::from_millis(200));
+        let mut link = hasty.listen(40).await.unwrap();
+        let taken = take(&mut link, 20).await.unwrap();
+        // The whole program stands still, longer than the server waits for a sign of life.
+        std::thread::sleep(Duration::from_secs(1));
+        send(&out(&server), &lane("a", 0..21)[20..]).await.unwrap();
+        // It has delivered them again before that one.
+        assert_eq!(numbers_of(&take(&mut link, 1).await.unwrap()), [20]);
+        let mut more = Vec::new();
+        let wait = Duration::from_secs(1);
+        let nothing = tokio::time::timeout(wait, link.receive(40, &mut more)).await;
+        assert!(nothing.is_err() && more.is_empty(), "{:?}", numbers_of(&more));
+        settle(&mut link, &taken, &Settled::Done).await.unwrap();
+        assert_eq!(pending(&server).await, 1);
+    });
+}
+
 #[test]
 fn what_was_not_settled_comes_again_to_the_next() {
     let server = NatsServer::start();

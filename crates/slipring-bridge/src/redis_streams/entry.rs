@@ -1,6 +1,9 @@
 //! Parcels as entries of a stream.
 
-use std::{borrow::Cow, ops::ControlFlow};
+use std::{
+    borrow::Cow,
+    ops::{ControlFlow, Range},
+};
 
 use redis::Cmd;
 use slipring_events::Time;
@@ -11,19 +14,102 @@ use crate::{Parcel, Unreadable, header};
 /// The field of the body.
 pub(super) const PAYLOAD: &str = "payload";
 
-/// Appends how many texts a parcel makes, and these.
-pub(super) fn write(parcel: &Parcel, into: &mut Cmd) {
-    let mut count = 2;
-    let _ = parcel.headers(|_, _| {
-        count += 2;
-        ControlFlow::Continue(())
-    });
-    into.arg(count);
-    let _ = parcel.headers(|name, value| {
-        into.arg(name).arg(value);
-        ControlFlow::Continue(())
-    });
-    into.arg(PAYLOAD).arg(parcel.payload.as_slice());
+/// Parcels as the fields of entries, before they are sent.
+#[derive(Debug, Default)]
+pub(super) struct Sheet<'a> {
+    /// The values of the headers, one behind the other.
+    text: String,
+    /// The headers, each with where its value ends.
+    headers: Vec<(&'static str, usize)>,
+    rows: Vec<Row<'a>>,
+}
+
+#[derive(Debug)]
+struct Row<'a> {
+    /// Where its headers, and their values, begin.
+    headers: usize,
+    text: usize,
+    payload: &'a [u8],
+}
+
+impl<'a> Sheet<'a> {
+    /// Puts one behind the others, and says how many bytes it has.
+    pub(super) fn push(&mut self, parcel: &'a Parcel) -> usize {
+        let row = Row {
+            headers: self.headers.len(),
+            text: self.text.len(),
+            payload: &parcel.payload,
+        };
+        let mut size = parcel.payload.len();
+        let _ = parcel.headers(|name, value| {
+            self.text.push_str(value);
+            self.headers.push((name, self.text.len()));
+            size += name.len() + value.len();
+            ControlFlow::Continue(())
+        });
+        self.rows.push(row);
+        size
+    }
+
+    /// Takes the last one back.
+    pub(super) fn pop(&mut self) {
+        if let Some(Row { headers, text, .. }) = self.rows.pop() {
+            self.headers.truncate(headers);
+            self.text.truncate(text);
+        }
+    }
+
+    fn names(&self, row: usize) -> impl Iterator<Item = &'static str> + '_ {
+        self.headers_of(row).iter().map(|(name, _)| *name)
+    }
+
+    fn headers_of(&self, row: usize) -> &[(&'static str, usize)] {
+        let end = self.rows.get(row + 1).map_or(self.headers.len(), |next| next.headers);
+        &self.headers[self.rows[row].headers..end]
+    }
+
+    fn value(&self, row: usize, field: usize) -> &str {
+        let Row { headers, text, .. } = self.rows[row];
+        let at = headers + field;
+        let begin = if field == 0 { text } else { self.headers[at - 1].1 };
+        &self.text[begin..self.headers[at].1]
+    }
+
+    /// Appends them to a call of the script that adds: groups that have the same fields.
+    pub(super) fn write(&self, into: &mut Cmd) {
+        let mut begin = 0;
+        while begin < self.rows.len() {
+            let alike = (begin + 1..self.rows.len())
+                .take_while(|row| self.names(begin).eq(self.names(*row)))
+                .count();
+            self.write_group(begin..begin + 1 + alike, into);
+            begin += 1 + alike;
+        }
+    }
+
+    fn write_group(&self, rows: Range<usize>, into: &mut Cmd) {
+        let first = rows.start;
+        let fields = self.headers_of(first).len();
+        into.arg(rows.len()).arg(fields + 1);
+        let mut varying = Vec::with_capacity(fields);
+        for (field, name) in self.names(first).enumerate() {
+            let value = self.value(first, field);
+            let is_alike = || rows.clone().skip(1).all(|row| self.value(row, field) == value);
+            if name != header::SEQUENCE && is_alike() {
+                into.arg("=").arg(name).arg(value);
+            } else {
+                into.arg("?").arg(name);
+                varying.push(field);
+            }
+        }
+        into.arg("?").arg(PAYLOAD);
+        for row in rows {
+            for field in &varying {
+                into.arg(self.value(row, *field));
+            }
+            into.arg(self.rows[row].payload);
+        }
+    }
 }
 
 /// What an entry says. `stream` is its topic if it has none.

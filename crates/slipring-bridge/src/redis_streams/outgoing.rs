@@ -18,7 +18,7 @@ use tokio::{
 
 use super::{
     durable::{self, RedisDurability},
-    entry,
+    entry::Sheet,
     scripts::Lua,
     server::{Connection, RedisServer, no_answer},
 };
@@ -34,8 +34,6 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// queued at once and their order stays.
 const FLYING: usize = 32;
 const FLYING_BYTES: usize = 8 << 20;
-/// Numbers of a script are exact up to here.
-const LAST_EXACT: u64 = 1 << 53;
 
 /// Appends to a stream of a Redis server: what an outbox connects to.
 ///
@@ -232,6 +230,17 @@ struct Chunk {
     bytes: usize,
 }
 
+/// Whether one goes behind the other in a call.
+fn follows(first: &Parcel, next: &Parcel) -> bool {
+    match (&first.stamp, &next.stamp) {
+        (Some(first), Some(next)) => {
+            first.lane == next.lane && next.previous == Some(first.sequence)
+        }
+        (None, None) => true,
+        _ => false,
+    }
+}
+
 type Answer = Pin<Box<dyn Future<Output = Result<Value, LinkError>> + Send>>;
 
 /// The answer, if it is there. It does not wait.
@@ -252,28 +261,35 @@ struct Flying {
 }
 
 impl RedisOutgoing {
-    fn chunk_of(&self, parcels: &[Parcel], begins: Begins) -> Chunk {
+    /// The first of them, as one call: of one lane, each behind the one before it.
+    fn chunk_of(&self, parcels: &[Parcel]) -> Chunk {
         let number = |number: Option<u64>| number.map_or(-1, |number| number.cast_signed().max(0));
         let millis =
             self.trimming.time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX >> 1));
+        let (mut sheet, mut bytes, mut last) = (Sheet::default(), 0, None::<&Parcel>);
+        let mut events = 0;
+        for parcel in parcels.iter().take(CHUNK) {
+            if last.is_some_and(|last| !follows(last, parcel)) {
+                break;
+            }
+            let size = sheet.push(parcel);
+            if events > 0 && bytes + size > CHUNK_BYTES {
+                sheet.pop();
+                break;
+            }
+            (bytes, events, last) = (bytes + size, events + 1, Some(parcel));
+        }
         let mut call = self.add.call(&[&self.stream, &self.lanes]);
-        let lane = parcels[0].stamp.as_ref().map_or("", |stamp| &*stamp.lane);
-        call.arg(lane).arg(begins as u8);
+        let stamp = parcels.first().and_then(|parcel| parcel.stamp.as_ref());
+        call.arg(stamp.map_or("", |stamp| &*stamp.lane)).arg(self.begins as u8);
         call.arg(number(self.trimming.entries)).arg(number(millis));
         call.arg(u8::from(self.trimming.unread));
-        let mut bytes = 0;
-        for parcel in parcels {
-            match &parcel.stamp {
-                Some(stamp) => match stamp.previous {
-                    Some(previous) => call.arg(stamp.sequence).arg(previous),
-                    None => call.arg(stamp.sequence).arg(""),
-                },
-                None => call.arg("").arg(""),
-            };
-            entry::write(parcel, &mut call);
-            bytes += parcel.size();
-        }
-        Chunk { call, events: parcels.len(), bytes }
+        match stamp.and_then(|stamp| stamp.previous) {
+            Some(previous) => call.arg(previous),
+            None => call.arg(""),
+        };
+        sheet.write(&mut call);
+        Chunk { call, events, bytes }
     }
 
     /// One that has failed stays so.
@@ -309,27 +325,12 @@ impl RedisOutgoing {
 impl Outgoing for RedisOutgoing {
     async fn submit(&mut self, parcels: &[Parcel]) -> Result<(), LinkError> {
         self.check()?;
-        let lane = |parcel: &Parcel| parcel.stamp.as_ref().map(|stamp| stamp.lane.clone());
-        for parcel in parcels {
-            if let Some(stamp) = parcel.stamp.as_ref().filter(|stamp| stamp.sequence >= LAST_EXACT)
-            {
-                let problem = "its sequence is 2^53 or above".into();
-                return Err(LinkError::Unsendable { sequence: stamp.sequence, problem });
-            }
-        }
         let mut rest = parcels;
-        while let Some(first) = rest.first() {
-            let (lane_of_it, mut bytes) = (lane(first), 0);
-            let length = rest.iter().take(CHUNK).take_while(|parcel| {
-                let fits = bytes == 0 || bytes + parcel.size() <= CHUNK_BYTES;
-                bytes += parcel.size();
-                fits && lane(parcel) == lane_of_it
-            });
-            let (chunk, behind) = rest.split_at(length.count());
-            let chunk = self.chunk_of(chunk, self.begins);
+        while !rest.is_empty() {
+            let chunk = self.chunk_of(rest);
             self.begins = Begins::Nothing;
+            rest = &rest[chunk.events..];
             self.waiting.push_back(chunk);
-            rest = behind;
         }
         self.fly().await;
         Ok(())

@@ -21,7 +21,7 @@ use crate::{
 const PLACE: &str = "kills";
 
 /// Both programs. One that is killed writes nothing more to its store.
-struct Run<W> {
+struct Run<W: World> {
     world: W,
     sender: Arc<Memory>,
     receiver: Arc<Memory>,
@@ -31,6 +31,16 @@ struct Run<W> {
     lane: Arc<str>,
     seed: u64,
     kills: [u32; 3],
+    begin: Instant,
+}
+
+/// If it fails, what the broker says.
+impl<W: World> Drop for Run<W> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!("seed {}, killed {:?}: {}", self.seed, self.kills, self.world.told(PLACE, "all"));
+        }
+    }
 }
 
 impl<W: World> Run<W> {
@@ -44,6 +54,7 @@ impl<W: World> Run<W> {
             lane: "".into(),
             seed,
             kills: [0; 3],
+            begin: Instant::now(),
         };
         run.world.announce(PLACE, &["all"]);
         run.start_outbox();
@@ -69,12 +80,14 @@ impl<W: World> Run<W> {
     fn step(&mut self, random: &mut Rng) {
         match random.u8(..20) {
             0 => {
+                self.tell("the broker");
                 self.world.kill();
                 self.publish(random);
                 self.world.restart();
                 self.kills[0] += 1;
             }
             1 => {
+                self.tell("the outbox");
                 let (outbox, alive) = self.outbox.take().unwrap();
                 alive.kill();
                 drop(outbox);
@@ -82,6 +95,7 @@ impl<W: World> Run<W> {
                 self.kills[1] += 1;
             }
             2 => {
+                self.tell("the inbox");
                 let (inbox, alive) = self.inbox.take().unwrap();
                 alive.kill();
                 drop(inbox);
@@ -94,6 +108,11 @@ impl<W: World> Run<W> {
         // Not too far ahead: what is killed is to have something to do.
         let (inbox, _) = self.inbox.as_ref().unwrap();
         arrive(&self.receiver, count(&self.sender).saturating_sub(2_000), inbox);
+    }
+
+    /// What is killed now.
+    fn tell(&self, who: &str) {
+        println!("{:?}: {who}, {} of {}", self.begin.elapsed(), count(&self.receiver), count(&self.sender));
     }
 
     fn publish(&self, random: &mut Rng) {

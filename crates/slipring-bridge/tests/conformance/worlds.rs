@@ -44,6 +44,11 @@ pub trait World: Sized {
         self.input(place, group)
     }
 
+    /// What the broker says of a group.
+    fn told(&self, _place: &str, _group: &str) -> String {
+        String::new()
+    }
+
     /// Waits until the broker would know after its end what has been made in it.
     fn note(&self) {}
 
@@ -142,6 +147,16 @@ pub mod nats {
 
         fn hasty_input(&self, place: &str, group: &str) -> JetStreamIn {
             self.input(place, group).wait_for_settlement(Duration::from_secs(1))
+        }
+
+        fn told(&self, place: &str, group: &str) -> String {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                let client = async_nats::connect(self.0.url()).await.unwrap();
+                let context = async_nats::jetstream::new(client);
+                let stream = context.get_stream(place).await.unwrap();
+                format!("{:?} {:?}", stream.cached_info().state, stream.consumer_info(group).await)
+            })
         }
     }
 }

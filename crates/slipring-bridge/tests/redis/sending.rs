@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use slipring_bridge::{Connect, LinkError, Listen, Outgoing, RedisDurability, RedisIn, RedisOut};
+use slipring_events::EventId;
 
 use crate::{
     STREAM, all,
@@ -174,15 +175,59 @@ fn a_server_that_has_lost_events_is_noticed() {
     });
 }
 
+/// Letters that were given back have numbers that no floating point number tells apart.
 #[test]
-fn events_that_cannot_be_sent_are_named() {
+fn sequences_are_as_large_as_numbers_are() {
     let server = server();
     run(async {
-        let mut parcels = lane("a", 0..3);
-        parcels[2].stamp.as_mut().unwrap().sequence = 1 << 53;
-        let mut link = out(&server).connect().await.unwrap();
-        let error = link.submit(&parcels).await.unwrap_err();
-        assert!(matches!(error, LinkError::Unsendable { sequence, .. } if sequence == 1 << 53));
+        let mut parcels = lane("a", 0..20);
+        for (number, parcel) in parcels.iter_mut().enumerate() {
+            let stamp = parcel.stamp.as_mut().unwrap();
+            stamp.sequence = (1 << 62) + number as u64;
+            stamp.previous = number.checked_sub(1).map(|before| (1 << 62) + before as u64);
+        }
+        for end in [1, 9, 10, 20] {
+            send(&out(&server), &parcels[..end]).await.unwrap();
+        }
+        assert_eq!(all(&server, "reader").await, parcels);
+        let mut behind = lane("a", 0..1);
+        let stamp = behind[0].stamp.as_mut().unwrap();
+        (stamp.sequence, stamp.previous) = ((1 << 62) + 22, Some((1 << 62) + 21));
+        let error = send(&out(&server), &behind).await.unwrap_err();
+        assert!(matches!(error, LinkError::Refused { .. }), "{error}");
+    });
+}
+
+/// What is alike in a call is sent once: whatever that is, each one arrives as it was.
+#[test]
+fn whatever_is_alike_arrives_as_it_was() {
+    let server = server();
+    let mut random = fastrand::Rng::with_seed(seed());
+    run(async {
+        let mut parcels = lane("a", 0..1_500);
+        for parcel in &mut parcels {
+            parcel.topic = format!("topic.{}", random.u8(..3));
+            if random.u8(..4) == 0 {
+                parcel.source = ["", "=", "?", "kassa 7"][random.usize(..4)].into();
+            }
+            if random.u8(..4) == 0 {
+                parcel.correlation = Some(EventId::random());
+                parcel.schema = u16::from(random.u8(..2));
+            }
+            if random.u8(..20) == 0 {
+                parcel.metadata.insert("tenant", "nord");
+                parcel.id = None;
+            }
+            parcel.payload.resize(random.usize(..40), b'=');
+        }
+        // Calls of all sizes, and some of it again.
+        let mut at = 0;
+        while at < parcels.len() {
+            let end = (at + random.usize(1..400)).min(parcels.len());
+            send(&out(&server), &parcels[at.saturating_sub(random.usize(..50))..end]).await.unwrap();
+            at = end;
+        }
+        assert_eq!(all(&server, "reader").await, parcels);
     });
 }
 

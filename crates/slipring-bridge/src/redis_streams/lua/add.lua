@@ -2,52 +2,80 @@
 -- Appends events of one lane, each of them once, whoever sends them how often.
 -- KEYS: the stream, the last sequence of each lane. ARGV: the lane; 1 if the first event may begin it, 2 if it may follow
 -- others that are lost; how many entries and how many milliseconds are kept (-1 for all); 1 if also what no group has
--- acknowledged goes; then for each event its sequence, the one before it, how many texts follow, and those. Sequences
--- are numbers here and exact up to 2^53.
-local stream, lanes = KEYS[1], KEYS[2]
-local lane, begins = ARGV[1], tonumber(ARGV[2])
+-- acknowledged goes; the sequence before the first event, if there was one. Then groups of events that have the same
+-- fields: how many events, how many fields, for each field `=` with its name and value, if all of them have that one, or
+-- `?` with its name, and then for each event the values of these. Of a lane, the first of them begins with its sequence,
+-- and each event follows the one before it. Sequences are texts: numbers are exact up to 2^53 only.
+local ARGV, stream, lanes, append = ARGV, KEYS[1], KEYS[2], redis.pcall
+local lane, begins = ARGV[1], ARGV[2]
 local most, age, unread = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
-local was = lane ~= '' and redis.call('HGET', lanes, lane)
-local high, problem, added = was, nil, 0
+local previous = ARGV[6]
+local high = lane ~= '' and redis.call('HGET', lanes, lane)
+local problem, added, last
 
-local at = 6
-while at <= #ARGV do
-  local sequence, previous, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  if lane == '' or not high or tonumber(sequence) > tonumber(high) then
-    if lane ~= '' and previous ~= '' then
-      if not high and begins == 0 then
-        problem = 'SLIPBEHIND none of lane ' .. lane .. ' is there, and ' .. previous .. ' should be'
-      elseif high and begins < 2 and tonumber(previous) > tonumber(high) then
-        problem = 'SLIPBEHIND of lane ' .. lane .. ' it has ' .. high .. ' as the last, and ' .. previous .. ' should be'
-      end
-    end
-    if not problem then
-      local answer = redis.pcall('XADD', stream, '*', unpack(ARGV, at + 3, at + 2 + count))
-      if answer.err then
-        problem = answer.err
-        if string.find(problem, 'too large', 1, true) then
-          problem = 'SLIPLARGE ' .. sequence .. ' ' .. problem
-        end
-      end
-    end
-    if problem then
-      break
-    end
-    added, begins = added + 1, 0
-    if lane ~= '' then
-      high = sequence
+local function is_behind(a, b)
+  return #a > #b or (#a == #b and a > b)
+end
+
+local function sequence_at(at)
+  return string.match(ARGV[at], '^%d+')
+end
+
+-- Whether those that are there already are over: all that come now follow one that is there.
+local is_over = lane == ''
+if not is_over and not high then
+  is_over = true
+  if begins == '0' and previous ~= '' then
+    problem = 'SLIPBEHIND none of lane ' .. lane .. ' is there, and ' .. previous .. ' should be'
+  end
+elseif not is_over and begins ~= '2' and previous ~= '' and is_behind(previous, high) then
+  problem = 'SLIPBEHIND of lane ' .. lane .. ' it has ' .. high .. ' as the last, and ' .. previous .. ' should be'
+end
+
+local at, size = 7, #ARGV
+while at <= size and not problem do
+  local count, fields = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+  local call, slots, wide = { 'XADD', stream, '*' }, {}, 0
+  at = at + 2
+  for field = 1, fields do
+    local slot = 2 * field + 2
+    call[slot] = ARGV[at + 1]
+    if ARGV[at] == '=' then
+      call[slot + 1] = ARGV[at + 2]
+      at = at + 3
+    else
+      wide = wide + 1
+      slots[wide] = slot + 1
+      at = at + 2
     end
   end
-  at = at + 3 + count
+  for _ = 1, count do
+    is_over = is_over or is_behind(sequence_at(at), high)
+    if is_over then
+      for value = 1, wide do
+        call[slots[value]] = ARGV[at + value - 1]
+      end
+      local answer = append(unpack(call, 1, 2 * fields + 3))
+      if type(answer) == 'table' and answer.err then
+        problem = answer.err
+        if string.find(problem, 'too large', 1, true) then
+          problem = 'SLIPLARGE ' .. (lane ~= '' and sequence_at(at) or '') .. ' ' .. problem
+        end
+        break
+      end
+      added, last = (added or 0) + 1, at
+    end
+    at = at + wide
+  end
 end
-if high ~= was then
-  redis.call('HSET', lanes, lane, high)
+if last and lane ~= '' then
+  redis.call('HSET', lanes, lane, sequence_at(last))
 end
 if problem then
   return { err = problem }
 end
-if added == 0 or (most < 0 and age < 0) then
-  return added
+if not added or (most < 0 and age < 0) then
+  return added or 0
 end
 
 local function less(a, b)

@@ -12,8 +12,8 @@ use std::{
 };
 
 use slipring_bridge::{
-    Connect, Inbox, InboxHandle, InboxState, Intake, IntakeError, IntoStore, Listen, Mark, Outbox,
-    OutboxBuilder, OutboxHandle, Parcel, Pauses, RefusedBefore, Verdict,
+    Connect, Inbox, InboxHandle, InboxState, InboxStatus, Intake, IntakeError, IntoStore, Listen,
+    Mark, Outbox, OutboxBuilder, OutboxHandle, Parcel, Pauses, RefusedBefore, Verdict,
 };
 use slipring_events::{EventId, Metadata, Time};
 use slipring_store::{Batch, Durability, Entry, EventStore, Memory};
@@ -93,16 +93,61 @@ pub fn count(store: &Memory) -> u64 {
     store.bounds().unwrap().durable
 }
 
+/// How many events some stores have together.
+pub fn count_all(stores: &[Arc<Memory>]) -> u64 {
+    stores.iter().map(|store| count(store)).sum()
+}
+
 /// Waits until a store has so many, and says what the inbox has to say if it does not get them.
 pub fn arrive(store: &Memory, events: u64, inbox: &InboxHandle) {
+    arrive_by(&[inbox], events, || count(store));
+}
+
+/// Waits until there are so many, and says what the inboxes have to say if they do not get them.
+pub fn arrive_by(inboxes: &[&InboxHandle], events: u64, count: impl Fn() -> u64) {
     let deadline = Instant::now() + LONG;
-    while count(store) < events {
-        let status = inbox.status();
-        let is_over = matches!(status.state, InboxState::Halted(_) | InboxState::Stopped);
-        let is_late = is_over || Instant::now() > deadline;
-        assert!(!is_late || count(store) >= events, "{} of {events}: {status:?}", count(store));
+    while count() < events {
+        let is_over = |status: &InboxStatus| {
+            matches!(status.state, InboxState::Halted(_) | InboxState::Stopped)
+        };
+        let statuses: Vec<_> = inboxes.iter().map(|inbox| inbox.status()).collect();
+        let is_late = statuses.iter().any(is_over) || Instant::now() > deadline;
+        assert!(!is_late || count() >= events, "{} of {events}: {statuses:?}", count());
         thread::sleep(Duration::from_micros(500));
     }
+}
+
+/// Waits until inboxes listen: what is sent from now on is for them.
+pub fn listens<'a>(inboxes: impl IntoIterator<Item = &'a InboxHandle>) {
+    for inbox in inboxes {
+        let (status, listens) = inbox.wait_until(LONG, |status| status.links > 0);
+        assert!(listens, "{status:?}");
+    }
+}
+
+/// One of several inboxes that share what comes. Its intake is to know what it has.
+pub fn share(listen: impl Listen, window: usize, intake: impl Intake) -> InboxHandle {
+    let inbox = Inbox::builder("in", listen, intake).window(window).pauses(pauses());
+    inbox.unordered().start().unwrap()
+}
+
+/// For one of these: more than there are events.
+pub fn into_shared(store: &Arc<Memory>) -> IntoStore {
+    IntoStore::remember_ids("in", store.clone(), 1 << 20).unwrap()
+}
+
+/// So many publish so many each, at once, each under a topic of its own.
+pub fn publish_at_once(store: &Memory, place: &str, publishers: u64, each: u64) {
+    thread::scope(|scope| {
+        for publisher in 0..publishers {
+            scope.spawn(move || {
+                let topic = format!("{place}.{publisher}");
+                for begin in (0..each).step_by(5) {
+                    publish(store, &topic, begin..begin + 5);
+                }
+            });
+        }
+    });
 }
 
 /// Waits until the broker has what is in a store.
@@ -110,7 +155,7 @@ pub fn sent(outbox: &OutboxHandle, store: &Memory) {
     outbox.wait_for(count(store), LONG).unwrap();
 }
 
-pub fn stop(inbox: InboxHandle) -> slipring_bridge::InboxStatus {
+pub fn stop(inbox: InboxHandle) -> InboxStatus {
     let report = inbox.stop(LONG);
     assert!(report.has_ended && report.halted.is_none(), "{report:?}");
     assert_eq!((report.status.dead, report.status.gaps), (0, 0), "{report:?}");
@@ -153,6 +198,21 @@ pub fn same(sender: &Memory, receiver: &Memory, lanes: usize, wanted: impl Fn(&K
         &anomalies[..anomalies.len().min(3)]
     );
     assert_eq!(seen.len(), was.len());
+}
+
+/// What has arrived in some stores is what was sent, each event once in one of them, as it was.
+pub fn once_in_one(sender: &Memory, receivers: &[Arc<Memory>]) {
+    let arrived = receivers.iter().flat_map(|receiver| world::all(&**receiver));
+    let mut arrived: Vec<_> = arrived
+        .map(|(_, origin, kept)| (origin.expect("it says where it comes from").1, kept))
+        .collect();
+    arrived.sort_by_key(|(sequence, _)| *sequence);
+    let sent: Vec<_> = world::all(sender).into_iter().map(|(at, _, kept)| (at, kept)).collect();
+    let of = |events: &[(u64, Kept)]| events.iter().map(|(at, _)| *at).collect::<Vec<_>>();
+    assert_eq!(of(&sent), of(&arrived));
+    for (was, is) in sent.iter().zip(&arrived) {
+        assert_eq!(was, is);
+    }
 }
 
 /// An intake that takes no more than so many, and fails so often before.

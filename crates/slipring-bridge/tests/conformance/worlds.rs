@@ -18,7 +18,7 @@ mod rabbit_server;
 mod redis_server;
 
 /// A broker that can be killed, and places in it that one or more groups read.
-pub trait World: Sized {
+pub trait World: Sized + Sync {
     type Out: Connect;
     type In: Listen;
 
@@ -49,6 +49,17 @@ pub trait World: Sized {
         String::new()
     }
 
+    /// What one of several inboxes of a group listens to that share what comes, in no order.
+    fn member(&self, place: &str, group: &str, member: usize) -> Self::In;
+
+    /// The same, as [`hasty_input`](Self::hasty_input): what a member that has ended had comes soon to the others.
+    fn hasty_member(&self, place: &str, group: &str, member: usize) -> Self::In {
+        self.member(place, group, member)
+    }
+
+    /// How many connections the server has.
+    fn connections(&self) -> usize;
+
     /// Waits until the broker would know after its end what has been made in it.
     fn note(&self) {}
 
@@ -66,8 +77,24 @@ fn listen_once(input: &impl Listen) {
     runtime.block_on(async { input.listen(WINDOW).await.unwrap().close().await });
 }
 
+/// How many connections somebody has who listens at a port of this machine.
+#[cfg(any(feature = "nats", feature = "rabbitmq"))]
+fn connections_at(port: u16) -> usize {
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("the system tells");
+    let here = format!("0100007F:{port:04X}");
+    let is_open = |line: &&str| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let (place, state) = (words.next(), words.nth(1));
+        // But the one that listens, and those of which nobody has anything but the system.
+        place == Some(&here) && !matches!(state, Some("0A" | "06"))
+    };
+    table.lines().filter(is_open).count()
+}
+
 #[cfg(feature = "redis")]
 pub mod redis {
+    use std::time::Duration;
+
     use slipring_bridge::{RedisIn, RedisOut};
 
     use super::{World, redis_server};
@@ -98,6 +125,21 @@ pub mod redis {
 
         fn input(&self, place: &str, group: &str) -> RedisIn {
             RedisIn::new(self.0.url(), place, group)
+        }
+
+        fn member(&self, place: &str, group: &str, member: usize) -> RedisIn {
+            self.input(place, group).consumer(format!("member-{member}"))
+        }
+
+        fn hasty_member(&self, place: &str, group: &str, member: usize) -> RedisIn {
+            self.member(place, group, member).claim_after(Duration::from_secs(1))
+        }
+
+        fn connections(&self) -> usize {
+            let mut asking = self.0.connection();
+            let list: String = ::redis::cmd("CLIENT").arg("LIST").query(&mut asking).unwrap();
+            // One of them asks.
+            list.lines().count() - 1
         }
     }
 }
@@ -158,6 +200,19 @@ pub mod nats {
                 format!("{:?} {:?}", stream.cached_info().state, stream.consumer_info(group).await)
             })
         }
+
+        /// Several of one name share.
+        fn member(&self, place: &str, group: &str, _member: usize) -> JetStreamIn {
+            self.input(place, group)
+        }
+
+        fn hasty_member(&self, place: &str, group: &str, _member: usize) -> JetStreamIn {
+            self.hasty_input(place, group)
+        }
+
+        fn connections(&self) -> usize {
+            super::connections_at(self.0.port())
+        }
     }
 }
 
@@ -210,6 +265,14 @@ pub mod rabbit {
         fn input(&self, place: &str, group: &str) -> RabbitQueue {
             let queue = RabbitQueue::new(self.rabbit(), &format!("{place}.{group}")).unwrap();
             queue.bind(place, "#").unwrap()
+        }
+
+        fn member(&self, place: &str, group: &str, _member: usize) -> RabbitQueue {
+            self.input(place, group).competing()
+        }
+
+        fn connections(&self) -> usize {
+            super::connections_at(self.server.port())
         }
 
         /// It writes down in order what it is told: when it has the last queue, it has what was made before.

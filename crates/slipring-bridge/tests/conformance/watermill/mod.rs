@@ -16,10 +16,23 @@ use slipring_store::Memory;
 
 use crate::{
     harness::{
-        LONG, Moody, arrive, count, describe, into, publish, publish_dressed, receive, same, send,
-        sent, stop, until,
+        LONG, Moody, arrive, count, describe, into, listens, publish, publish_dressed, receive,
+        same, send, sent, stop, until,
     },
     worlds::World,
+};
+
+mod ending;
+mod sharing;
+
+pub use ending::{
+    p05_nothing_comes_before_what_is_in_front_is_accepted, p12_what_an_inbox_holds_ends_with_it,
+    p13_what_is_in_hand_when_an_inbox_stops_is_for_the_next,
+};
+pub use sharing::{
+    p02_a_store_that_is_shared_has_each_event_once_though_some_die,
+    p02_those_who_share_have_each_event_once_between_them,
+    p07_after_many_have_come_and_gone_at_once_one_gets_all,
 };
 
 fn store() -> Arc<Memory> {
@@ -42,6 +55,40 @@ pub fn p01_what_is_published_arrives_with_all_that_is_said_of_it<W: World>(world
     assert_eq!((status.received, status.safe, status.duplicates), (100, 100, 0));
     assert!(outbox.stop(LONG).has_ended);
     same(&sender, &receiver, 1, |_| true);
+}
+
+pub fn p03_many_topics_at_once<W: World>(world: &mut W) {
+    const TOPICS: u64 = 20;
+    const EACH: u64 = 100;
+    let sender = store();
+    let ends: Vec<_> = (0..TOPICS)
+        .map(|topic| {
+            let (name, receiver) = (format!("p03topic{topic}"), store());
+            let inbox = receive(world.input(&name, "all"), into(&receiver));
+            listens([&inbox]);
+            let outbox = describe(&name, &sender, world.out(&name, true));
+            let outbox = outbox.topic(Pattern::new(&name).unwrap()).start().unwrap();
+            (name, receiver, outbox, inbox)
+        })
+        .collect();
+    thread::scope(|scope| {
+        for (name, ..) in &ends {
+            let sender = &sender;
+            scope.spawn(move || {
+                for begin in (0..EACH).step_by(5) {
+                    publish(sender, name, begin..begin + 5);
+                }
+            });
+        }
+    });
+    for (name, receiver, outbox, inbox) in ends {
+        sent(&outbox, &sender);
+        arrive(&receiver, EACH, &inbox);
+        let status = stop(inbox);
+        assert_eq!((status.received, status.duplicates), (EACH, 0), "{name}");
+        same(&sender, &receiver, 1, |kept| kept.topic == name);
+        assert_eq!(count(&receiver), EACH, "{name}");
+    }
 }
 
 pub fn p04_what_is_refused_for_now_comes_again<W: World>(world: &mut W) {

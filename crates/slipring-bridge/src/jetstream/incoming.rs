@@ -283,11 +283,13 @@ impl Incoming for JetStreamIncoming {
 
     async fn close(mut self) {
         self.reader.abort();
-        let (client, opens, reader) = (&self.line.client, &self.opens, &mut self.reader);
+        let Self { line: Line { client, .. }, stream, of, opens, reader, .. } = &mut self;
         let farewell = async {
             // The server is to know that nobody takes anything here any more, before it has something to deliver again.
+            // Asked about the consumer, it looks who waits for messages. If it looked when it has one, some (2.9.10)
+            // would take that for delivered, and it would come again only after the time that it waits.
             let _ = reader.await;
-            client.flush().await.ok()?;
+            let _ = stream.consumer_info(&of.name).await;
             for reply in opens.replies() {
                 client.publish(reply, "-NAK".into()).await.ok()?;
             }

@@ -137,8 +137,9 @@ impl<L: Listen, I: Intake> InboxBuilder<L, I> {
     }
 
     /// How long it waits for an earlier one when a lane that it does not know comes in in its midst: 30 seconds if not
-    /// given. Then the lane begins with the earliest that has come, and what is before counts as known. It has to be
-    /// longer than the broker takes to deliver again what a link that broke off has left behind.
+    /// given. Then the lane begins with the earliest that has come, and what is before is not waited for: if it comes all
+    /// the same, it goes to the broker's dead letters, or counts as known in a later run. So this has to be longer than the
+    /// broker takes to deliver again what a link that broke off has left behind.
     pub fn begin_after(mut self, time: Duration) -> Self {
         self.settings.begin_after = time;
         self

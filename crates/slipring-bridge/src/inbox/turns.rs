@@ -5,7 +5,7 @@
 //! sends everything again from the first that was not confirmed, so what is missing comes, unless the broker has lost it.
 //!
 //! A lane that nobody knows begins with a parcel that says it is the first ever, or, some time later, with the earliest that
-//! has come.
+//! has come; what is before that one is late then.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -251,6 +251,8 @@ impl<T> Turns<T> {
             }
             lane.is_known = true;
             lane.taken = lane.held.first_key_value().and_then(|(_, first)| first.previous);
+            // What is before has never been here: if it comes all the same, it is no duplicate.
+            lane.gaps.extend(lane.taken.map(|taken| (None, taken)));
             self.held -= Self::drain(lane, name, now, steps);
         }
     }

@@ -8,15 +8,15 @@ use std::{
 
 use parking_lot::Mutex;
 use slipring_bridge::{
-    Inbox, InboxHalt, InboxHandle, InboxState, Intake, IntakeError, IntoStore, Mark, Missing,
-    ORIGIN, ORIGIN_SEQUENCE, Parcel, Stamp, StartError, Unreadable, Verdict, WhenMissing,
-    WhenUnstamped,
+    Inbox, InboxHalt, InboxHandle, InboxState, Incoming, Intake, IntakeError, IntoStore, Listen,
+    Mark, Missing, ORIGIN, ORIGIN_SEQUENCE, Parcel, Stamp, StartError, Unreadable, Verdict,
+    WhenMissing, WhenUnstamped,
 };
 use slipring_events::EventId;
 use slipring_store::{EventStore, Memory};
 
 use crate::{
-    sim::{Alive, Sim},
+    sim::{Alive, Sim, SimIn},
     world::{Failing, LONG, all, short, texts, until},
 };
 
@@ -35,6 +35,27 @@ fn parcel(lane: &str, sequence: u64, previous: impl Into<Option<u64>>) -> Parcel
 fn put_lane(sim: &Sim, lane: &str, sequences: impl IntoIterator<Item = u64>) {
     for sequence in sequences {
         sim.put(Ok(parcel(lane, sequence, sequence.checked_sub(1))));
+    }
+}
+
+/// Another connection, which has taken so many from the queue and settles none.
+struct Somebody {
+    _link: SimIn,
+}
+
+impl Somebody {
+    fn takes(sim: &Sim, alive: &Alive, count: usize) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let listen = sim.listen(alive);
+        let link = runtime.block_on(async {
+            let mut link = listen.listen(count).await.unwrap();
+            let mut taken = Vec::new();
+            while taken.len() < count {
+                link.receive(count - taken.len(), &mut taken).await.unwrap();
+            }
+            link
+        });
+        Self { _link: link }
     }
 }
 
@@ -121,6 +142,58 @@ fn a_lane_that_comes_in_its_midst_begins_there_after_a_moment() {
     until("it has begun", || sim.left() == 0);
     assert_eq!(texts(&*store), ["7", "8", "9"]);
     assert_eq!((inbox.status().gaps, inbox.gaps()), (0, vec![]));
+}
+
+/// Somebody else has taken the first of a lane from the queue, as a connection has that broke off, until the broker
+/// delivers them again.
+#[test]
+fn a_lane_does_not_begin_before_the_broker_delivers_again_what_somebody_else_has() {
+    // Nobody waits for so long: the first come again before.
+    for begin_after in [None, Some(LONG * 100)] {
+        let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+        put_lane(&sim, "lane", 0..8);
+        let somebody = Somebody::takes(&sim, &alive, 3);
+        let intake = IntoStore::new("in", store.clone()).unwrap();
+        let inbox = Inbox::builder("in", sim.listen(&alive), intake).missing_after(LONG * 100);
+        let inbox = match begin_after {
+            Some(time) => inbox.begin_after(time),
+            None => inbox,
+        };
+        let inbox = inbox.start().unwrap();
+        let (status, is_held) = inbox.wait_until(LONG, |status| status.early == 5);
+        assert!(is_held && status.safe == 0, "{status:?}");
+        drop(somebody);
+        until("all is settled", || sim.left() == 0);
+        assert_eq!(texts(&*store), ["0", "1", "2", "3", "4", "5", "6", "7"]);
+        assert_eq!((sim.dead().len(), inbox.status().dead), (0, 0));
+    }
+}
+
+#[test]
+fn what_comes_when_its_lane_has_begun_behind_it_is_buried_and_not_lost() {
+    let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
+    put_lane(&sim, "lane", 0..8);
+    let somebody = Somebody::takes(&sim, &alive, 3);
+    let intake = IntoStore::new("in", store.clone()).unwrap();
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake);
+    let inbox = inbox.begin_after(Duration::from_millis(10)).start().unwrap();
+    let (status, has_begun) = inbox.wait_until(LONG, |status| status.safe == 5);
+    assert!(has_begun, "{status:?}");
+    drop(somebody);
+    until("all is settled", || sim.left() == 0);
+    assert_eq!(texts(&*store), ["3", "4", "5", "6", "7"]);
+    let mut dead: Vec<String> = sim.dead().into_iter().map(|(_, reason)| reason).collect();
+    dead.sort();
+    assert_eq!(dead.len(), 3, "{dead:?}");
+    for (sequence, reason) in dead.iter().enumerate() {
+        assert!(reason.starts_with(&format!("event {sequence} of lane `lane` came")), "{reason}");
+    }
+    let status = inbox.status();
+    assert_eq!((status.dead, status.duplicates, status.gaps), (3, 0, 0));
+    // What it has had is a duplicate all the same.
+    put_lane(&sim, "lane", [3, 8]);
+    until("they are settled", || sim.left() == 0);
+    assert_eq!((texts(&*store).len(), sim.dead().len(), inbox.status().duplicates), (6, 3, 1));
 }
 
 #[test]

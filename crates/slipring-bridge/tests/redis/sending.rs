@@ -1,15 +1,22 @@
 //! What goes into the stream.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
-use slipring_bridge::{Connect, LinkError, Listen, Outgoing, RedisDurability, RedisIn, RedisOut};
+use slipring_bridge::{
+    Connect, LinkError, Listen, Outbox, Outgoing, RedisDurability, RedisIn, RedisOut,
+};
 use slipring_events::EventId;
+use slipring_store::{Batch, Durability, Entry, EventStore, Memory};
 
 use crate::{
     STREAM, all,
     common::redis_server::{GONE, RedisServer},
     input, length,
-    links::{self, confirm, lane, numbers, run, samples, seed, take_done},
+    links::{self, LONG, confirm, lane, numbers, run, samples, seed, take_done},
     out, send, server,
 };
 
@@ -327,4 +334,31 @@ fn what_is_no_stream_is_refused() {
             matches!(&error, LinkError::Refused { problem, .. } if problem.contains("WRONGTYPE"))
         );
     });
+}
+
+#[test]
+fn what_an_outbox_had_set_aside_goes_out_when_it_is_given_back() {
+    let server = server();
+    let store = Arc::new(Memory::new());
+    let mut batch = Batch::new();
+    for payload in ["x".repeat(2_000), "a".to_owned(), "y".repeat(2_000), "b".to_owned()] {
+        batch.append(Entry::new("order.placed", &payload)).unwrap();
+    }
+    let end = store.commit(&batch, Durability::Synced).unwrap().end;
+    let outbox = Outbox::builder("out", store.clone(), out(&server).largest_event(1_000));
+    let outbox = outbox.start().unwrap();
+    outbox.wait_for(end, LONG).unwrap();
+    assert_eq!(outbox.letters().list().unwrap().len(), 2);
+    assert!(outbox.stop(LONG).has_ended);
+
+    let outbox = Outbox::builder("out", store, out(&server)).start().unwrap();
+    assert_eq!(outbox.letters().requeue_all().unwrap(), 2);
+    let deadline = Instant::now() + LONG;
+    while crate::length(&server, STREAM) < 4 && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(1));
+    }
+    assert!(outbox.stop(LONG).halted.is_none());
+    let found = run(all(&server, "g"));
+    let sizes: Vec<_> = found.iter().map(|parcel| parcel.payload.len()).collect();
+    assert_eq!(sizes, [1, 1, 2_000, 2_000]);
 }

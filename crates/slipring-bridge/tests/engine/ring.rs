@@ -40,7 +40,8 @@ fn producers_wait_while_the_broker_is_away_and_nothing_is_lost_or_out_of_order()
     };
     assert!(matches!(full, PublishError::Full) && next == 16, "{full:?} at {next}");
     until("it waits", || matches!(handle.state(), OutboxState::Waiting { .. }));
-    assert_eq!((handle.confirmed(), handle.sent()), (0, 0));
+    // The first one is not to be sent: if it came alone, that is done with.
+    assert!(handle.confirmed() <= 1 && handle.sent() == 0);
     sim.set_down(false);
     sim.set_faults(Faults { lost: 10, swallowed: 10, ..Faults::default() });
     for number in next..500 {

@@ -104,7 +104,7 @@ impl Inbox {
 }
 
 impl<L: Listen, I: Intake> InboxBuilder<L, I> {
-    /// How many deliveries may be here and not settled: 2,048 if not given. It is to be larger than the
+    /// How many deliveries may be here and not settled, or not with the intake yet: 2,048 if not given. It is to be larger than the
     /// [windows](crate::OutboxBuilder::window) of the outboxes that send here, together: so many may be early.
     pub fn window(mut self, parcels: usize) -> Self {
         self.settings.window = parcels.max(1);

@@ -54,6 +54,9 @@ pub(crate) struct Receiving<L> {
     /// What is at the intake, in order.
     in_hand: VecDeque<InHand>,
     refused: VecDeque<RefusedBefore>,
+    /// With at most once: what goes to the intake when it is acknowledged, and not before: if the link fails, it may come
+    /// again.
+    acknowledging: Vec<Parcel>,
     /// How many deliveries of this link are not settled.
     unsettled: usize,
     deliveries: Vec<Delivery>,
@@ -111,6 +114,7 @@ impl<L: Listen> Receiving<L> {
             stop,
             in_hand: VecDeque::new(),
             refused: refused.into(),
+            acknowledging: Vec::new(),
             unsettled: 0,
             deliveries: Vec::new(),
             settlements: Vec::new(),
@@ -202,6 +206,7 @@ impl<L: Listen> Receiving<L> {
         self.unsettled = 0;
         self.deliveries.clear();
         self.settlements.clear();
+        self.acknowledging.clear();
     }
 
     async fn flow(&mut self, link: &mut L::Link) -> Result<(), Broken> {
@@ -209,11 +214,14 @@ impl<L: Listen> Receiving<L> {
             self.sort();
             self.look_for_missing()?;
             self.settle(link).await?;
+            self.let_go();
             let is_stopping = self.is_stopping();
             if is_stopping.is_some() && self.in_hand.is_empty() {
                 return Ok(());
             }
-            let room = self.settings.window.saturating_sub(self.unsettled);
+            // What links before this one have left at the intake counts as well, and what is acknowledged already.
+            let taken_up = self.unsettled.max(self.in_hand.len());
+            let room = self.settings.window.saturating_sub(taken_up);
             let may_receive = is_stopping.is_none() && room > 0;
             let Settings { begin_after, missing_after, .. } = self.settings;
             let look_at = self.turns.look_at(begin_after, missing_after);
@@ -311,9 +319,23 @@ impl<L: Listen> Receiving<L> {
         tag: u64,
         parcel: Parcel,
     ) {
-        let tag = (!self.settings.at_most_once).then_some(tag);
-        self.in_hand.push_back(InHand { place, tag });
+        if self.settings.at_most_once {
+            self.acknowledging.push(parcel);
+            return;
+        }
+        self.in_hand.push_back(InHand { place, tag: Some(tag) });
         onwards.push(parcel);
+    }
+
+    /// What is acknowledged goes on: it does not come again.
+    fn let_go(&mut self) {
+        if self.acknowledging.is_empty() {
+            return;
+        }
+        let onwards = std::mem::take(&mut self.acknowledging);
+        self.in_hand.extend(onwards.iter().map(|_| InHand { place: None, tag: None }));
+        self.desk.hand_on(onwards);
+        self.post(|_| ());
     }
 
     fn say(&mut self, tag: u64, settled: Settled) {

@@ -16,7 +16,7 @@ use slipring_events::EventId;
 use slipring_store::{EventStore, Memory};
 
 use crate::{
-    sim::{Alive, Sim, SimIn},
+    sim::{Alive, Faults, Sim, SimIn},
     world::{Failing, LONG, all, short, texts, until},
 };
 
@@ -313,6 +313,53 @@ fn at_most_once_acknowledges_before_the_intake_has_it() {
     gate.lock().how = How::Open;
     until("all is there", || inbox.status().safe == 3);
     assert_eq!(gate.lock().taken, ["0", "2", "1"]);
+}
+
+#[test]
+fn at_most_once_is_that_also_when_acknowledging_fails() {
+    let (sim, alive) = sim();
+    let (gate, intake) = Gate::new();
+    gate.lock().how = How::Open;
+    sim.set_faults(Faults { lost: 100, ..Faults::default() });
+    put_lane(&sim, "lane", 0..500);
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake).at_most_once();
+    let inbox = inbox.pauses(short()).start().unwrap();
+    until("all is acknowledged", || sim.left() == 0 && sim.settled() == 500);
+    assert!(inbox.status().links > 1);
+    let report = inbox.stop(LONG);
+    assert!(report.has_ended && report.halted.is_none(), "{report:?}");
+    let taken = &gate.lock().taken;
+    let distinct: BTreeSet<&String> = taken.iter().collect();
+    assert_eq!(distinct.len(), taken.len(), "none comes twice");
+}
+
+/// How many an inbox has in hand at most, while its intake takes nothing.
+fn most_in_hand(inbox: &InboxHandle, window: usize) -> usize {
+    inbox.wait_until(LONG, |status| status.in_hand >= window);
+    let wait = Duration::from_millis(200);
+    inbox.wait_until(wait, |status| status.in_hand > window).0.in_hand
+}
+
+#[test]
+fn an_intake_that_takes_nothing_is_not_given_more_than_the_window() {
+    let (sim, alive) = sim();
+    let (_gate, intake) = Gate::new();
+    put_lane(&sim, "lane", 0..1_000);
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake).at_most_once();
+    let inbox = inbox.pauses(short()).window(20).start().unwrap();
+    assert_eq!(most_in_hand(&inbox, 20), 20);
+
+    // Over another link they come again, and no order tells that they are the same.
+    let (sim, alive) = (Sim::new(3), alive);
+    let (_gate, intake) = Gate::new();
+    put_lane(&sim, "lane", 0..15);
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake).unordered();
+    let inbox = inbox.pauses(short()).window(20).start().unwrap();
+    inbox.wait_until(LONG, |status| status.in_hand == 15);
+    sim.set_down(true);
+    until("the link is lost", || sim.parcels().len() == 15);
+    sim.set_down(false);
+    assert_eq!(most_in_hand(&inbox, 20), 20);
 }
 
 /// An intake that is failing until it is opened, or does something odd.

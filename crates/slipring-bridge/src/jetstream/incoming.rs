@@ -13,7 +13,6 @@ use async_nats::{
         stream::{ConsumerErrorKind, LastRawMessageErrorKind, Stream},
     },
 };
-use futures_util::future::try_join_all;
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver},
     task::JoinHandle,
@@ -31,8 +30,6 @@ const MAKING: &str = "making the consumer";
 const SETTLING: &str = "settling";
 const BURYING: &str = "keeping a dead letter";
 
-/// How many acknowledgements are on their way at once.
-const FLYING: usize = 512;
 /// How many messages are asked for at once, at most.
 const MOST: usize = 1_024;
 /// After what time a message that is to come again does.
@@ -189,9 +186,16 @@ impl Drop for JetStreamIncoming {
 }
 
 impl JetStreamIncoming {
-    /// Tells the server what becomes of one message, and waits until it knows.
-    async fn tell(&self, open: &Open, what: &'static str) -> Result<(), LinkError> {
-        let answer = self.line.client.request(open.reply.clone(), what.into()).await;
+    /// Tells the server what becomes of messages, and waits until it knows. It hears one after the other, so that its
+    /// answer to the last is one to all.
+    async fn tell(&self, told: &[(Open, &'static str)]) -> Result<(), LinkError> {
+        let Some(((last, of_last), before)) = told.split_last() else { return Ok(()) };
+        let client = &self.line.client;
+        for (open, what) in before {
+            let telling = client.publish(open.reply.clone(), (*what).into()).await;
+            telling.map_err(|error| self.line.lost(SETTLING, &error))?;
+        }
+        let answer = client.request(last.reply.clone(), (*of_last).into()).await;
         answer.map(drop).map_err(|error: RequestError| match error.kind() {
             RequestErrorKind::NoResponders => {
                 LinkError::lost(SETTLING, "the consumer is not there any more")
@@ -273,12 +277,8 @@ impl Incoming for JetStreamIncoming {
                 }
             }
         }
-        for told in told.chunks(FLYING) {
-            let mut line = self.line.clone();
-            let telling = try_join_all(told.iter().map(|(open, what)| self.tell(open, what)));
-            line.within(SETTLING, telling).await??;
-        }
-        Ok(())
+        let mut line = self.line.clone();
+        line.within(SETTLING, self.tell(&told)).await?
     }
 
     async fn close(mut self) {

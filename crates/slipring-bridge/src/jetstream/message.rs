@@ -43,7 +43,7 @@ pub(super) fn topic(prefix: &str, subject: &str) -> String {
 
 /// A text as a header says it.
 pub(super) fn written(text: &str) -> String {
-    let mut written = utf8_percent_encode(text, HEADER).to_string();
+    let mut written: String = utf8_percent_encode(text, HEADER).collect();
     if written.starts_with(' ') {
         written.replace_range(..1, "%20");
     }
@@ -66,14 +66,16 @@ pub(super) fn id(parcel: &Parcel) -> String {
     }
 }
 
-/// The headers of a parcel.
-pub(super) fn headers(parcel: &Parcel) -> HeaderMap {
-    let mut headers = HeaderMap::new();
+/// The headers of a parcel, and how many bytes they have.
+pub(super) fn headers(parcel: &Parcel) -> (HeaderMap, usize) {
+    let (mut headers, mut bytes) = (HeaderMap::new(), 0);
     let _ = parcel.headers(|name, value| {
-        headers.insert(name, written(value));
+        let value = written(value);
+        bytes += name.len() + value.len();
+        headers.insert(name, value);
         ControlFlow::Continue(())
     });
-    headers
+    (headers, bytes)
 }
 
 /// What a message says. `now` is when it was published.

@@ -3,8 +3,8 @@
 use std::{
     collections::VecDeque,
     fmt,
-    future::poll_fn,
-    pin::Pin,
+    future::{pending, poll_fn},
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -12,12 +12,16 @@ use std::{
     task::Poll,
 };
 
-use async_nats::jetstream::{
-    self, Context, ErrorCode,
-    context::{PublishError, PublishErrorKind},
-    message::PublishMessage,
-    publish::PublishAck,
-    stream::{LastRawMessageErrorKind, Stream},
+use async_nats::{
+    HeaderMap, HeaderValue, client,
+    header::{NATS_EXPECTED_LAST_MESSAGE_ID, NATS_EXPECTED_LAST_SEQUENCE, NATS_MESSAGE_ID},
+    jetstream::{
+        self, Context, ErrorCode,
+        context::{PublishError, PublishErrorKind},
+        message::PublishMessage,
+        publish::PublishAck,
+        stream::{LastRawMessageErrorKind, Stream},
+    },
 };
 use slipring_events::Time;
 use tokio::task::unconstrained;
@@ -32,9 +36,13 @@ use crate::{Connect, LinkError, Outgoing, Parcel, Stamp};
 const ASKING: &str = "asking for the last event of the stream";
 const PUBLISHING: &str = "publishing";
 
-/// How many messages, and how many bytes, are on their way at once.
-const FLYING: usize = 512;
+/// How many messages, and how many bytes, are on their way at once: fewer messages than the client queues, so that each
+/// is queued at once and their order stays.
+const FLYING: usize = 1_024;
 const FLYING_BYTES: usize = 8 << 20;
+/// How many of these, and how many bytes, the server confirms with one word.
+const GROUP: usize = 64;
+const GROUP_BYTES: usize = FLYING_BYTES / 2;
 /// What a server takes unless it says otherwise, and how much of that is left for what headers and dead letters add.
 const PAYLOAD: usize = 1 << 20;
 const SPARE: usize = 8 << 10;
@@ -43,8 +51,8 @@ const SPARE: usize = 8 << 10;
 ///
 /// One outbox is the only writer of its stream unless told otherwise. Then each event is there once, however often and
 /// however late it is sent again: each message says behind which one it belongs, by number and by name, and the server
-/// refuses it anywhere else, so that one that fails takes those behind it along; a new connection begins by looking what
-/// the last one is.
+/// refuses it anywhere else, so that one that fails takes those behind it along, and the server's word on one is its word
+/// on those before it: it is asked for one of some dozens only. A new connection begins by looking what the last one is.
 /// A server that has lost what it had confirmed is noticed, too. [`shared`](Self::shared) streams have what the
 /// server can do for several writers.
 ///
@@ -204,27 +212,38 @@ struct Waiting {
     /// `None`: it is there.
     message: Option<Message>,
     bytes: usize,
+    /// Whether it is the last of those that are confirmed together.
+    ends_group: bool,
 }
 
 struct Message {
     subject: String,
     id: String,
-    content: PublishMessage,
+    headers: HeaderMap,
+    payload: Vec<u8>,
 }
 
 type Answer = Pin<Box<dyn Future<Output = Result<PublishAck, PublishError>> + Send>>;
 
 struct Flying {
     sequence: Option<u64>,
-    /// `None`: it is there.
-    answer: Option<Answer>,
-    early: Option<Result<PublishAck, PublishError>>,
+    way: Way,
     bytes: usize,
 }
 
-/// The answer, if it is there. It does not wait.
-async fn by_now(answer: &mut Answer) -> Option<Result<PublishAck, PublishError>> {
-    poll_fn(|context| match answer.as_mut().poll(context) {
+/// How it is known that one is there.
+enum Way {
+    /// It was before.
+    There,
+    /// By one behind it.
+    Silent,
+    /// The server says so; perhaps it has said it already.
+    Asked { answer: Answer, early: Option<Result<PublishAck, PublishError>> },
+}
+
+/// What comes of it, if that is there. It does not wait.
+async fn by_now<F: Future + ?Sized>(mut what: Pin<&mut F>) -> Option<F::Output> {
+    poll_fn(|context| match what.as_mut().poll(context) {
         Poll::Ready(answer) => Poll::Ready(Some(answer)),
         Poll::Pending => Poll::Ready(None),
     })
@@ -279,18 +298,19 @@ impl JetStreamOutgoing {
     fn prepare(&mut self, parcel: &Parcel) -> Result<Waiting, LinkError> {
         let sequence = parcel.stamp.as_ref().map(|stamp| stamp.sequence);
         if self.is_there(parcel)? {
-            return Ok(Waiting { sequence, message: None, bytes: 0 });
+            return Ok(Waiting { sequence, message: None, bytes: 0, ends_group: true });
         }
         let subject = message::subject(&self.of.stream.prefix, &parcel.topic);
         if subject.len() > LONGEST_SUBJECT {
             let problem = format!("its topic makes a subject of {} bytes", subject.len());
             return Err(unsendable(sequence, problem));
         }
-        let payload = parcel.payload.clone().into();
-        let (id, headers) = (message::id(parcel), message::headers(parcel));
-        let content = PublishMessage::build().payload(payload).headers(headers).message_id(&id);
-        let message = Some(Message { subject, id, content });
-        Ok(Waiting { sequence, message, bytes: parcel.size() })
+        let (id, payload) = (message::id(parcel), parcel.payload.clone());
+        let (mut headers, bytes) = message::headers(parcel);
+        headers.insert(NATS_MESSAGE_ID, id.as_str());
+        let bytes = bytes + payload.len();
+        let message = Some(Message { subject, id, headers, payload });
+        Ok(Waiting { sequence, message, bytes, ends_group: false })
     }
 
     /// Sends what there is room for: one at a time as long as it may be there already.
@@ -301,69 +321,132 @@ impl JetStreamOutgoing {
             if !fits && !self.flying.is_empty() {
                 break;
             }
-            let Some(Waiting { sequence, message, bytes }) = self.waiting.pop_front() else {
+            let Some(Waiting { sequence, message, bytes, ends_group }) = self.waiting.pop_front()
+            else {
                 break;
             };
-            let Some(Message { subject, id, mut content }) = message else {
-                self.flying.push_back(Flying { sequence, answer: None, early: None, bytes });
-                continue;
+            let way = match message {
+                None => Way::There,
+                Some(message) => self.publish(message, ends_group).await,
             };
-            if !self.of.is_shared {
-                content = content.expected_last_sequence(self.next);
-                if let Some(before) = &self.before {
-                    content = content.expected_last_message_id(before);
-                }
-                self.next += 1;
-                self.before = Some(id);
-            }
-            let context = self.context.clone();
-            let mut answer: Answer = Box::pin(unconstrained(async move {
-                context.send_publish(subject, content).await?.await
-            }));
-            // That puts it into the queue of the client, however much the task has done already.
-            let early = by_now(&mut answer).await;
             self.bytes += bytes;
-            self.flying.push_back(Flying { sequence, answer: Some(answer), early, bytes });
+            self.flying.push_back(Flying { sequence, way, bytes });
         }
+    }
+
+    /// Puts one into the queue of the client. It does not wait.
+    async fn publish(&mut self, message: Message, ends_group: bool) -> Way {
+        let Message { subject, id, mut headers, payload } = message;
+        let payload = payload.into();
+        if !self.of.is_shared {
+            headers.insert(NATS_EXPECTED_LAST_SEQUENCE, HeaderValue::from(self.next));
+            if let Some(before) = &self.before {
+                headers.insert(NATS_EXPECTED_LAST_MESSAGE_ID, before.as_str());
+            }
+            self.next += 1;
+            self.before = Some(id);
+            if self.is_sure && !ends_group {
+                let sending = self.line.client.publish_with_headers(subject, headers, payload);
+                let mut sending = pin!(unconstrained(sending));
+                return match by_now(sending.as_mut()).await {
+                    Some(Ok(())) => Way::Silent,
+                    // What is behind it fails with it.
+                    Some(Err(error)) => {
+                        let kind = match error.kind() {
+                            client::PublishErrorKind::MaxPayloadExceeded => {
+                                PublishErrorKind::MaxPayloadExceeded
+                            }
+                            _ => PublishErrorKind::Other,
+                        };
+                        Way::failed(PublishError::with_source(kind, error))
+                    }
+                    None => Way::failed(PublishError::new(PublishErrorKind::MaxAckPending)),
+                };
+            }
+        }
+        let context = self.context.clone();
+        let content = PublishMessage::build().payload(payload).headers(headers);
+        let mut answer: Answer = Box::pin(unconstrained(async move {
+            context.send_publish(subject, content).await?.await
+        }));
+        // That puts it into the queue, however much the task has done already.
+        let early = by_now(answer.as_mut()).await;
+        Way::Asked { answer, early }
     }
 
     /// Takes those at the front that are confirmed by now.
     async fn land(&mut self) -> Result<usize, LinkError> {
         let mut count = 0;
-        while let Some(first) = self.flying.front_mut() {
-            if let (Some(answer), None) = (&mut first.answer, &first.early) {
-                first.early = by_now(answer).await;
-                if first.early.is_none() {
-                    break;
+        loop {
+            // Up to which one a word is on all of them.
+            let is_silent = |flying: &Flying| matches!(flying.way, Way::Silent);
+            let end = self.flying.iter().take_while(|flying| is_silent(flying)).count();
+            let Some(last) = self.flying.get_mut(end) else { break };
+            if let Way::Asked { answer, early } = &mut last.way {
+                if early.is_none() {
+                    *early = by_now(answer.as_mut()).await;
                 }
-            }
-            match &first.early {
-                Some(Err(_)) if count > 0 => break,
-                Some(Err(error)) => {
-                    self.has_failed = true;
-                    return Err(failed(&self.line, first.sequence, error));
-                }
-                Some(Ok(ack)) if ack.duplicate && !self.of.is_shared => {
-                    if self.is_sure {
-                        if count > 0 {
-                            break;
-                        }
+                match early {
+                    None => break,
+                    Some(Err(_)) if count > 0 => break,
+                    Some(Err(error)) => {
                         self.has_failed = true;
-                        let problem = "another outbox sends the same events";
-                        return Err(LinkError::lost(PUBLISHING, problem));
+                        return Err(failed(&self.line, last.sequence, error));
                     }
-                    // It was there, and is not behind the one that was the last.
-                    self.next -= 1;
-                    self.before = None;
+                    Some(Ok(ack)) if ack.duplicate && !self.of.is_shared => {
+                        if self.is_sure {
+                            if count > 0 {
+                                break;
+                            }
+                            self.has_failed = true;
+                            let problem = "another outbox sends the same events";
+                            return Err(LinkError::lost(PUBLISHING, problem));
+                        }
+                        // It was there, and is not behind the one that was the last.
+                        self.next -= 1;
+                        self.before = None;
+                    }
+                    Some(Ok(_)) => self.is_sure = true,
                 }
-                Some(Ok(_)) => self.is_sure = true,
-                None => {}
             }
-            self.bytes -= first.bytes;
-            self.flying.pop_front();
-            count += 1;
+            let landed = self.flying.drain(..=end);
+            self.bytes -= landed.map(|flying| flying.bytes).sum::<usize>();
+            count += end + 1;
         }
         Ok(count)
+    }
+
+    /// The word that is to come next.
+    fn asked(&mut self) -> Option<(&mut Answer, &mut Option<Result<PublishAck, PublishError>>)> {
+        self.flying.iter_mut().find_map(|flying| match &mut flying.way {
+            Way::Asked { answer, early } => Some((answer, early)),
+            Way::There | Way::Silent => None,
+        })
+    }
+}
+
+impl Way {
+    fn failed(error: PublishError) -> Self {
+        Self::Asked { answer: Box::pin(pending()), early: Some(Err(error)) }
+    }
+}
+
+/// Says which ones are the last of those that are confirmed together: the last of all, and so many that what is between two
+/// of them has room on its way.
+fn end_groups<'a>(waiting: impl Iterator<Item = &'a mut Waiting>) {
+    let (mut group, mut bytes, mut last) = (0, 0, None::<&mut Waiting>);
+    for next in waiting {
+        if let Some(last) = last
+            && (group >= GROUP || bytes + next.bytes > GROUP_BYTES)
+        {
+            last.ends_group = true;
+            (group, bytes) = (0, 0);
+        }
+        (group, bytes) = (group + 1, bytes + next.bytes);
+        last = Some(next);
+    }
+    if let Some(last) = last {
+        last.ends_group = true;
     }
 }
 
@@ -380,8 +463,8 @@ fn failed(line: &Line, sequence: Option<u64>, error: &PublishError) -> LinkError
     match (error.kind(), said) {
         (PublishErrorKind::MaxPayloadExceeded, _) => unsendable(sequence, error.to_string()),
         (PublishErrorKind::WrongLastSequence | PublishErrorKind::WrongLastMessageId, _) => {
-            let why =
-                "somebody else has written to the stream: if that is meant to be, say `shared`";
+            let why = "the stream did not take one before it, or somebody else has written to it: if that is meant to \
+                       be, say `shared`";
             LinkError::lost(PUBLISHING, format!("{error}: {why}"))
         }
         (_, Some(said)) => match said.error_code() {
@@ -398,10 +481,12 @@ fn failed(line: &Line, sequence: Option<u64>, error: &PublishError) -> LinkError
 impl Outgoing for JetStreamOutgoing {
     async fn submit(&mut self, parcels: &[Parcel]) -> Result<(), LinkError> {
         self.check()?;
+        let before = self.waiting.len();
         for parcel in parcels {
             let waiting = self.prepare(parcel)?;
             self.waiting.push_back(waiting);
         }
+        end_groups(self.waiting.iter_mut().skip(before));
         self.fly().await;
         Ok(())
     }
@@ -410,25 +495,25 @@ impl Outgoing for JetStreamOutgoing {
         loop {
             self.check()?;
             self.fly().await;
-            let Some(first) = self.flying.front_mut() else {
-                // There is nothing to wait for.
-                return std::future::pending().await;
-            };
-            if let (Some(answer), None) = (&mut first.answer, &first.early) {
-                tokio::select! {
-                    biased;
-                    answer = answer.as_mut() => first.early = Some(answer),
-                    error = self.line.end(PUBLISHING) => {
-                        self.has_failed = true;
-                        return Err(error);
-                    }
-                }
-            }
             // From here on nothing waits: it is not dropped in between.
             let count = self.land().await?;
             self.fly().await;
             if count > 0 {
                 return Ok(count);
+            }
+            // Here it may be.
+            let mut line = self.line.clone();
+            let Some((answer, early)) = self.asked() else {
+                // There is nothing to wait for.
+                return pending().await;
+            };
+            tokio::select! {
+                biased;
+                answer = answer.as_mut() => *early = Some(answer),
+                error = line.end(PUBLISHING) => {
+                    self.has_failed = true;
+                    return Err(error);
+                }
             }
         }
     }

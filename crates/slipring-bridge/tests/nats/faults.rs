@@ -55,7 +55,7 @@ fn cut_at_any_place() {
         let links = send_all(&JetStreamOut::new(stream), &parcels, 512, &mut random, |_| {
             if cuts > 0 && proxy.has_cut() {
                 cuts -= 1;
-                proxy.cut_after(dice.i64(1..20_000));
+                proxy.cut_after(dice.i64(1..60_000));
             }
         })
         .await;

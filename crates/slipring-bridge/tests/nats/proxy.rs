@@ -12,7 +12,7 @@ use std::{
 
 use crate::common::nats_server::NatsServer;
 
-/// Passes everything on, until it has passed so many bytes of answers as it is told: then it cuts the connection.
+/// Passes everything on, until it has passed so many bytes as it is told: then it cuts the connection, both ways.
 pub struct Proxy {
     port: u16,
     left: Arc<AtomicI64>,
@@ -40,7 +40,7 @@ impl Proxy {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    /// Cuts the connection after so many bytes more of answers; what comes with the last of them gets lost.
+    /// Cuts the connection after so many bytes more, be it in the midst of a message or of an answer.
     pub fn cut_after(&self, bytes: i64) {
         self.left.store(bytes, Ordering::SeqCst);
     }
@@ -50,25 +50,29 @@ impl Proxy {
     }
 }
 
-fn join(mut client: TcpStream, mut server: TcpStream, left: Arc<AtomicI64>) {
-    let (mut questions, mut asked) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-    thread::spawn(move || {
-        drop(std::io::copy(&mut questions, &mut asked));
-        drop(asked.shutdown(Shutdown::Both));
-    });
-    thread::spawn(move || {
-        let mut answer = vec![0; 4 << 10];
-        while let Ok(length @ 1..) = server.read(&mut answer) {
-            let bytes = i64::try_from(length).unwrap();
-            if left.fetch_sub(bytes, Ordering::SeqCst) < bytes {
-                left.store(i64::MAX, Ordering::SeqCst);
-                break;
-            }
-            if client.write_all(&answer[..length]).is_err() {
-                break;
-            }
+fn join(client: TcpStream, server: TcpStream, left: Arc<AtomicI64>) {
+    let (back, forth) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+    let counter = left.clone();
+    thread::spawn(move || pass(forth, server, &counter));
+    thread::spawn(move || pass(back, client, &left));
+}
+
+fn pass(mut from: TcpStream, mut to: TcpStream, left: &AtomicI64) {
+    let mut some = vec![0; 4 << 10];
+    while let Ok(length @ 1..) = from.read(&mut some) {
+        let bytes = i64::try_from(length).unwrap();
+        let before = left.fetch_sub(bytes, Ordering::SeqCst);
+        if before < bytes {
+            // The rest of it gets there still.
+            let rest = usize::try_from(before.max(0)).unwrap();
+            drop(to.write_all(&some[..rest]));
+            left.store(i64::MAX, Ordering::SeqCst);
+            break;
         }
-        drop(client.shutdown(Shutdown::Both));
-        drop(server.shutdown(Shutdown::Both));
-    });
+        if to.write_all(&some[..length]).is_err() {
+            break;
+        }
+    }
+    drop(from.shutdown(Shutdown::Both));
+    drop(to.shutdown(Shutdown::Both));
 }

@@ -24,6 +24,8 @@ use crate::{Delivery, Incoming, LinkError, Listen, Settled, Settlement, header};
 const JOINING: &str = "joining the group";
 const SETTLING: &str = "settling";
 
+/// A consumer that was not heard of for so long is dead.
+const CLAIM_AFTER: Duration = Duration::from_secs(20);
 /// How many entries one command acknowledges.
 const CHUNK: usize = 1_024;
 /// How many commands are on their way at once.
@@ -33,7 +35,8 @@ const FLYING: usize = 32;
 ///
 /// A group gets each entry once. Entries stay with the consumer that they were delivered to until it settles them, also
 /// while it is not there: whoever listens next under its name gets them first. A consumer that is not heard of for a
-/// time loses them to the others, but not one that is alive and slow. One consumer in a group keeps the order of the
+/// time loses them to the others, but not one that is alive and slow; who comes new waits for that, and gets nothing that
+/// stands behind them before. One consumer in a group keeps the order of the
 /// stream; several share the work and give it up. Each needs a name of its own.
 ///
 /// [`Settled::Again`] leaves the entry pending, and reads it again after a tenth of a second. [`Settled::Dead`] moves it
@@ -75,7 +78,7 @@ impl RedisIn {
             group: group.into().into(),
             consumer: "slipring".into(),
             from: "0",
-            claim_after: Duration::from_secs(15),
+            claim_after: CLAIM_AFTER,
             delete: false,
         }
     }
@@ -94,9 +97,9 @@ impl RedisIn {
         self
     }
 
-    /// After what time without a sign of life a consumer loses what it has not settled to the others: 15 seconds unless told
-    /// otherwise; it may be a quarter more. One that is alive gives four signs in that time. An inbox is to wait longer for
-    /// what a dead one has ([`begin_after`](crate::InboxBuilder::begin_after)).
+    /// After what time without a sign of life a consumer loses what it has not settled to the others: 20 seconds unless told
+    /// otherwise, perhaps a quarter more. One that is alive gives four signs in that time. It is to be less than an inbox waits for
+    /// [what a lane begins with](crate::InboxBuilder::begin_after).
     #[must_use = "it is built by value, another is returned"]
     pub fn claim_after(mut self, time: Duration) -> Self {
         self.claim_after = time.max(Duration::from_millis(100));
@@ -147,6 +150,9 @@ impl Listen for RedisIn {
             claim,
             claim_after: self.claim_after,
             claimed: None,
+            since: tokio::time::Instant::now(),
+            is_heir: true,
+            is_quiet: false,
             due: std::collections::BTreeMap::new(),
         };
         Ok(RedisIncoming {

@@ -8,7 +8,7 @@ use tokio::{
         Semaphore,
         mpsc::{UnboundedReceiver, UnboundedSender},
     },
-    time::{Instant, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{
@@ -19,6 +19,7 @@ use super::{
 use crate::LinkError;
 
 const READING: &str = "reading the stream";
+const CLAIMING: &str = "claiming entries";
 
 /// How long the server waits for entries before it answers that there are none, at most.
 const BLOCK: Duration = Duration::from_millis(200);
@@ -47,6 +48,12 @@ pub(super) struct Reader {
     pub claim_after: Duration,
     /// When others were last asked for what they do not deal with.
     pub claimed: Option<Instant>,
+    /// Since when it reads.
+    pub since: Instant,
+    /// Others may have had something before it came, and may be dead.
+    pub is_heir: bool,
+    /// It has asked for new entries, and there were none: to some servers that is no sign of life.
+    pub is_quiet: bool,
     /// What is to come again, and when.
     pub due: BTreeMap<Id, Instant>,
 }
@@ -68,11 +75,19 @@ impl Reader {
                 let entries = self.own(after, room).await?;
                 last = entries.last().map(|entry| entry.id);
                 self.hand_over(room, entries, true);
-            } else if self.claim_is_due() {
-                let entries = self.claim(room).await?;
+            } else if self.is_heir || self.claim_is_due() {
+                let (silent, entries) = self.claim(room).await?;
+                // What they have stands before all that is new. Those that live are heard of in a moment; the others lose
+                // it, when the time has come.
+                self.is_heir &= silent > 0;
+                let is_to_wait = self.is_heir && entries.is_empty();
                 self.hand_over(room, entries, true);
+                if is_to_wait {
+                    sleep(self.beat() / 2).await;
+                }
             } else {
                 let entries = self.new_ones(room).await?;
+                self.is_quiet = entries.is_empty();
                 self.hand_over(room, entries, false);
             }
         }
@@ -134,16 +149,18 @@ impl Reader {
         self.claimed.is_none_or(|last| last.elapsed() >= self.claim_after / 4)
     }
 
-    /// Takes over what dead consumers have.
-    async fn claim(&mut self, count: usize) -> Result<Vec<Entry>, LinkError> {
+    /// Takes over what dead consumers have, and says how many have something and were not heard of since it reads.
+    async fn claim(&mut self, count: usize) -> Result<(u64, Vec<Entry>), LinkError> {
+        let since = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX >> 1);
         let mut command = self.claim.call(&[&self.stream]);
         command.arg(&*self.group).arg(&*self.consumer);
-        command.arg(self.claim_after.as_millis() as u64).arg(count);
-        let answer = self.connection.ask("claiming entries", &command, Duration::ZERO).await?;
-        let entries = reply::entries(READING, answer)?;
+        command.arg(self.claim_after.as_millis() as u64).arg(count).arg(since);
+        let answer = self.connection.ask(CLAIMING, &command, Duration::ZERO).await?;
+        let (silent, mut entries) = reply::claimed(CLAIMING, answer)?;
+        entries.sort_by_key(|entry| entry.id);
         // There may be more.
         self.claimed = (entries.len() < count).then(Instant::now);
-        Ok(entries)
+        Ok((silent, entries))
     }
 
     /// Reads again what is to come again, and shows that it is alive.
@@ -158,7 +175,7 @@ impl Reader {
         self.due = later;
         let due: BTreeMap<Id, Instant> = due;
         let Some((first, _)) = due.first_key_value() else {
-            if self.room.available_permits() == 0 {
+            if self.is_quiet || self.room.available_permits() == 0 {
                 self.own(Id::LAST, 1).await?;
             }
             return Ok(());

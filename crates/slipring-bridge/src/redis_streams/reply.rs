@@ -94,6 +94,16 @@ pub(super) fn of_stream(doing: &'static str, value: Value) -> Result<Vec<Entry>,
     }
 }
 
+/// A number, and entries.
+pub(super) fn claimed(doing: &'static str, value: Value) -> Result<(u64, Vec<Entry>), LinkError> {
+    let mut parts = array(doing, value)?.into_iter();
+    let number = match parts.next().unwrap_or_default() {
+        Value::Int(number) => u64::try_from(number).unwrap_or(0),
+        value => return Err(strange(doing, &value)),
+    };
+    Ok((number, entries(doing, parts.next().unwrap_or_default())?))
+}
+
 pub(super) fn entries(doing: &'static str, value: Value) -> Result<Vec<Entry>, LinkError> {
     array(doing, value)?.into_iter().map(|value| entry(doing, value)).collect()
 }

@@ -1,12 +1,13 @@
 //! Several who read a stream.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use slipring_bridge::{Incoming, Listen, RedisIn, Settled};
+use slipring_bridge::{Inbox, Incoming, IntoStore, Listen, RedisIn, Settled};
+use slipring_store::{EventStore, Memory};
 
 use crate::{
     STREAM, input,
-    links::{lane, numbers, parcel, run, settle, take, take_done},
+    links::{LONG, lane, numbers, parcel, run, settle, take, take_done},
     out, pending, send, server,
 };
 
@@ -60,32 +61,71 @@ fn what_the_dead_have_is_taken_over_and_what_the_living_have_is_not() {
     let server = server();
     run(async {
         send(&out(&server), &lane("a", 0..30)).await.unwrap();
-        let time = Duration::from_secs(2);
-        let mut dead = input(&server).consumer("dead").listen(10).await.unwrap();
-        take(&mut dead, 10).await.unwrap();
-        drop(dead);
+        let time = Duration::from_secs(4);
         // It has its hands full, and gives signs of life all the same.
         let mut slow = input(&server).consumer("slow").claim_after(time).listen(5).await.unwrap();
         let held = take(&mut slow, 5).await.unwrap();
-        assert_eq!(
-            numbers(&held.iter().cloned().map(parcel).collect::<Vec<_>>()),
-            [10, 11, 12, 13, 14]
-        );
+        assert_eq!(numbers(&held.iter().cloned().map(parcel).collect::<Vec<_>>()), [0, 1, 2, 3, 4]);
+        let mut dead = input(&server).consumer("dead").listen(10).await.unwrap();
+        take(&mut dead, 10).await.unwrap();
+        drop(dead);
         let mut heir = input(&server).consumer("heir").claim_after(time).listen(100).await.unwrap();
         let mut heirs = take(&mut heir, 25).await.unwrap();
         assert!(heirs.iter().all(|delivery| {
-            let is_of_dead = numbers(&[parcel(delivery.clone())])[0] < 10;
+            let is_of_dead = numbers(&[parcel(delivery.clone())])[0] < 15;
             delivery.is_again == is_of_dead
         }));
         // As long again: what `slow` has stays with it.
         let more = tokio::time::timeout(time * 2, heir.receive(100, &mut heirs)).await;
         assert!(more.is_err(), "{heirs:?}");
-        let mut found = numbers(&heirs.iter().cloned().map(parcel).collect::<Vec<_>>());
-        found.sort_unstable();
-        assert_eq!(found, (0..10).chain(15..30).collect::<Vec<_>>());
+        let found = numbers(&heirs.iter().cloned().map(parcel).collect::<Vec<_>>());
+        assert_eq!(found, (5..30).collect::<Vec<_>>());
         settle(&mut slow, &held, &Settled::Done).await.unwrap();
         settle(&mut heir, &heirs, &Settled::Done).await.unwrap();
         assert_eq!(pending(&server), 0);
+    });
+}
+
+/// To an inbox what comes behind them would be early, and a window full of that leaves no room for what is missing.
+#[test]
+fn an_heir_gets_what_the_dead_have_before_all_that_is_new() {
+    let server = server();
+    let store = Arc::new(Memory::new());
+    run(async {
+        send(&out(&server), &lane("a", 0..300)).await.unwrap();
+        let mut dead = input(&server).consumer("dead").listen(100).await.unwrap();
+        take(&mut dead, 100).await.unwrap();
+    });
+    let heir = input(&server).consumer("heir").claim_after(Duration::from_secs(1));
+    let intake = IntoStore::new("in", store.clone()).unwrap();
+    let inbox = Inbox::builder("in", heir, intake).window(50).start().unwrap();
+    let (status, _) = inbox.wait_until(LONG, |status| status.safe == 300);
+    assert_eq!((status.safe, status.duplicates, status.gaps), (300, 0, 0), "{status:?}");
+    assert!(inbox.stop(LONG).halted.is_none());
+    assert_eq!((store.bounds().unwrap().durable, pending(&server)), (300, 0));
+}
+
+#[test]
+fn who_has_room_and_nothing_to_do_lives() {
+    let server = server();
+    run(async {
+        send(&out(&server), &lane("a", 0..5)).await.unwrap();
+        let time = Duration::from_secs(2);
+        let mut slow = input(&server).consumer("slow").claim_after(time).listen(10).await.unwrap();
+        let held = take(&mut slow, 5).await.unwrap();
+        let mut other = input(&server).consumer("other").claim_after(time).listen(9).await.unwrap();
+        let mut taken = Vec::new();
+        let more = tokio::time::timeout(time * 2, other.receive(100, &mut taken)).await;
+        assert!(more.is_err(), "{taken:?}");
+        send(&out(&server), &lane("a", 0..6)[5..]).await.unwrap();
+        let (mut one, mut two) = (Vec::new(), Vec::new());
+        tokio::select! {
+            got = slow.receive(1, &mut one) => got.unwrap(),
+            got = other.receive(1, &mut two) => got.unwrap(),
+        }
+        assert_eq!(one.len() + two.len(), 1);
+        settle(&mut slow, &held, &Settled::Done).await.unwrap();
+        assert_eq!(pending(&server), 1);
     });
 }
 

@@ -354,7 +354,7 @@ fn what_an_outbox_had_set_aside_goes_out_when_it_is_given_back() {
     let outbox = Outbox::builder("out", store, out(&server)).start().unwrap();
     assert_eq!(outbox.letters().requeue_all().unwrap(), 2);
     let deadline = Instant::now() + LONG;
-    while crate::length(&server, STREAM) < 4 && Instant::now() < deadline {
+    while length(&server, STREAM) < 4 && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(1));
     }
     assert!(outbox.stop(LONG).halted.is_none());

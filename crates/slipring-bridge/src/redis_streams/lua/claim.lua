@@ -1,16 +1,20 @@
 #!lua flags=allow-oom
 -- Takes over what consumers have that were not heard of for a time. KEYS: the stream. ARGV: the group, who takes it,
--- the time in milliseconds, how many at most. Answers entries in the order of the stream; one that was deleted has an
--- id alone.
+-- the time in milliseconds, how many at most, and for how long the taker is there. Answers how many others have something
+-- and were not heard of since then, and entries, those of one consumer in the order of the stream; one that was deleted
+-- has an id alone.
 local stream, group, taker = KEYS[1], ARGV[1], ARGV[2]
-local time, most = tonumber(ARGV[3]), tonumber(ARGV[4])
-local found = {}
+local time, most, since = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local found, silent = {}, 0
 for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
   local about = {}
   for field = 1, #consumer, 2 do
     about[consumer[field]] = consumer[field + 1]
   end
   local left = most - #found
+  if about.name ~= taker and about.pending > 0 and about.idle >= since then
+    silent = silent + 1
+  end
   if left > 0 and about.name ~= taker and about.pending > 0 and about.idle >= time then
     local ids = {}
     for _, pending in ipairs(redis.call('XPENDING', stream, group, '-', '+', left, about.name)) do
@@ -25,4 +29,4 @@ for _, consumer in ipairs(redis.call('XINFO', 'CONSUMERS', stream, group)) do
     end
   end
 end
-return found
+return { silent, found }

@@ -15,6 +15,9 @@ use super::{
 };
 use crate::{Parcel, Renames, Stamp};
 
+/// How many bytes are committed at once: no store takes any number of them. One more event may be on top.
+const PART: usize = 8 << 20;
+
 /// Puts what arrives into a store, each event once: with its id, its time and all that goes with it, and with the notes
 /// [`ORIGIN`](crate::ORIGIN) and [`ORIGIN_SEQUENCE`](crate::ORIGIN_SEQUENCE).
 ///
@@ -140,15 +143,22 @@ impl IntoStore {
         verdicts: &mut Vec<Verdict>,
     ) -> Result<(), IntakeError> {
         self.batch.clear();
-        let said: Vec<Verdict> = parcels.iter().map(|parcel| self.verdict(parcel)).collect();
-        let stamps: Vec<&Stamp> =
-            parcels.iter().filter_map(|parcel| parcel.stamp.as_ref()).collect();
-        let refused = parcels.iter().map(|parcel| parcel.stamp.as_ref()).zip(&said);
+        let mut said: Vec<Verdict> = Vec::new();
+        for parcel in &*parcels {
+            // The same ones if it is tried again.
+            if self.batch.bytes().len() >= PART {
+                break;
+            }
+            said.push(self.verdict(parcel));
+        }
+        let part = parcels.range(..said.len()).map(|parcel| parcel.stamp.as_ref());
+        let stamps: Vec<&Stamp> = part.clone().flatten().collect();
+        let refused = part.zip(&said);
         let refused = refused_of(refused);
         let Order::Kept(marks) = &mut self.order else { return Ok(()) };
         match marks.commit(&mut self.batch, stamps, refused)? {
             Kept::Now(_) | Kept::Before => {
-                parcels.clear();
+                parcels.drain(..said.len());
                 verdicts.extend(said);
                 Ok(())
             }

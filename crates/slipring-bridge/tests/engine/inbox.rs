@@ -499,6 +499,26 @@ fn a_commit_that_fails_is_tried_again_and_one_that_was_taken_is_known() {
 }
 
 #[test]
+fn what_is_much_is_stored_in_parts() {
+    let store = Arc::new(Memory::new());
+    let mut intake = IntoStore::new("in", store.clone()).unwrap();
+    let large = |sequence: u64| {
+        let mut parcel = parcel("lane", sequence, sequence.checked_sub(1));
+        parcel.payload = vec![sequence as u8; 6 << 20];
+        parcel
+    };
+    let mut parcels: VecDeque<_> = (0..5).map(large).collect();
+    let (mut verdicts, mut parts) = (Vec::new(), Vec::new());
+    while !parcels.is_empty() {
+        intake.take(&mut parcels, &mut verdicts).unwrap();
+        let known = IntoStore::new("in", store.clone()).unwrap().marks().unwrap();
+        parts.push((store.bounds().unwrap().durable, known[0].sequence));
+    }
+    assert_eq!(parts, [(2, 1), (4, 3), (5, 4)]);
+    assert_eq!(verdicts, vec![Verdict::Safe; 5]);
+}
+
+#[test]
 fn two_inboxes_of_one_name_do_not_both_write() {
     let ((sim, alive), store) = (sim(), Arc::new(Memory::new()));
     let (one, other) = (into_store(&sim, &alive, &store), into_store(&sim, &alive, &store));

@@ -435,8 +435,9 @@ impl<C: Connect, G: Ground> Flow<C, G> {
 
     /// It may have come further: that is to be written down, a little later.
     fn note_progress(&mut self) {
-        if self.window.prefix() > self.saved || !self.sent_again.is_empty() {
-            self.save_at.get_or_insert_with(|| Instant::now() + self.settings.save_within);
+        let is_news = self.window.prefix() > self.saved || !self.sent_again.is_empty();
+        if is_news && self.save_at.is_none() {
+            self.save_at = Instant::now().checked_add(self.settings.save_within);
         }
         self.post(|_| ());
     }
@@ -447,7 +448,7 @@ impl<C: Connect, G: Ground> Flow<C, G> {
             Err(Unwritten::Later(error)) => {
                 self.shared.note_error(&error);
                 // What was sent is sent again if the program ends now: nothing is lost by it.
-                self.save_at = Some(Instant::now() + self.settings.save_within.max(PAUSE));
+                self.save_at = Instant::now().checked_add(self.settings.save_within.max(PAUSE));
                 Ok(())
             }
             Err(Unwritten::Never(halt)) => Err(halt),

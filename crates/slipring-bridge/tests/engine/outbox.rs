@@ -198,6 +198,17 @@ fn what_no_broker_takes_is_set_aside_given_back_and_purged() {
 }
 
 #[test]
+fn a_checkpoint_may_wait_for_ever() {
+    let (store, (sim, alive)) = (store(), sim());
+    commit(&*store, &[("a", "0"), ("a", "1")]);
+    let outbox = Outbox::builder("out", store.clone(), sim.connect(&alive));
+    let outbox = outbox.checkpoint(usize::MAX, Duration::MAX).start().unwrap();
+    outbox.wait_for(2, LONG).unwrap();
+    assert!(outbox.stop(LONG).halted.is_none());
+    assert_eq!(Checkpoint::named("outbox:out").get(&*store).unwrap(), Some(2));
+}
+
+#[test]
 fn while_the_broker_is_away_it_waits_and_nothing_is_removed() {
     let (store, (sim, alive)) = (store(), sim());
     sim.set_down(true);

@@ -163,7 +163,8 @@ impl<C: Connect> OutboxBuilder<C> {
         self
     }
 
-    /// How many parcels may be on the link and not confirmed: 1,024 if not given.
+    /// How many parcels may be on the link and not confirmed: 1,024 if not given, and fewer if they have more than 64 MiB
+    /// together.
     pub fn window(mut self, parcels: usize) -> Self {
         self.settings.window = parcels.max(1);
         self

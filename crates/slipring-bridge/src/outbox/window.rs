@@ -4,6 +4,9 @@ use std::{collections::VecDeque, sync::Arc};
 
 use crate::{Parcel, Stamp};
 
+/// How many bytes are read ahead, at most, and one parcel and what is read at once on top.
+const MOST_BYTES: usize = 64 << 20;
+
 /// The parcels that are read and not confirmed, in order: of these the first ones are on the link.
 ///
 /// They are of two lanes: events as they stand in the store, and letters that were given back. Each parcel gets here what
@@ -15,6 +18,8 @@ pub(crate) struct Window {
     places: VecDeque<Place>,
     submitted: usize,
     most: usize,
+    /// How many bytes they have, without what comes with each.
+    bytes: usize,
     names: [Arc<str>; 2],
     /// The last one of each lane that was put in.
     last: [Option<u64>; 2],
@@ -55,6 +60,7 @@ impl Window {
             places: VecDeque::new(),
             submitted: 0,
             most: most.max(1),
+            bytes: 0,
             names: [lane.into(), format!("{lane}!letters").into()],
             last: confirmed,
             confirmed,
@@ -62,9 +68,9 @@ impl Window {
         }
     }
 
-    /// How many more it has room for.
+    /// How many more it has room for: none if they are too large together.
     pub fn room(&self) -> usize {
-        self.most.saturating_sub(self.parcels.len())
+        if self.bytes < MOST_BYTES { self.most.saturating_sub(self.parcels.len()) } else { 0 }
     }
 
     /// How many are not confirmed.
@@ -93,6 +99,7 @@ impl Window {
         let (name, last) = (&self.names[lane as usize], &mut self.last[lane as usize]);
         parcel.stamp = Some(Stamp { lane: name.clone(), sequence, previous: *last });
         *last = Some(sequence);
+        self.bytes += weight(&parcel);
         self.parcels.push_back(parcel);
         self.places.push_back(Place { lane, position });
     }
@@ -128,6 +135,7 @@ impl Window {
         let (parcels, mut letters) = (parcels.min(self.submitted), Vec::new());
         self.submitted -= parcels;
         for (parcel, place) in self.parcels.drain(..parcels).zip(self.places.drain(..parcels)) {
+            self.bytes = self.bytes.saturating_sub(weight(&parcel));
             let sequence = parcel.stamp.map(|stamp| stamp.sequence);
             self.confirmed[place.lane as usize] = sequence;
             letters.extend(sequence.filter(|_| place.lane == Lane::Letters));
@@ -150,6 +158,7 @@ impl Window {
             return;
         };
         self.submitted = 0;
+        self.bytes = self.bytes.saturating_sub(weight(&gone));
         let before = gone.stamp.and_then(|stamp| stamp.previous);
         let next = self.places.iter().skip(index).position(|other| other.lane == place.lane);
         match next.and_then(|next| self.parcels[index + next].stamp.as_mut()) {
@@ -157,6 +166,12 @@ impl Window {
             None => self.last[place.lane as usize] = before,
         }
     }
+}
+
+/// What of it may be large.
+fn weight(parcel: &Parcel) -> usize {
+    let notes = parcel.metadata.iter().map(|(name, value)| name.len() + value.len());
+    parcel.payload.len() + notes.sum::<usize>()
 }
 
 fn sequence_of(parcel: &Parcel) -> Option<u64> {

@@ -96,3 +96,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_large_takes_room() {
+    let mut window = Window::new(1_000, "lane", [None; 2], 0);
+    for sequence in 0..9 {
+        assert_eq!(window.room() > 0, sequence < 8, "{sequence}");
+        window.push(Lane::Events, sequence, sequence, Parcel::new("a", vec![0; 8 << 20]));
+    }
+    window.note_submitted(1);
+    window.confirm(1);
+    assert_eq!(window.room(), 0);
+    window.take_out(3);
+    assert_eq!(window.room(), 993);
+    while window.len() > 0 {
+        window.note_submitted(1);
+        window.confirm(1);
+    }
+    assert_eq!((window.room(), window.bytes), (1_000, 0));
+}

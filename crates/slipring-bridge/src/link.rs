@@ -19,7 +19,8 @@ pub trait Connect: Send + Sync + 'static {
     /// The broker cannot be reached, or refuses.
     fn connect(&self) -> impl Future<Output = Result<Self::Link, LinkError>> + Send;
 
-    /// The most bytes that a parcel may have for this broker; larger ones are not submitted.
+    /// The most bytes that a parcel may have for this broker; larger ones are not submitted. Not asked before the first link
+    /// is made, and then whenever something is read.
     fn largest(&self) -> usize;
 }
 

@@ -13,7 +13,7 @@ use std::{collections::BTreeSet, ops::ControlFlow, sync::Arc};
 
 use parking_lot::Mutex;
 use slipring_events::Time;
-use slipring_store::{Batch, Checkpoint, Conflict, Durability, EventStore, StoreError};
+use slipring_store::{Batch, Bounds, Checkpoint, Conflict, Durability, EventStore, StoreError};
 
 use super::{
     OutboxHalt,
@@ -97,11 +97,23 @@ impl From<StoreError> for Unwritten {
 }
 
 impl Books {
-    /// Opens those of that name: from now on nobody else may write in them. New ones begin at `first`.
-    pub fn open(store: Arc<dyn EventStore>, name: &str, first: u64) -> Result<Self, StoreError> {
+    /// Opens those of that name: from now on nobody else may write in them. New ones begin at `first`, if it is there:
+    /// nobody would get them away from a place that is not.
+    pub fn open(
+        store: Arc<dyn EventStore>,
+        name: &str,
+        first: u64,
+        bounds: Bounds,
+    ) -> Result<Self, StoreError> {
         let before = store.value(OUTBOXES, name.as_bytes())?;
         let kept = match &before {
             Some(bytes) => Progress::read(name, bytes)?,
+            None if first < bounds.first => {
+                return Err(StoreError::Removed { asked: first, first: bounds.first });
+            }
+            None if first > bounds.end => {
+                return Err(StoreError::Beyond { asked: first, end: bounds.end });
+            }
             None => Progress { run: 0, next: first, confirmed: [None; 2] },
         };
         let letters = OutboxLetters::of(store.clone(), name);

@@ -192,7 +192,8 @@ impl<C: Connect> OutboxBuilder<C> {
     /// Starts it. That the broker is there is not waited for.
     ///
     /// # Errors
-    /// It cannot be called so, the store cannot be read or written, or there is no thread to be had.
+    /// It cannot be called so, there is no such position to begin at, the store cannot be read or written, or there is no
+    /// thread to be had.
     pub fn start(self) -> Result<OutboxHandle, StartError> {
         let Self { name, store, connect, begin, selection, settings } = self;
         check_name(&name)?;
@@ -209,7 +210,7 @@ impl<C: Connect> OutboxBuilder<C> {
             BeginAt::End => bounds.durable,
             BeginAt::Position(position) => position,
         };
-        let books = Books::open(store.clone(), &name, first)?;
+        let books = Books::open(store.clone(), &name, first, bounds)?;
         let (progress, lane) = (books.progress(), lane(&name, &*store));
         let window = Window::new(settings.window, &lane, progress.confirmed, progress.next);
         let shared = Shared::new(progress.next);
@@ -217,10 +218,12 @@ impl<C: Connect> OutboxBuilder<C> {
         let (stop, stopped) = watch::channel(None);
         let is_to_stop = Arc::<AtomicBool>::default();
         let letters = books.letters.clone();
+        let connect = Arc::new(connect);
+        let asked = connect.clone();
         let reading = Reading {
             subscription: Subscription::new(store.clone(), progress.next, Reach::Durable),
             selection,
-            largest: connect.largest(),
+            largest: Box::new(move || asked.largest()),
             letters: letters.clone(),
             passed: books.passed.clone(),
             feed: feeder,
@@ -228,7 +231,7 @@ impl<C: Connect> OutboxBuilder<C> {
             shared: shared.clone(),
         };
         let parts = Parts {
-            connect: Arc::new(connect),
+            connect,
             ground: InStore { books },
             window,
             settings,

@@ -42,7 +42,8 @@ pub(crate) enum Fed {
 pub(crate) struct Reading {
     pub subscription: Subscription,
     pub selection: Selection,
-    pub largest: usize,
+    /// What the broker takes: asked again and again, since some say it when they are there.
+    pub largest: Box<dyn Fn() -> usize + Send>,
     pub letters: OutboxLetters,
     pub passed: Passed,
     pub feed: mpsc::Sender<Fed>,
@@ -75,9 +76,15 @@ impl Reading {
         let _ = self.feed.blocking_send(Fed::Ended(halt));
     }
 
-    fn read(&mut self) -> Result<(), OutboxHalt> {
+    fn is_over(&self) -> bool {
         // ORDERING: Acquire, paired with the Release of whoever stops it; nothing hangs on it but that it stops.
-        while !self.is_to_stop.load(Ordering::Acquire) && !self.feed.is_closed() {
+        self.is_to_stop.load(Ordering::Acquire) || self.feed.is_closed()
+    }
+
+    fn read(&mut self) -> Result<(), OutboxHalt> {
+        // Before the first link nobody knows what is too large.
+        while !self.is_over() && self.shared.wait(LOOK, |known| known.links > 0).links == 0 {}
+        while !self.is_over() {
             let from = self.subscription.position();
             match self.read_chunk() {
                 Ok(chunk) => {
@@ -107,7 +114,7 @@ impl Reading {
         subscription.next_within(LOOK, &mut |record| {
             looked += 1;
             if selection.wants(&record) && !passed.lock().contains(&record.position) {
-                chunk.take(&record, selection, *largest);
+                chunk.take(&record, selection, largest());
             }
             let is_full = chunk.parcels.len() >= CHUNK || chunk.bytes >= CHUNK_BYTES;
             if is_full || looked >= LONGEST_LOOK {

@@ -25,7 +25,7 @@ use super::{
     builder::spawn,
     check_name,
     flow::{Ground, Parts, Settings, too_large},
-    handle::Shared,
+    handle::{Known, Shared},
     join_until,
     reader::Fed,
     window::{Out, Window},
@@ -188,9 +188,10 @@ impl<C: Connect, F> RingOutbox<C, F> {
         let lane: Arc<str> = format!("{:015x}/{name}", source.bits()).into();
         let (shared, passed) = (Shared::new(0), Arc::<AtomicU64>::default());
         let ((feeder, feed), (stop, stopped)) = (mpsc::channel(1), watch::channel(None));
-        let largest = connect.largest();
+        let connect = Arc::new(connect);
+        let asked = connect.clone();
         let parts = Parts {
-            connect: Arc::new(connect),
+            connect,
             ground: OnRing { when_unsendable, passed: passed.clone() },
             window: Window::new(settings.window, &lane, [None; 2], 0),
             settings,
@@ -205,7 +206,7 @@ impl<C: Connect, F> RingOutbox<C, F> {
         let handler = Handler {
             write,
             when_unsendable,
-            largest,
+            largest: Box::new(move || asked.largest()),
             source,
             feeder,
             shared: shared.clone(),
@@ -237,7 +238,8 @@ impl Drop for Sends {
 struct Handler<F> {
     write: F,
     when_unsendable: WhenUnsendable,
-    largest: usize,
+    /// What the broker takes: some say it when they are there.
+    largest: Box<dyn Fn() -> usize + Send>,
     source: Source,
     feeder: mpsc::Sender<Fed>,
     shared: Arc<Shared>,
@@ -252,7 +254,7 @@ impl<F> Handler<F> {
     where
         F: FnMut(&E) -> Result<Option<Parcel>, HandlerError>,
     {
-        let mut parcels = Vec::with_capacity(events.len());
+        let (mut parcels, largest) = (Vec::with_capacity(events.len()), (self.largest)());
         for (sequence, event) in (first..).zip(events) {
             // One that panics would be called again for ever.
             let written =
@@ -265,11 +267,11 @@ impl<F> Handler<F> {
                 Ok(Some(mut parcel)) => {
                     parcel.id.get_or_insert_with(|| EventId::of(self.source, sequence));
                     let size = parcel.size();
-                    if size <= self.largest {
+                    if size <= largest {
                         parcels.push((sequence, parcel));
                         continue;
                     }
-                    too_large(size, self.largest)
+                    too_large(size, largest)
                 }
                 Err(error) => error.to_string(),
             };
@@ -290,13 +292,24 @@ impl<F> Handler<F> {
             self.in_hand = None;
             return Ok(());
         }
-        match known.state {
-            OutboxState::Halted(halt) => Err(Fatal(halt.into()).into()),
-            OutboxState::Stopped => Err(Fatal("the outbox was stopped".into()).into()),
-            _ => {
-                let why = known.last_error.map_or_else(String::new, |error| format!(": {error}"));
-                Err(format!("the broker has not confirmed it yet{why}").into())
-            }
+        Err(why_not(known))
+    }
+
+    /// Before the first link nobody knows what is too large.
+    fn await_link(&self) -> Result<(), HandlerError> {
+        let known = self.shared.wait(LOOK, |known| known.links > 0);
+        if known.links > 0 { Ok(()) } else { Err(why_not(known)) }
+    }
+}
+
+/// Why nothing goes on.
+fn why_not(known: Known) -> HandlerError {
+    match known.state {
+        OutboxState::Halted(halt) => Fatal(halt.into()).into(),
+        OutboxState::Stopped => Fatal("the outbox was stopped".into()).into(),
+        _ => {
+            let why = known.last_error.map_or_else(String::new, |error| format!(": {error}"));
+            format!("the broker has not confirmed it yet{why}").into()
         }
     }
 }
@@ -308,6 +321,7 @@ where
     fn on_batch(&mut self, events: &[E], at: At<'_>) -> Result<(), HandlerError> {
         let (first, end) = (at.sequence(), at.sequence() + events.len() as u64);
         if self.in_hand != Some(end) {
+            self.await_link()?;
             let parcels = self.parcels(events, first)?;
             // If nobody listens, why not is told below.
             let _ = self.feeder.blocking_send(Fed::Events { parcels, read_to: end });

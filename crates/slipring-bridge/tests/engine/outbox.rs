@@ -12,9 +12,10 @@ use std::{
     time::Duration,
 };
 
+use slipring::Builder;
 use slipring_bridge::{
-    BeginAt, Connect, LinkError, NotConfirmed, Outbox, OutboxHalt, OutboxState, Outgoing, Parcel,
-    Renames, Stamp, StartError,
+    BeginAt, Connect, LinkError, Loopback, LoopbackOut, NotConfirmed, Outbox, OutboxHalt,
+    OutboxState, Outgoing, Parcel, Renames, RingOutbox, Stamp, StartError,
 };
 use slipring_events::Pattern;
 use slipring_store::{
@@ -195,6 +196,72 @@ fn what_no_broker_takes_is_set_aside_given_back_and_purged() {
     until("it is back", || letters.list().unwrap().len() == 1);
     assert!(outbox.stop(LONG).halted.is_none());
     assert_eq!(sequences(&sim).len(), 1, "no other");
+}
+
+/// A broker that says how much it takes when it is there.
+#[derive(Clone)]
+struct Telling(Arc<AtomicUsize>, Loopback);
+
+impl Connect for Telling {
+    type Link = LoopbackOut;
+
+    async fn connect(&self) -> Result<LoopbackOut, LinkError> {
+        // Whoever does not wait has time to read.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        self.0.store(1_000, Ordering::SeqCst);
+        self.1.connect().await
+    }
+
+    fn largest(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+#[test]
+fn what_is_too_large_is_said_when_the_broker_is_there() {
+    let store = store();
+    let large = "x".repeat(500);
+    commit(&*store, &[("a", "0"), ("a", &large)]);
+    let telling = Telling(Arc::new(AtomicUsize::new(100)), Loopback::new());
+    let outbox = Outbox::builder("out", store.clone(), telling.clone()).start().unwrap();
+    outbox.wait_for(2, LONG).unwrap();
+    assert_eq!(outbox.status().unwrap().set_aside, 0, "{:?}", outbox.status());
+    // It may change its mind.
+    telling.0.store(400, Ordering::SeqCst);
+    commit(&*store, &[("a", &large)]);
+    outbox.wait_for(3, LONG).unwrap();
+    assert_eq!((outbox.status().unwrap().set_aside, telling.1.waiting()), (1, 2));
+
+    let telling = Telling(Arc::new(AtomicUsize::new(100)), Loopback::new());
+    let write = |_: &u64| Ok(Some(Parcel::new("number", "x".repeat(500))));
+    let (station, handle) = RingOutbox::new("ring", telling, write).station().unwrap();
+    let (mut producer, dispatcher) = Builder::new(16, || 0_u64).then(station).start().unwrap();
+    producer.publish(|slot| *slot = 7).unwrap();
+    drop(producer);
+    dispatcher.join().unwrap();
+    assert_eq!(handle.sent(), 1);
+}
+
+#[test]
+fn a_position_that_is_not_there_is_no_place_to_begin_at() {
+    let (store, (sim, alive)) = (store(), sim());
+    commit(&*store, &[("a", "0"), ("a", "1")]);
+    let begin = |at| {
+        let outbox = Outbox::builder("out", store.clone(), sim.connect(&alive));
+        outbox.begin_at(BeginAt::Position(at)).start()
+    };
+    let refused = begin(3);
+    assert!(
+        matches!(refused, Err(StartError::Store(StoreError::Beyond { asked: 3, end: 2 }))),
+        "{refused:?}"
+    );
+    // It was not there, and so begins where it is told to now.
+    let outbox = begin(1).unwrap();
+    outbox.wait_for(2, LONG).unwrap();
+    assert_eq!(sequences(&sim), BTreeSet::from([1]));
+    drop(outbox);
+    // From then on it does not matter.
+    begin(3).unwrap().wait_for(2, LONG).unwrap();
 }
 
 #[test]

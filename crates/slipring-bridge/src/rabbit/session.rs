@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::Shutdown,
+    net::{Shutdown, SocketAddr},
     pin::Pin,
     sync::Arc,
     task::{Context, Waker},
@@ -52,8 +52,10 @@ impl Session {
                 let mut ended = ended.clone();
                 let (host, port) = (address.authority.host.clone(), address.authority.port);
                 let connect = async {
-                    let place = runtime.to_socket_addrs((host.clone(), port));
-                    let stream = AsyncTcpStream::connect(&runtime, place).await?;
+                    // Not by the client's own way, which panics if the runtime ends meanwhile.
+                    let places = tokio::net::lookup_host((host.as_str(), port)).await?;
+                    let places: Vec<SocketAddr> = places.collect();
+                    let stream = AsyncTcpStream::connect(&runtime, places).await?;
                     if let AsyncTcpStream::Plain(stream) = &stream {
                         socket.keep(stream.get_ref())?;
                     }

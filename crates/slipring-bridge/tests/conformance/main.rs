@@ -91,8 +91,9 @@ mod rabbit {
             fn all_properties() {
                 let mut broker = Broker::start();
                 $(
-                    println!("{}", stringify!($property));
+                    let begun = std::time::Instant::now();
                     crate::watermill::$property(&mut broker);
+                    println!("{:>9.3?} {}", begun.elapsed(), stringify!($property));
                 )*
             }
         };

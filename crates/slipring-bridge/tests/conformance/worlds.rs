@@ -1,8 +1,8 @@
 //! The brokers: each a server of the test's own, with the links to it.
 
-use slipring_bridge::{Connect, Incoming, Listen};
+use slipring_bridge::{Connect, Incoming, LinkError, Listen};
 
-use crate::harness::WINDOW;
+use crate::harness::{WINDOW, until};
 
 #[cfg(feature = "nats")]
 #[path = "../common/nats_server.rs"]
@@ -72,9 +72,17 @@ pub trait World: Sized + Sync {
     }
 }
 
+/// A link that is lost is made again, as an inbox does.
 fn listen_once(input: &impl Listen) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { input.listen(WINDOW).await.unwrap().close().await });
+    until("it listens", || match runtime.block_on(input.listen(WINDOW)) {
+        Ok(link) => {
+            runtime.block_on(link.close());
+            true
+        }
+        Err(LinkError::Lost { .. }) => false,
+        Err(error) => panic!("{error}"),
+    });
 }
 
 /// How many connections somebody has who listens at a port of this machine.

@@ -362,6 +362,9 @@ impl<E: Event, C: Codec<E>> Intake for IntoBus<E, C> {
         };
         self.conclude(verdicts)?;
         looked?;
+        if let (Book::Journalled(marks), true) = (&mut self.book, self.in_hand.is_empty()) {
+            marks.idle()?;
+        }
         let waits_for_journal =
             matches!(self.in_hand.front(), Some(InHand { state: State::OnJournal(_), .. }));
         Ok(waits_for_journal.then_some(LOOK))

@@ -151,6 +151,20 @@ impl JournalMarks {
         if is_due || !refused.is_empty() { self.write_down(refused) } else { Ok(()) }
     }
 
+    /// Nothing of this inbox is under way: all that the journal has is known, and retention need not wait for it.
+    pub fn idle(&mut self) -> Result<(), IntakeError> {
+        if self.saved_at.elapsed() < SAVE_WITHIN {
+            return Ok(());
+        }
+        self.saved_at = Instant::now();
+        let durable = self.journal.durable()?;
+        if durable <= self.known_to {
+            return Ok(());
+        }
+        self.known_to = durable;
+        self.write_down(Vec::new())
+    }
+
     pub fn save(&mut self) -> Result<(), IntakeError> {
         if self.unsaved == 0 { Ok(()) } else { self.write_down(Vec::new()) }
     }

@@ -14,7 +14,7 @@ use slipring_bridge::{
     Inbox, InboxHandle, InboxState, IntoBus, ORIGIN, Outbox, OutboxHandle, Parcel, Renames, Stamp,
 };
 use slipring_events::{AnyEvent, Bus, Context, Draft, EventId, Pattern, Time};
-use slipring_store::{BusJournal, Codec, CodecError, Memory, Record};
+use slipring_store::{BusJournal, Checkpoint, Codec, CodecError, Memory, Record};
 
 use crate::{
     sim::{Alive, Faults, Sim},
@@ -300,6 +300,36 @@ fn an_inbox_that_stops_waits_for_the_journal_so_that_the_next_one_knows() {
     until("they are known", || sim.left() == 0);
     assert_eq!(all(&*store).len(), 5);
     opener.join().unwrap();
+}
+
+#[test]
+fn retention_does_not_wait_for_an_inbox_to_which_nothing_comes() {
+    let (sim, alive, store) = (Sim::new(16), Alive::default(), Arc::new(Memory::new()));
+    let journal = BusJournal::open("bus", store.clone(), Text).unwrap();
+    let handle = journal.handle();
+    let bus = Bus::<AnyEvent>::builder(64).journal(journal).start().unwrap();
+    let intake = IntoBus::journalled("in", bus.publisher(), Text, handle).unwrap();
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake).start().unwrap();
+    sim.put(Ok(parcel(0, b"x")));
+    until("it is there", || sim.left() == 0);
+    let mut publisher = bus.publisher();
+    for number in 0..100 {
+        publisher.send(Draft::new(event(&number.to_string())).topic("own")).unwrap();
+    }
+    let place = Checkpoint::named("inbox:in");
+    until("it has passed them", || place.get(&*store).unwrap() == Some(101));
+    assert!(inbox.stop(LONG).halted.is_none());
+    drop(bus);
+    // What it had is known all the same.
+    let journal = BusJournal::open("bus", store.clone(), Text).unwrap();
+    let handle = journal.handle();
+    let bus = Bus::<AnyEvent>::builder(64).journal(journal).start().unwrap();
+    let intake = IntoBus::journalled("in", bus.publisher(), Text, handle).unwrap();
+    let inbox = Inbox::builder("in", sim.listen(&alive), intake).start().unwrap();
+    sim.put(Ok(parcel(0, b"x")));
+    sim.put(Ok(parcel(1, b"y")));
+    until("they are settled", || sim.left() == 0);
+    assert_eq!((inbox.status().safe, inbox.status().duplicates), (1, 1));
 }
 
 /// One side of two buses that are one.

@@ -41,6 +41,12 @@ pub trait Outgoing: Send {
     /// The link failed, or the broker refused one: those behind it count as not sent, even if it has taken them.
     fn confirmed(&mut self) -> impl Future<Output = Result<usize, LinkError>> + Send;
 
+    /// Why the broker takes nothing at the moment, if it says so: a full disk, for one. Then it is waited for, however long
+    /// that takes. Asked about once a second while something is not confirmed.
+    fn held_up(&self) -> Option<String> {
+        None
+    }
+
     /// Ends it in good order, for a short time at most.
     fn close(self) -> impl Future<Output = ()> + Send;
 }

@@ -83,7 +83,8 @@ pub fn through<B: Broker + Sync>(broker: &B, place: &str, count: u64, flight: Fl
                 ready.send(()).expect("somebody waits for it");
                 let mut seen = 0;
                 while seen < count {
-                    seen += receiver.receive(&mut |payload| assert_eq!(payload.len(), PAYLOAD)).await;
+                    seen +=
+                        receiver.receive(&mut |payload| assert_eq!(payload.len(), PAYLOAD)).await;
                 }
                 assert_eq!(seen, count);
                 Instant::now()
@@ -146,26 +147,28 @@ pub fn delays<B: Broker + Sync>(
                 }
             });
         });
-        scope.spawn(move || run(async {
-            let mut sender = broker.sender(place).await;
-            let (mut flying, mut some) = (FuturesUnordered::new(), Vec::new());
-            loop {
-                select! {
-                    biased;
-                    taken = is_due.recv_many(&mut some, 256) => {
-                        if taken == 0 {
-                            break;
+        scope.spawn(move || {
+            run(async {
+                let mut sender = broker.sender(place).await;
+                let (mut flying, mut some) = (FuturesUnordered::new(), Vec::new());
+                loop {
+                    select! {
+                        biased;
+                        taken = is_due.recv_many(&mut some, 256) => {
+                            if taken == 0 {
+                                break;
+                            }
+                            for events in some.chunks(B::Sender::MOST) {
+                                flying.push(sender.send(events).await);
+                            }
+                            some.clear();
                         }
-                        for events in some.chunks(B::Sender::MOST) {
-                            flying.push(sender.send(events).await);
-                        }
-                        some.clear();
+                        Some(()) = flying.next() => {}
                     }
-                    Some(()) = flying.next() => {}
                 }
-            }
-            while flying.next().await.is_some() {}
-        }));
+                while flying.next().await.is_some() {}
+            })
+        });
         thread::sleep(begin.saturating_duration_since(Instant::now()));
         let mut number = 0;
         on_time(rate, count, begin, |at| {

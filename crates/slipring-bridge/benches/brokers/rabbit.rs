@@ -108,7 +108,8 @@ impl Sender for Publisher {
             .with_headers(headers);
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let (exchange, queue) = ("".into(), self.place.as_str().into());
-        let publish = self.channel.basic_publish(exchange, queue, options, &event.payload, properties);
+        let publish =
+            self.channel.basic_publish(exchange, queue, options, &event.payload, properties);
         let confirm = publish.await.expect("the server is there");
         Box::pin(async move {
             assert!(confirm.await.expect("the server takes it").is_ack());
@@ -123,7 +124,8 @@ pub struct Deliveries {
 
 impl Receiver for Deliveries {
     async fn receive(&mut self, see: &mut (dyn FnMut(&[u8]) + Send)) -> u64 {
-        let mut last = self.consumer.next().await.expect("it goes on").expect("the server is there");
+        let mut last =
+            self.consumer.next().await.expect("it goes on").expect("the server is there");
         see(&last.data);
         let mut count = 1;
         while count < 512 {

@@ -108,8 +108,11 @@ pub struct Group {
 impl Receiver for Group {
     async fn receive(&mut self, see: &mut (dyn FnMut(&[u8]) + Send)) -> u64 {
         let options = StreamReadOptions::default().group(GROUP, "bare").count(512).block(1_000);
-        let reply: Option<StreamReadReply> =
-            self.connection.xread_options(&[&self.place], &[">"], &options).await.expect("it is there");
+        let reply: Option<StreamReadReply> = self
+            .connection
+            .xread_options(&[&self.place], &[">"], &options)
+            .await
+            .expect("it is there");
         let mut ids = Vec::new();
         for entry in reply.into_iter().flat_map(|reply| reply.keys).flat_map(|key| key.ids) {
             match entry.map.get("payload") {
@@ -119,7 +122,8 @@ impl Receiver for Group {
             ids.push(entry.id);
         }
         if !ids.is_empty() {
-            let done: usize = self.connection.xack(&self.place, GROUP, &ids).await.expect("it is there");
+            let done: usize =
+                self.connection.xack(&self.place, GROUP, &ids).await.expect("it is there");
             assert_eq!(done, ids.len());
         }
         ids.len() as u64

@@ -41,7 +41,9 @@ fn thousands(rate: f64) -> String {
 }
 
 pub fn throughput(title: &str, rates: &Rates) -> String {
-    let mut text = format!("| {title}, thousand/s | at most under way | median (min..max), b |\n|---|---:|---|\n");
+    let mut text = format!(
+        "| {title}, thousand/s | at most under way | median (min..max), b |\n|---|---:|---|\n"
+    );
     let (mut ours, mut theirs, mut waiting) = (0.0_f64, 0.0_f64, None);
     for (window, of_it) in &rates.ours {
         let (median, told) = summary(of_it);
@@ -64,7 +66,9 @@ pub fn throughput(title: &str, rates: &Rates) -> String {
 }
 
 pub fn latencies(rates: &[u64], delays: &[[Histogram<u64>; 2]]) -> String {
-    let mut text = String::from("| end to end, µs | events/s | p50 | p90 | p99 | p99.9 | max |\n|---|---:|---:|---:|---:|---:|---:|\n");
+    let mut text = String::from(
+        "| end to end, µs | events/s | p50 | p90 | p99 | p99.9 | max |\n|---|---:|---:|---:|---:|---:|---:|\n",
+    );
     for (rate, both) in rates.iter().zip(delays) {
         for (name, delays) in ["slipring", "client"].iter().zip(both) {
             let _ = write!(text, "| {name} | {rate} |");

@@ -101,6 +101,8 @@ pub(crate) struct Flow<C, G> {
     saved: u64,
     save_at: Option<Instant>,
     failures: u32,
+    /// The broker says that it takes nothing.
+    held_up: bool,
 }
 
 /// What a flow is made of.
@@ -164,6 +166,7 @@ impl<C: Connect, G: Ground> Flow<C, G> {
             unsaved: 0,
             save_at: None,
             failures: 0,
+            held_up: false,
         }
     }
 
@@ -214,6 +217,7 @@ impl<C: Connect, G: Ground> Flow<C, G> {
         match linked.await? {
             None => Ok(None),
             Some(Ok(link)) => {
+                self.held_up = false;
                 self.post(|known| {
                     known.state = OutboxState::Sending;
                     known.links += 1;
@@ -316,10 +320,29 @@ impl<C: Connect, G: Ground> Flow<C, G> {
                 Woken::Fed(fed) => self.take_in(fed)?,
                 Woken::LookAgain => {
                     (self.look_again, self.look_at) = (true, Instant::now() + LOOK_AGAIN);
+                    if self.is_held_up(link) {
+                        moved = Instant::now();
+                    }
                 }
                 Woken::Save => self.save()?,
             }
         }
+    }
+
+    /// Whether the broker says that it takes nothing, which is told then.
+    fn is_held_up(&mut self, link: &C::Link) -> bool {
+        let because = if self.window.submitted() > 0 { link.held_up() } else { None };
+        let was_held_up = std::mem::replace(&mut self.held_up, because.is_some());
+        if let Some(because) = because {
+            let because: Arc<str> = because.into();
+            self.post(|known| {
+                known.state = OutboxState::Waiting { because: because.clone() };
+                known.last_error = Some(because);
+            });
+        } else if was_held_up {
+            self.post(|known| known.state = OutboxState::Sending);
+        }
+        self.held_up
     }
 
     async fn wait(

@@ -22,7 +22,8 @@ pub enum OutboxState {
     Connecting,
     /// It has a link: it sends what comes.
     Sending,
-    /// There is no link to be had for now; it is tried again. Nothing is lost: it is in the store.
+    /// There is no link to be had for now, or the broker says that it takes nothing; it is tried again. Nothing is lost: it
+    /// is in the store.
     Waiting {
         /// Why.
         because: Arc<str>,

@@ -226,6 +226,13 @@ impl Outgoing for RabbitOutgoing {
         }
     }
 
+    fn held_up(&self) -> Option<String> {
+        let is_blocked = self.session.connection.status().blocked();
+        is_blocked.then(|| {
+            "the server takes nothing: it is short of memory, or of room on its disk".into()
+        })
+    }
+
     async fn close(self) {
         self.session.close().await;
     }

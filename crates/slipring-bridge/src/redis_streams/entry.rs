@@ -35,11 +35,8 @@ struct Row<'a> {
 impl<'a> Sheet<'a> {
     /// Puts one behind the others, and says how many bytes it has.
     pub(super) fn push(&mut self, parcel: &'a Parcel) -> usize {
-        let row = Row {
-            headers: self.headers.len(),
-            text: self.text.len(),
-            payload: &parcel.payload,
-        };
+        let row =
+            Row { headers: self.headers.len(), text: self.text.len(), payload: &parcel.payload };
         let mut size = parcel.payload.len();
         let _ = parcel.headers(|name, value| {
             self.text.push_str(value);

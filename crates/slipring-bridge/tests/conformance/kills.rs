@@ -38,7 +38,12 @@ struct Run<W: World> {
 impl<W: World> Drop for Run<W> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("seed {}, killed {:?}: {}", self.seed, self.kills, self.world.told(PLACE, "all"));
+            println!(
+                "seed {}, killed {:?}: {}",
+                self.seed,
+                self.kills,
+                self.world.told(PLACE, "all")
+            );
         }
     }
 }
@@ -112,7 +117,12 @@ impl<W: World> Run<W> {
 
     /// What is killed now.
     fn tell(&self, who: &str) {
-        println!("{:?}: {who}, {} of {}", self.begin.elapsed(), count(&self.receiver), count(&self.sender));
+        println!(
+            "{:?}: {who}, {} of {}",
+            self.begin.elapsed(),
+            count(&self.receiver),
+            count(&self.sender)
+        );
     }
 
     fn publish(&self, random: &mut Rng) {

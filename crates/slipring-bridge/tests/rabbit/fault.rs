@@ -3,13 +3,16 @@
 use std::{
     fs,
     net::TcpListener,
+    sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use slipring_bridge::{
-    Connect, Incoming, LinkError, Listen, Outgoing, Rabbit, RabbitOutgoing, RabbitOutlet,
-    RabbitQueue,
+    Connect, Incoming, LinkError, Listen, Outbox, OutboxState, Outgoing, Rabbit, RabbitOutgoing,
+    RabbitOutlet, RabbitQueue,
 };
+use slipring_store::{Batch, Durability, Entry, EventStore, Memory};
 
 use crate::{
     common::{proxy::Proxy, rabbit_server::RabbitServer},
@@ -279,18 +282,35 @@ fn a_server_without_room_is_waited_for_and_may_be_left() {
         let hasty = rabbit.patience(Duration::from_secs(5));
         let left = RabbitOutlet::to_queue(RabbitQueue::new(hasty, "left").unwrap());
         let mut left = left.connect().await.unwrap();
+        // An outbox says what it waits for.
+        let store = Arc::new(Memory::new());
+        let told = RabbitOutlet::to_queue(RabbitQueue::new(at(server.port()), "told").unwrap());
+        let outbox = Outbox::builder("told", store.clone(), told).start().unwrap();
+        let mut batch = Batch::new();
+        batch.append(Entry::new("order.placed", "lamp")).unwrap();
+        let end = store.commit(&batch, Durability::Synced).unwrap().end;
         left.submit(&parcels(0..2)).await.unwrap();
         link.submit(&parcels(0..2)).await.unwrap();
         let room = async {
             // Another thread asks, as this one has to run the links meanwhile.
             let asked = tokio::task::spawn_blocking(move || {
                 while !server.control(&["list_connections", "state"]).contains("blocked") {}
-                server
+                let short = |state: &OutboxState| matches!(state, OutboxState::Waiting { because } if because.contains("short of memory"));
+                let deadline = Instant::now() + LONG;
+                while !short(&outbox.state()) {
+                    assert!(Instant::now() < deadline, "{:?}", outbox.state());
+                    thread::sleep(Duration::from_millis(5));
+                }
+                assert_eq!(outbox.confirmed(), 0);
+                (server, outbox)
             });
-            let server = asked.await.unwrap();
+            let (server, outbox) = asked.await.unwrap();
             left.close().await;
             let given = tokio::task::spawn_blocking(move || {
                 server.control(&["set_vm_memory_high_watermark", "0.9"]);
+                outbox.wait_for(end, LONG).unwrap();
+                let status = outbox.status().unwrap();
+                assert_eq!((status.links, status.unconfirmed), (1, 0), "it has kept its link");
                 server
             });
             given.await.unwrap()

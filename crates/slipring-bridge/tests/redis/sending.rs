@@ -231,7 +231,9 @@ fn whatever_is_alike_arrives_as_it_was() {
         let mut at = 0;
         while at < parcels.len() {
             let end = (at + random.usize(1..400)).min(parcels.len());
-            send(&out(&server), &parcels[at.saturating_sub(random.usize(..50))..end]).await.unwrap();
+            send(&out(&server), &parcels[at.saturating_sub(random.usize(..50))..end])
+                .await
+                .unwrap();
             at = end;
         }
         assert_eq!(all(&server, "reader").await, parcels);

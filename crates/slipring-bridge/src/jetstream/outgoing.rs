@@ -287,7 +287,7 @@ impl JetStreamOutgoing {
             let had = last.sequence;
             return refused(format!(
                 "stream {name} has event {had} as the last, and {previous} should be: the server has lost events that it \
-                 had confirmed, set the outbox back, or say `go_on_after_loss`"
+                 had confirmed, set the outbox back (`Outbox::set_back`), or say `go_on_after_loss`"
             ));
         }
         // Those that come now are behind this one.

@@ -82,6 +82,10 @@ pub(crate) struct Books {
     tried: Option<Progress>,
 }
 
+fn checkpoint(name: &str) -> Checkpoint {
+    Checkpoint::named(format!("outbox:{name}"))
+}
+
 /// Why something was not written down.
 #[derive(Debug)]
 pub(crate) enum Unwritten {
@@ -123,7 +127,7 @@ impl Books {
             ControlFlow::Continue(())
         })?;
         let mut books = Self {
-            checkpoint: Checkpoint::named(format!("outbox:{name}")),
+            checkpoint: checkpoint(name),
             store,
             name: name.into(),
             letters,
@@ -142,6 +146,43 @@ impl Books {
             Err(error) => {
                 conflict_of(error)?;
                 let problem = "is being opened by somebody else: run each name once";
+                Err(StoreError::Refused(format!("outbox `{name}` {problem}").into()))
+            }
+        }
+    }
+
+    /// Has the outbox of that name send again what is behind an event, if it was further. Says whether it was.
+    pub fn set_back(
+        store: &Arc<dyn EventStore>,
+        name: &str,
+        behind: u64,
+    ) -> Result<bool, StoreError> {
+        let bounds = store.bounds()?;
+        let before = store.value(OUTBOXES, name.as_bytes())?;
+        let Some(bytes) = &before else {
+            let problem = format!("there is no outbox `{name}`: its name is what its handle says");
+            return Err(StoreError::Refused(problem.into()));
+        };
+        let kept = Progress::read(name, bytes)?;
+        let next = behind.saturating_add(1);
+        if next >= kept.next {
+            return Ok(false);
+        }
+        if next < bounds.first {
+            return Err(StoreError::Removed { asked: next, first: bounds.first });
+        }
+        let [_, letters] = kept.confirmed;
+        // One that runs notices, and halts.
+        let after = Progress { run: kept.run + 1, next, confirmed: [Some(behind), letters] };
+        let mut batch = Batch::new();
+        batch.expect_value(OUTBOXES, name.as_bytes(), before.as_deref());
+        batch.put(OUTBOXES, name.as_bytes(), &after.to_bytes());
+        checkpoint(name).put(&mut batch, next);
+        match store.commit(&batch, Durability::Synced) {
+            Ok(_) => Ok(true),
+            Err(error) => {
+                conflict_of(error)?;
+                let problem = "is at work: stop it first";
                 Err(StoreError::Refused(format!("outbox `{name}` {problem}").into()))
             }
         }

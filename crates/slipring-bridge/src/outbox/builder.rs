@@ -10,7 +10,7 @@ use std::{
 };
 
 use slipring_events::{Clock, Pattern, SystemClock};
-use slipring_store::{Durability, EventStore, Reach, Record, Subscription};
+use slipring_store::{Durability, EventStore, Reach, Record, StoreError, Subscription};
 use tokio::{
     runtime,
     sync::{mpsc, watch},
@@ -111,6 +111,46 @@ impl Outbox {
             selection: Selection::default(),
             settings: Settings::default(),
         }
+    }
+
+    /// Has the outbox of that [name](OutboxHandle::name), which is not at work, send again all that is behind an event when it
+    /// is started the next time: for a broker that has lost what it had confirmed, and says which event it has as the last.
+    /// Inboxes leave out what they have already. Says whether the outbox was further than that.
+    ///
+    /// # Errors
+    /// There is no such outbox, it is being started, [retention](slipring_store::EventStore::retain) has removed some of those
+    /// events ([`StoreError::Removed`]), or the store cannot be read or written.
+    ///
+    /// # Examples
+    /// ```
+    /// use slipring_bridge::{Loopback, Outbox};
+    /// use slipring_store::{Batch, Durability, Entry, EventStore, Memory};
+    /// use std::{sync::Arc, time::Duration};
+    ///
+    /// let (store, broker) = (Arc::new(Memory::new()), Loopback::new());
+    /// let mut batch = Batch::new();
+    /// for payload in ["0", "1", "2"] {
+    ///     batch.append(Entry::new("order.created", payload))?;
+    /// }
+    /// let committed = store.commit(&batch, Durability::Synced)?;
+    /// let outbox = Outbox::builder("orders", store.clone(), broker.clone()).start()?;
+    /// outbox.wait_for(committed.end, Duration::from_secs(60))?;
+    /// outbox.stop(Duration::from_secs(5));
+    ///
+    /// // "it has 0 as the last"
+    /// assert!(Outbox::set_back(&store, "orders", 0)?);
+    /// let outbox = Outbox::builder("orders", store, broker.clone()).start()?;
+    /// outbox.wait_for(committed.end, Duration::from_secs(60))?;
+    /// assert_eq!(broker.waiting(), 3 + 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_back<S: EventStore>(
+        store: &Arc<S>,
+        name: &str,
+        behind: u64,
+    ) -> Result<bool, StoreError> {
+        let store: Arc<dyn EventStore> = store.clone();
+        Books::set_back(&store, name, behind)
     }
 }
 

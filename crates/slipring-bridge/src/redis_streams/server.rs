@@ -272,7 +272,7 @@ fn failed(doing: &'static str, error: &RedisError, secret: Option<&str>) -> Link
     }
     if code == "SLIPBEHIND" {
         let what = "the server has lost events that it had confirmed, or its lanes are those of another store: set the \
-                    outbox back, or say `go_on_after_loss`";
+                    outbox back (`Outbox::set_back`), or say `go_on_after_loss`";
         return LinkError::refused(doing, format!("{said}: {what}"));
     }
     let is_refused = is_of_server && !PASSES.contains(&code)

@@ -17,7 +17,7 @@ use slipring_bridge::{
     BeginAt, Connect, LinkError, Loopback, LoopbackOut, NotConfirmed, Outbox, OutboxHalt,
     OutboxState, Outgoing, Parcel, Renames, RingOutbox, Stamp, StartError,
 };
-use slipring_events::Pattern;
+use slipring_events::{Pattern, Time};
 use slipring_store::{
     Batch, Checkpoint, Durability, Entry, EventStore, Memory, Retention, StoreError,
 };
@@ -73,6 +73,51 @@ fn only_what_is_durable_is_sent_and_each_says_which_was_before_it() {
     assert_eq!(stamps(&sim.parcels())[2..], [(3, Some(2))]);
     assert!(outbox.lane().ends_with("/out"));
     assert_eq!(outbox.status().unwrap().sent, 3);
+}
+
+#[test]
+fn set_back_it_sends_again_what_a_broker_has_lost() {
+    let (store, (sim, alive)) = (store(), sim());
+    commit(&*store, &[("a", "0"), ("b", "1"), ("a", "2"), ("a", "3"), ("b", "4"), ("a", "5")]);
+    let start = || {
+        let outbox = Outbox::builder("out", store.clone(), sim.connect(&alive));
+        outbox.topic(Pattern::new("a").unwrap()).start().unwrap()
+    };
+    let refused = Outbox::set_back(&store, "out", 2).unwrap_err();
+    assert!(matches!(refused, StoreError::Refused(_)), "{refused}");
+    let outbox = start();
+    outbox.wait_for(6, LONG).unwrap();
+    assert!(outbox.stop(LONG).has_ended);
+    assert_eq!(stamps(&sim.parcels()), [(0, None), (2, Some(0)), (3, Some(2)), (5, Some(3))]);
+    // It has never been further than that.
+    assert!(!Outbox::set_back(&store, "out", 5).unwrap());
+
+    sim.clear();
+    assert!(Outbox::set_back(&store, "out", 2).unwrap());
+    // Retention waits for it again.
+    let keep_nothing = || {
+        store.retain(&Retention::everything().events(0), Time::from_nanos(u64::MAX)).unwrap();
+        store.bounds().unwrap().first
+    };
+    assert!(keep_nothing() <= 3);
+    let outbox = start();
+    outbox.wait_for(6, LONG).unwrap();
+    assert_eq!(stamps(&sim.parcels()), [(3, Some(2)), (5, Some(3))]);
+
+    // One that is at work halts, and does not go on where it was.
+    until("it is written down how far it is", || Outbox::set_back(&store, "out", 3).unwrap());
+    commit(&*store, &[("a", "6")]);
+    until("it halts", || {
+        matches!(outbox.state(), OutboxState::Halted(OutboxHalt::RunTwice { .. }))
+    });
+    drop(outbox);
+    let outbox = start();
+    outbox.wait_for(7, LONG).unwrap();
+    assert!(outbox.stop(LONG).has_ended);
+
+    assert!(keep_nothing() > 3);
+    let gone = Outbox::set_back(&store, "out", 2).unwrap_err();
+    assert!(matches!(gone, StoreError::Removed { asked: 3, .. }), "{gone}");
 }
 
 #[test]
@@ -285,9 +330,8 @@ fn while_the_broker_is_away_it_waits_and_nothing_is_removed() {
         commit(&*store, &[("a", "b"), ("a", "c")]);
     }
     until("it waits", || matches!(outbox.state(), OutboxState::Waiting { .. }));
-    let removed = store
-        .retain(&Retention::everything().events(0), slipring_events::Time::from_nanos(u64::MAX))
-        .unwrap();
+    let removed =
+        store.retain(&Retention::everything().events(0), Time::from_nanos(u64::MAX)).unwrap();
     assert_eq!((removed.events, removed.held_by.as_deref()), (0, Some("outbox:out")));
     let late = outbox.wait_for(1, Duration::from_millis(5)).unwrap_err();
     assert!(late.to_string().contains("nobody is there"), "{late}");

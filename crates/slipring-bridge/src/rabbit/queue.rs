@@ -153,7 +153,8 @@ impl RabbitQueue {
 
     /// Each event comes once at most: the server forgets it when it has sent it. **What is under way gets lost** when a
     /// connection breaks, or a program ends; nothing comes again; and the server sends as fast as it can, whatever the
-    /// window says, so what waits for the inbox takes up memory. Dead letters are kept all the same.
+    /// window says, so what waits for the inbox takes up memory. Dead letters are kept all the same. An inbox that keeps the
+    /// order halts at what is lost: let it be [at most once](crate::InboxBuilder::at_most_once), too.
     #[must_use = "it is built by value, another is returned"]
     pub fn at_most_once(mut self) -> Self {
         self.is_at_most_once = true;

@@ -119,7 +119,7 @@ fn what_speaks_another_protocol_is_refused() {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let port = listener.local_addr().unwrap().port();
             std::thread::spawn(move || {
-                for client in listener.incoming().take(2) {
+                for client in listener.incoming() {
                     let mut client = client.unwrap();
                     client.write_all(greeting.as_bytes()).unwrap();
                     // Until the other side has gone.

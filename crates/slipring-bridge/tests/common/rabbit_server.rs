@@ -1,20 +1,24 @@
 //! A RabbitMQ server of a test's own, which ends with it.
 
+#[path = "../../../slipring-store/tests/common/own_server.rs"]
+#[allow(clippy::duplicate_mod, dead_code, reason = "the file of each server stands by itself")]
+mod own_server;
+
 use std::{
     collections::BTreeSet,
     fs,
-    io::{BufRead, BufReader, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::Command,
     sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
 
-/// The server starts in a shell that waits for the test: when the test ends, however it does, the pipe between them
-/// closes, and the shell, which nothing else ends, kills the server, and the port mapper beside it, which is its own as well. Its first line is
-/// the number of the server's process. What the server has on its disk goes, too, unless the last word is `keep`.
+use own_server::{Running, free_port, log};
+
+/// As [`own_server::WATCH`], with the port mapper beside the server, which is its own as well. What the server has on its
+/// disk goes, too, unless the last word is `keep`.
 const WATCH: &str = r#"trap '' INT HUP TERM
 cd "$HOME" || exit 1
 epmd -port "$ERL_EPMD_PORT" -address 127.0.0.1 >epmd.log 2>&1 </dev/null & mapper=$!
@@ -32,7 +36,7 @@ const SETTINGS: &str = "disk_free_limit.absolute = 50MB\nloopback_users = none\n
 pub struct RabbitServer {
     directory: PathBuf,
     ports: [u16; 4],
-    running: Option<Child>,
+    running: Option<Running>,
 }
 
 impl RabbitServer {
@@ -132,25 +136,15 @@ impl RabbitServer {
             ("RABBITMQ_GENERATED_CONFIG_DIR", inside("generated")),
             ("RABBITMQ_SCHEMA_DIR", inside("schema")),
         ]);
-        let child =
-            shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut child = child.expect("there is a shell");
-        let mut line = String::new();
-        let output = child.stdout.take().expect("it is a pipe");
-        BufReader::new(output).read_line(&mut line).expect("the shell tells a number");
-        let server: u32 = line.trim().parse().expect("it is a number");
-        self.running = Some(child);
-        let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(("127.0.0.1", self.port())).is_err() {
-            let is_there = Command::new("kill").args(["-0", &server.to_string()]).status();
-            if !is_there.is_ok_and(|status| status.success()) {
-                self.kill();
-                return false;
-            }
-            assert!(Instant::now() < deadline, "rabbitmq-server does not answer:\n{}", self.log());
-            thread::sleep(Duration::from_millis(20));
+        let running = Running::start(&mut shell);
+        let place = ("127.0.0.1", self.port());
+        let is_up =
+            running.comes_up(PATIENCE, &self.directory, || TcpStream::connect(place).is_ok());
+        self.running = Some(running);
+        if !is_up {
+            self.kill();
         }
-        true
+        is_up
     }
 
     /// Has its own program for such things tell it something, and says what it answers.
@@ -189,18 +183,13 @@ impl RabbitServer {
     }
 
     fn end(&mut self, word: &str) {
-        if let Some(mut shell) = self.running.take() {
-            let mut pipe = shell.stdin.take().expect("it is a pipe");
-            // It fails only if the shell has gone, and the server with it.
-            drop(pipe.write_all(word.as_bytes()));
-            drop(pipe);
-            shell.wait().expect("it was started");
+        if let Some(running) = self.running.take() {
+            running.kill(word);
         }
     }
 
     pub fn log(&self) -> String {
-        fs::read_to_string(self.directory.join("server.log"))
-            .unwrap_or_else(|error| error.to_string())
+        log(&self.directory)
     }
 }
 
@@ -217,13 +206,13 @@ fn program(name: &str) -> String {
     if Path::new(&inner).exists() { inner } else { name.to_owned() }
 }
 
-/// Nobody else asks for them in the next moments, as the system gives one after the other.
 fn free_ports() -> [u16; 4] {
-    let bound: [TcpListener; 4] =
-        std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("there is a free port"));
-    let ports = bound.each_ref().map(|port| port.local_addr().expect("it is bound").port());
-    assert_eq!(BTreeSet::from(ports).len(), 4);
-    ports
+    let mut ports = BTreeSet::new();
+    while ports.len() < 4 {
+        ports.insert(free_port());
+    }
+    let mut ports = ports.into_iter();
+    std::array::from_fn(|_| ports.next().expect("there are four"))
 }
 
 /// An authority, and a server's certificate for `localhost` that it has signed.

@@ -1,28 +1,25 @@
 //! A Redis server of a test's own, which ends with it.
 
+#[path = "own_server.rs"]
+#[allow(clippy::duplicate_mod, dead_code, reason = "the file of each server stands by itself")]
+mod own_server;
+
 use std::{
-    fs::{self, File},
-    io::{BufRead, BufReader, Write},
-    net::TcpListener,
+    io::Write,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
+    process::{Command, Stdio},
+    time::Duration,
 };
 
 use tempfile::TempDir;
+
+use own_server::{Running, WATCH, free_port, log};
 
 /// Settings under which what is confirmed survives.
 pub const SYNCED: &[&str] =
     &["--appendonly", "yes", "--appendfsync", "always", "--aof-load-truncated", "no"];
 /// Settings under which nothing does.
 pub const GONE: &[&str] = &["--appendonly", "no"];
-
-/// The server starts in a shell that waits for the test: when the test ends, however it does, the pipe between them
-/// closes, and the shell, which nothing else ends, kills the server. Its first line is the number of the server's process.
-const WATCH: &str = r#"trap '' INT HUP TERM
-redis-server "$@" >server.log 2>&1 </dev/null &
-server=$!; echo $server; read -r _; kill -9 $server 2>/dev/null; wait $server"#;
 
 /// How long it may take to start.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -33,7 +30,7 @@ pub struct RedisServer {
     settings: Vec<String>,
     /// If it is to be reached by TCP, and not by a socket in the directory.
     port: Option<u16>,
-    running: Option<Child>,
+    running: Option<Running>,
 }
 
 impl RedisServer {
@@ -47,16 +44,10 @@ impl RedisServer {
     /// Starts one that listens at a port of this machine.
     pub fn on_port(settings: &[&str]) -> Self {
         loop {
-            // The bus of a cluster listens at the port 10,000 above.
-            let free = TcpListener::bind("127.0.0.1:0").expect("there is a free port");
-            let port = free.local_addr().expect("it is bound").port();
-            drop(free);
-            if port < 55_000 {
-                let mut server = Self::new(settings, Some(port));
-                // Somebody else may have taken it in between: then it ends at once, and another is tried.
-                if server.try_start() {
-                    return server;
-                }
+            let mut server = Self::new(settings, Some(free_port()));
+            // Somebody else may have taken it in between: then it ends at once, and another is tried.
+            if server.try_start() {
+                return server;
             }
         }
     }
@@ -92,7 +83,7 @@ impl RedisServer {
     /// out before, as whoever runs a server would do.
     pub fn restart(&mut self) {
         let starts = self.try_start() || (self.mend() && self.try_start());
-        assert!(starts, "redis-server does not start:\n{}", self.log());
+        assert!(starts, "redis-server does not start:\n{}", log(self.directory()));
     }
 
     /// The file that every write is appended to.
@@ -117,8 +108,10 @@ impl RedisServer {
 
     fn try_start(&mut self) -> bool {
         assert!(self.running.is_none(), "it is running");
+        let url = self.url();
         let mut shell = Command::new("sh");
-        shell.args(["-c", WATCH, "sh", "--save", "", "--daemonize", "no", "--loglevel", "notice"]);
+        shell.args(["-c", WATCH, "sh", "redis-server"]);
+        shell.args(["--save", "", "--daemonize", "no", "--loglevel", "notice"]);
         shell.args(["--dir", &self.directory.path().display().to_string()]);
         match self.port {
             Some(port) => {
@@ -129,31 +122,18 @@ impl RedisServer {
             }
         }
         shell.args(&self.settings).current_dir(self.directory.path());
-        let child =
-            shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        let mut child = child.expect("there is a shell");
-        let mut line = String::new();
-        let output = child.stdout.take().expect("it is a pipe");
-        BufReader::new(output).read_line(&mut line).expect("the shell tells a number");
-        let server: u32 = line.trim().parse().expect("it is a number");
-        self.running = Some(child);
-        let deadline = Instant::now() + PATIENCE;
-        while !self.answers() {
-            // One that has ended is there until the shell waits for it, as a zombie.
-            let state = fs::read_to_string(format!("/proc/{server}/stat")).unwrap_or_default();
-            if state.is_empty() || state.contains(") Z ") {
-                self.kill();
-                return false;
-            }
-            assert!(Instant::now() < deadline, "redis-server does not answer:\n{}", self.log());
-            thread::sleep(Duration::from_millis(5));
+        let running = Running::start(&mut shell);
+        let is_up = running.comes_up(PATIENCE, self.directory.path(), || Self::answers(&url));
+        self.running = Some(running);
+        if !is_up {
+            self.kill();
         }
-        true
+        is_up
     }
 
     /// Whether it answers, be it that nobody may ask it anything.
-    fn answers(&self) -> bool {
-        let ping = redis::Client::open(self.url())
+    fn answers(url: &str) -> bool {
+        let ping = redis::Client::open(url)
             .and_then(|client| client.get_connection_with_timeout(Duration::from_secs(5)))
             .and_then(|mut connection| redis::cmd("PING").exec(&mut connection));
         match ping {
@@ -170,16 +150,9 @@ impl RedisServer {
 
     /// Kills it (SIGKILL), and waits until it is dead. What it has on its disk stays.
     pub fn kill(&mut self) {
-        if let Some(mut shell) = self.running.take() {
-            drop(shell.stdin.take());
-            shell.wait().expect("it was started");
+        if let Some(running) = self.running.take() {
+            running.kill("");
         }
-    }
-
-    fn log(&self) -> String {
-        File::open(self.directory.path().join("server.log"))
-            .and_then(std::io::read_to_string)
-            .unwrap_or_else(|error| error.to_string())
     }
 }
 

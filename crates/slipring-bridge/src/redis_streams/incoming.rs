@@ -165,6 +165,7 @@ impl Listen for RedisIn {
             again,
             reader: tokio::spawn(reader.run()),
             open: HashMap::new(),
+            times: HashMap::new(),
             tag: 0,
         })
     }
@@ -182,6 +183,8 @@ pub struct RedisIncoming {
     reader: JoinHandle<()>,
     /// What is delivered and not settled.
     open: HashMap<u64, Id>,
+    /// How many of these are deliveries of the same entry: others may have had it meanwhile.
+    times: HashMap<Id, usize>,
     tag: u64,
 }
 
@@ -204,7 +207,18 @@ impl RedisIncoming {
     fn delivery(&mut self, Found { entry, is_again }: Found) -> Delivery {
         self.tag += 1;
         self.open.insert(self.tag, entry.id);
+        *self.times.entry(entry.id).or_default() += 1;
         Delivery { tag: self.tag, is_again, content: entry::read(entry, &self.of.stream) }
+    }
+
+    /// Takes a delivery out of those that are open, and says whether its entry is not open any more by that.
+    fn remove(&mut self, tag: u64) -> Option<(Id, bool)> {
+        let id = self.open.remove(&tag)?;
+        let times = self.times.remove(&id).unwrap_or(1) - 1;
+        if times > 0 {
+            self.times.insert(id, times);
+        }
+        Some((id, times == 0))
     }
 
     /// What tells the server.
@@ -254,9 +268,12 @@ impl Incoming for RedisIncoming {
 
     async fn settle(&mut self, settlements: &[Settlement]) -> Result<(), LinkError> {
         let (mut done, mut dead, mut again) = (Vec::new(), Vec::new(), Vec::new());
+        let mut doubles = 0;
         for Settlement { tag, settled } in settlements {
-            let Some(id) = self.open.remove(tag) else { continue };
+            let Some((id, was_last)) = self.remove(*tag) else { continue };
             match settled {
+                // The server would take it for the entry, of which one delivery is not settled.
+                Settled::Done if !was_last => doubles += 1,
                 Settled::Done => done.push(id),
                 Settled::Dead(reason) => dead.push((id, &**reason)),
                 Settled::Again => again.push(id),
@@ -269,7 +286,7 @@ impl Incoming for RedisIncoming {
             });
             let _answers: Vec<Value> = try_join_all(asked).await?;
         }
-        self.room.add_permits(done.len() + dead.len());
+        self.room.add_permits(done.len() + dead.len() + doubles);
         if !again.is_empty() {
             // If the task has ended, that is told when something is to be received.
             let _ = self.again.send(again);

@@ -149,3 +149,28 @@ fn what_was_deleted_is_claimed_as_deleted() {
         assert_eq!(pending(&server), 0);
     });
 }
+
+/// An entry may be delivered a second time while the first is not settled, if others have had it meanwhile.
+#[test]
+fn what_is_delivered_twice_is_settled_when_both_are() {
+    let server = server();
+    run(async {
+        send(&out(&server), &lane("a", 0..1)).await.unwrap();
+        let input = input(&server).claim_after(Duration::from_millis(300));
+        let mut link = input.listen(10).await.unwrap();
+        let first = take(&mut link, 1).await.unwrap();
+        let mut connection = server.connection();
+        let mut range = redis::cmd("XRANGE");
+        let found: Vec<(String, Vec<String>)> =
+            range.arg(STREAM).arg("-").arg("+").query(&mut connection).unwrap();
+        let mut claim = redis::cmd("XCLAIM");
+        claim.arg(STREAM).arg(&["billing", "other", "0"]).arg(&found[0].0);
+        claim.exec(&mut connection).unwrap();
+        let second = take(&mut link, 1).await.unwrap();
+        assert_eq!(second[0].content, first[0].content);
+        settle(&mut link, &second, &Settled::Done).await.unwrap();
+        assert_eq!(pending(&server), 1);
+        settle(&mut link, &first, &Settled::Done).await.unwrap();
+        assert_eq!(pending(&server), 0);
+    });
+}

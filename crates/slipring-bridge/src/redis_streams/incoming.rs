@@ -1,6 +1,11 @@
 //! The end that reads a stream.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::try_join_all;
 use redis::{Cmd, Value};
@@ -165,7 +170,7 @@ impl Listen for RedisIn {
             again,
             reader: tokio::spawn(reader.run()),
             open: HashMap::new(),
-            times: HashMap::new(),
+            entries: HashSet::new(),
             tag: 0,
         })
     }
@@ -183,8 +188,9 @@ pub struct RedisIncoming {
     reader: JoinHandle<()>,
     /// What is delivered and not settled.
     open: HashMap<u64, Id>,
-    /// How many of these are deliveries of the same entry: others may have had it meanwhile.
-    times: HashMap<Id, usize>,
+    /// The same entries. One that comes again, since others had it meanwhile, is no other delivery: a word on one is a word on
+    /// both.
+    entries: HashSet<Id>,
     tag: u64,
 }
 
@@ -204,21 +210,21 @@ impl Drop for RedisIncoming {
 }
 
 impl RedisIncoming {
-    fn delivery(&mut self, Found { entry, is_again }: Found) -> Delivery {
+    /// A delivery, unless its entry is open already.
+    fn delivery(&mut self, Found { entry, is_again }: Found) -> Option<Delivery> {
+        if !self.entries.insert(entry.id) {
+            self.room.add_permits(1);
+            return None;
+        }
         self.tag += 1;
         self.open.insert(self.tag, entry.id);
-        *self.times.entry(entry.id).or_default() += 1;
-        Delivery { tag: self.tag, is_again, content: entry::read(entry, &self.of.stream) }
+        Some(Delivery { tag: self.tag, is_again, content: entry::read(entry, &self.of.stream) })
     }
 
-    /// Takes a delivery out of those that are open, and says whether its entry is not open any more by that.
-    fn remove(&mut self, tag: u64) -> Option<(Id, bool)> {
+    fn remove(&mut self, tag: u64) -> Option<Id> {
         let id = self.open.remove(&tag)?;
-        let times = self.times.remove(&id).unwrap_or(1) - 1;
-        if times > 0 {
-            self.times.insert(id, times);
-        }
-        Some((id, times == 0))
+        self.entries.remove(&id);
+        Some(id)
     }
 
     /// What tells the server.
@@ -247,18 +253,17 @@ impl RedisIncoming {
 
 impl Incoming for RedisIncoming {
     async fn receive(&mut self, most: usize, into: &mut Vec<Delivery>) -> Result<(), LinkError> {
-        let Some(first) = self.finds.recv().await else {
-            return Err(LinkError::lost("reading the stream", "the task that reads has ended"));
-        };
-        // From here on nothing waits: it is not dropped in between.
-        let first = self.delivery(first?);
-        into.push(first);
-        for _ in 1..most {
+        let before = into.len();
+        while into.len() == before {
+            let Some(first) = self.finds.recv().await else {
+                return Err(LinkError::lost("reading the stream", "the task that reads has ended"));
+            };
+            // As soon as there is one nothing waits any more: it is not dropped in between.
+            into.extend(self.delivery(first?));
+        }
+        while into.len() - before < most {
             match self.finds.try_recv() {
-                Ok(Ok(found)) => {
-                    let delivery = self.delivery(found);
-                    into.push(delivery);
-                }
+                Ok(Ok(found)) => into.extend(self.delivery(found)),
                 Ok(Err(error)) => return Err(error),
                 Err(_) => break,
             }
@@ -268,12 +273,9 @@ impl Incoming for RedisIncoming {
 
     async fn settle(&mut self, settlements: &[Settlement]) -> Result<(), LinkError> {
         let (mut done, mut dead, mut again) = (Vec::new(), Vec::new(), Vec::new());
-        let mut doubles = 0;
         for Settlement { tag, settled } in settlements {
-            let Some((id, was_last)) = self.remove(*tag) else { continue };
+            let Some(id) = self.remove(*tag) else { continue };
             match settled {
-                // The server would take it for the entry, of which one delivery is not settled.
-                Settled::Done if !was_last => doubles += 1,
                 Settled::Done => done.push(id),
                 Settled::Dead(reason) => dead.push((id, &**reason)),
                 Settled::Again => again.push(id),
@@ -286,7 +288,7 @@ impl Incoming for RedisIncoming {
             });
             let _answers: Vec<Value> = try_join_all(asked).await?;
         }
-        self.room.add_permits(done.len() + dead.len() + doubles);
+        self.room.add_permits(done.len() + dead.len());
         if !again.is_empty() {
             // If the task has ended, that is told when something is to be received.
             let _ = self.again.send(again);

@@ -252,3 +252,29 @@ fn events_that_cannot_be_sent_are_named() {
         );
     });
 }
+
+/// An outbox has two lanes: events, and letters that were given back. It is one writer all the same.
+#[test]
+fn an_outbox_goes_on_behind_a_letter_that_was_given_back() {
+    let server = NatsServer::start();
+    run(async {
+        let mut letters = lane("a!letters", 0..2);
+        let events = lane("a", 0..6);
+        send(&out(&server), &events[..2]).await.unwrap();
+        // The last one in the stream is a letter, then an event, each when the next connection is made.
+        send(&out(&server), &letters[..1]).await.unwrap();
+        send(&out(&server), &events[2..4]).await.unwrap();
+        send(&out(&server), &letters.split_off(1)).await.unwrap();
+        // Sent again, they are there once.
+        let mut again = events[2..].to_vec();
+        again.insert(2, lane("a!letters", 0..2).remove(1));
+        send(&out(&server), &again).await.unwrap();
+        assert_eq!(length(&server, "ORDERS").await, 8);
+        let lanes = all(&server, "g").await;
+        let of = |name: &str| -> Vec<_> {
+            let mine = lanes.iter().filter(|parcel| &*parcel.stamp.as_ref().unwrap().lane == name);
+            numbers(&mine.cloned().collect::<Vec<_>>())
+        };
+        assert_eq!((of("a"), of("a!letters")), ((0..6).collect(), vec![0, 1]));
+    });
+}

@@ -119,7 +119,9 @@ impl<E: Event, C> fmt::Debug for IntoBus<E, C> {
 }
 
 impl<E: Event, C: Codec<E>> IntoBus<E, C> {
-    /// For the inbox of that name, with a codec for the payloads. How far the lanes are is known as long as it runs.
+    /// For the inbox of that name, with a codec for the payloads. How far the lanes are is known as long as it runs: when it is
+    /// started again, a lane that does not begin with its first event waits for
+    /// [`begin_after`](crate::InboxBuilder::begin_after) once.
     pub fn new(name: &str, publisher: Publisher<E>, codec: C) -> Self {
         Self::with(name, publisher, codec, Book::Nowhere)
     }

@@ -369,10 +369,10 @@ impl JetStreamOutgoing {
             }
         }
         let context = self.context.clone();
-        let content = PublishMessage::build().payload(payload).headers(headers);
+        let message = PublishMessage::build().payload(payload).headers(headers);
         let mut answer: Answer =
             Box::pin(unconstrained(
-                async move { context.send_publish(subject, content).await?.await },
+                async move { context.send_publish(subject, message).await?.await },
             ));
         // That puts it into the queue, however much the task has done already.
         let early = by_now(answer.as_mut()).await;

@@ -73,7 +73,8 @@ impl Outbox {
     ///
     /// It sends what is durable, in the order of the store, and goes on where it was when it is started again: its name is
     /// the name of that place, and one program at a time runs it. No event that it has not sent is removed by
-    /// [retention](slipring_store::EventStore::retain).
+    /// [retention](slipring_store::EventStore::retain). With a store that was brought back from an older copy it needs another
+    /// name: inboxes would take new events for those that had their positions before.
     ///
     /// # Examples
     /// ```
@@ -161,7 +162,9 @@ impl<C: Connect> OutboxBuilder<C> {
         self
     }
 
-    /// Only events whose topic matches this, or another pattern that is given; all, if none is.
+    /// Only events whose topic matches this, or another pattern that is given; all, if none is. What is chosen is for the
+    /// outbox's whole life: of events that other patterns would have left out, those near where it was may count as known
+    /// in the next run. Give an outbox with others another name.
     pub fn topic(mut self, pattern: Pattern) -> Self {
         self.selection.patterns.push(pattern);
         self

@@ -158,6 +158,9 @@ impl Listen for RedisIn {
             since: tokio::time::Instant::now(),
             is_heir: true,
             is_quiet: false,
+            window: room.available_permits(),
+            owed: 0,
+            looked: tokio::time::Instant::now(),
             due: std::collections::BTreeMap::new(),
         };
         Ok(RedisIncoming {

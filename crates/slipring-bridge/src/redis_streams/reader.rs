@@ -54,6 +54,12 @@ pub(super) struct Reader {
     pub is_heir: bool,
     /// It has asked for new entries, and there were none: to some servers that is no sign of life.
     pub is_quiet: bool,
+    /// How many may be under way.
+    pub window: usize,
+    /// How many more are under way than there was room for.
+    pub owed: usize,
+    /// When it was last looked whether this consumer has been given what it has not seen.
+    pub looked: Instant,
     /// What is to come again, and when.
     pub due: BTreeMap<Id, Instant>,
 }
@@ -69,6 +75,9 @@ impl Reader {
         let mut last = Some(Id::FIRST);
         loop {
             self.tend().await?;
+            if last.is_none() && self.looked.elapsed() >= self.claim_after / 4 {
+                self.look_for_strays().await?;
+            }
             let Some(room) = self.room().await else { continue };
             if let Some(after) = last {
                 // First of all what is there and was not settled.
@@ -104,7 +113,33 @@ impl Reader {
             permit.forget();
             count
         });
-        Some(1 + more)
+        let paid = self.owed.min(1 + more);
+        self.owed -= paid;
+        Some(1 + more - paid).filter(|room| *room > 0)
+    }
+
+    /// A connection of this consumer that the server does not know to be dead may be given entries still. They are handed
+    /// over with all that is open, whether there is room or not: what is missing may be among them.
+    async fn look_for_strays(&mut self) -> Result<(), LinkError> {
+        self.looked = Instant::now();
+        let under_way = (self.window + self.owed).saturating_sub(self.room.available_permits());
+        let mut command = redis::cmd("XPENDING");
+        command.arg(&*self.stream).arg(&*self.group).arg("-").arg("+");
+        command.arg(under_way + 1).arg(&*self.consumer);
+        let answer = self.connection.ask(READING, &command, Duration::ZERO).await?;
+        if reply::array(READING, answer)?.len() <= under_way {
+            return Ok(());
+        }
+        let mut after = Id::FIRST;
+        loop {
+            let entries = self.own(after, MOST).await?;
+            let Some(last) = entries.last() else { return Ok(()) };
+            after = last.id;
+            self.owed += entries.len() - self.room.forget_permits(entries.len());
+            for entry in entries {
+                let _ = self.found.send(Ok(Found { entry, is_again: true }));
+            }
+        }
     }
 
     fn hand_over(&self, room: usize, entries: Vec<Entry>, is_again: bool) {

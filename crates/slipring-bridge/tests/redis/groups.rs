@@ -187,3 +187,31 @@ fn what_is_open_does_not_come_again_over_the_same_link() {
         assert_eq!(pending(&server), 0);
     });
 }
+
+/// A server may not know yet that a connection is dead, and give it an entry.
+#[test]
+fn what_a_dead_connection_was_given_comes_all_the_same() {
+    let server = server();
+    run(async {
+        send(&out(&server), &lane("a", 0..2)).await.unwrap();
+        let input = input(&server).claim_after(Duration::from_millis(300));
+        let mut link = input.listen(1).await.unwrap();
+        let first = take(&mut link, 1).await.unwrap();
+        let mut read = redis::cmd("XREADGROUP");
+        read.arg(&["GROUP", "billing", "slipring", "COUNT", "1", "STREAMS", STREAM, ">"]);
+        read.exec(&mut server.connection()).unwrap();
+        // There is no room for it, and it comes: what an inbox holds back may wait for it.
+        let second = take(&mut link, 1).await.unwrap();
+        assert_eq!(numbers(&second.iter().cloned().map(parcel).collect::<Vec<_>>()), [1]);
+        settle(&mut link, &first, &Settled::Done).await.unwrap();
+        settle(&mut link, &second, &Settled::Done).await.unwrap();
+        // And there is room for one, not for two.
+        send(&out(&server), &lane("a", 0..4)).await.unwrap();
+        for number in 2..4 {
+            let next = take(&mut link, 1).await.unwrap();
+            assert_eq!(numbers(&next.iter().cloned().map(parcel).collect::<Vec<_>>()), [number]);
+            assert_eq!(pending(&server), 1);
+            settle(&mut link, &next, &Settled::Done).await.unwrap();
+        }
+    });
+}

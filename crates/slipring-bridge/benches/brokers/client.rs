@@ -167,7 +167,7 @@ pub fn delays<B: Broker + Sync>(
                     }
                 }
                 while flying.next().await.is_some() {}
-            })
+            });
         });
         thread::sleep(begin.saturating_duration_since(Instant::now()));
         let mut number = 0;

@@ -10,9 +10,10 @@
 #![allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
-    reason = "figures to look at"
+    clippy::missing_panics_doc,
+    missing_docs,
+    reason = "figures to look at, of a program that nobody else uses"
 )]
-#![allow(missing_docs, reason = "nobody uses it but this program")]
 
 mod client;
 mod nats;

@@ -159,7 +159,7 @@ fn a_server_that_never_says_a_word_is_lost_in_time_and_leaves_nothing_behind() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
     // What it accepts stays open until the test ends.
-    std::thread::spawn(move || silent.incoming().collect::<Vec<_>>());
+    thread::spawn(move || silent.incoming().collect::<Vec<_>>());
     run(async {
         let rabbit = at(port).patience(Duration::from_millis(100));
         let outlet = RabbitOutlet::to_exchange(rabbit.clone(), "never").unwrap();
